@@ -1,0 +1,29 @@
+//! The entity data model of a service: types, entity sets, typed values.
+//!
+//! OData CSDL 4.01. Built once at start from a CSDL document ([`Model::from_csdl`]) and immutable from then on;
+//! everything refers to types by index, so a request touches no string table.
+
+mod csdl;
+mod date_time;
+mod entity;
+mod error;
+mod json;
+mod key;
+mod literal;
+mod model;
+mod primitive;
+mod value;
+
+pub use csdl::CsdlError;
+pub use date_time::DateTimeOffset;
+pub use entity::{ETag, Entity, Incarnation, Version};
+pub use error::ValueError;
+pub use json::{Bind, EntityPayload, Nested, read_entity, read_property, read_reference, write_record, write_value};
+pub use key::{EntityKey, KeyError};
+pub use literal::{parse_literal, write_literal, write_raw};
+pub use model::{
+    AlternateKey, EntitySet, EnumId, EnumMember, EnumType, Model, NavigationProperty, Property, PropertyType, SetId,
+    StructuredType, TypeId, TypeKind,
+};
+pub use primitive::PrimitiveType;
+pub use value::{Record, Value};

@@ -1,0 +1,228 @@
+//! The model's parts. Names are those of CSDL.
+
+use std::collections::HashMap;
+
+use super::{PrimitiveType, Value};
+
+/// Index of a structured type in its [`Model`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TypeId(pub(crate) u32);
+
+/// Index of an enumeration type in its [`Model`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EnumId(pub(crate) u32);
+
+/// Index of an entity set in its [`Model`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SetId(pub(crate) u32);
+
+/// The schema and entity container of one service.
+#[derive(Clone, Debug)]
+pub struct Model {
+    pub(crate) types: Vec<StructuredType>,
+    pub(crate) enums: Vec<EnumType>,
+    pub(crate) sets: Vec<EntitySet>,
+    pub(crate) set_names: HashMap<String, SetId>,
+    /// Qualified names of structured types.
+    pub(crate) type_names: HashMap<String, TypeId>,
+    /// Qualified names of enumeration types.
+    pub(crate) enum_names: HashMap<String, EnumId>,
+    /// The CSDL document as loaded, served at `$metadata`.
+    pub(crate) document: bytes::Bytes,
+}
+
+/// An entity type or a complex type, with everything it inherits.
+#[derive(Clone, Debug)]
+pub struct StructuredType {
+    /// Name without namespace.
+    pub name: String,
+    /// Name with namespace.
+    pub qualified_name: String,
+    /// The type it derives from.
+    pub base: Option<TypeId>,
+    /// No instances of exactly this type.
+    pub is_abstract: bool,
+    /// Takes properties that are not declared.
+    pub is_open: bool,
+    /// Structural properties, inherited ones first. A [`super::Record`] holds one slot for each.
+    pub properties: Vec<Property>,
+    /// Navigation properties, inherited ones first.
+    pub navigation: Vec<NavigationProperty>,
+    /// Positions in `properties` of the key, in key order; empty for complex types.
+    pub key: Vec<usize>,
+    /// Alternate keys (`Core.AlternateKeys`).
+    pub alternate_keys: Vec<AlternateKey>,
+    pub(crate) property_names: HashMap<String, usize>,
+    pub(crate) navigation_names: HashMap<String, usize>,
+}
+
+/// A structural property.
+#[derive(Clone, Debug)]
+pub struct Property {
+    /// Name, as on the wire.
+    pub name: String,
+    /// Its type and facets.
+    pub ty: PropertyType,
+    /// `Core.Computed`, or `Core.Permissions` = Read on a property that is no key: a client's value is ignored.
+    pub computed: bool,
+    /// `Core.Immutable`: set at creation only.
+    pub immutable: bool,
+    /// `DefaultValue`.
+    pub default: Option<Value>,
+}
+
+/// Type and facets of a property.
+#[derive(Clone, Debug)]
+pub struct PropertyType {
+    /// The type of the value, or of one item of a collection.
+    pub kind: TypeKind,
+    /// `Collection(…)`.
+    pub collection: bool,
+    /// `Nullable`.
+    pub nullable: bool,
+    /// `MaxLength`, in characters (String) or bytes (Binary).
+    pub max_length: Option<usize>,
+    /// `Precision`.
+    pub precision: Option<u32>,
+    /// `Scale` of a Decimal when it is a number: values are written with exactly this many decimals.
+    pub scale: Option<u32>,
+}
+
+/// What kind of value a property has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TypeKind {
+    /// `Edm.…`
+    Primitive(PrimitiveType),
+    /// An enumeration.
+    Enum(EnumId),
+    /// A complex type.
+    Complex(TypeId),
+}
+
+/// A navigation property.
+#[derive(Clone, Debug)]
+pub struct NavigationProperty {
+    /// Name, as on the wire.
+    pub name: String,
+    /// Type of the entities it leads to.
+    pub target: TypeId,
+    /// Leads to many.
+    pub collection: bool,
+    /// A single-valued one may be without target.
+    pub nullable: bool,
+    /// The targets live and die with the owner.
+    pub contains_target: bool,
+    /// The navigation property of the target type that leads back.
+    pub partner: Option<String>,
+    /// Referential constraints: (property of this type, property of the target type), as positions.
+    pub constraints: Vec<(usize, usize)>,
+}
+
+/// An alternate key: a unique combination of properties.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AlternateKey {
+    /// (alias in URLs, position of the property), in declared order.
+    pub properties: Vec<(String, usize)>,
+}
+
+/// An enumeration type.
+#[derive(Clone, Debug)]
+pub struct EnumType {
+    /// Name with namespace.
+    pub qualified_name: String,
+    /// `IsFlags`.
+    pub is_flags: bool,
+    /// Members in declared order.
+    pub members: Vec<EnumMember>,
+}
+
+/// A member of an enumeration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnumMember {
+    /// Name, as on the wire (`Non_x002D_Inventory`).
+    pub name: String,
+    /// Its number.
+    pub value: i64,
+    /// The name with `_xHHHH_` turned into characters (`Non-Inventory`), as messages show it.
+    pub caption: String,
+}
+
+/// An entity set.
+#[derive(Clone, Debug)]
+pub struct EntitySet {
+    /// Name, as in URLs.
+    pub name: String,
+    /// Type of its entities.
+    pub entity_type: TypeId,
+    /// `NavigationPropertyBinding`: path of a navigation property to the set of its targets.
+    pub bindings: HashMap<String, SetId>,
+}
+
+impl Model {
+    /// The structured type of an id. Ids come from this model only.
+    #[expect(clippy::indexing_slicing, reason = "a TypeId is made by the model it indexes")]
+    pub fn ty(&self, id: TypeId) -> &StructuredType {
+        &self.types[id.0 as usize]
+    }
+
+    /// The enumeration of an id.
+    #[expect(clippy::indexing_slicing, reason = "an EnumId is made by the model it indexes")]
+    pub fn enumeration(&self, id: EnumId) -> &EnumType {
+        &self.enums[id.0 as usize]
+    }
+
+    /// The entity set of an id.
+    #[expect(clippy::indexing_slicing, reason = "a SetId is made by the model it indexes")]
+    pub fn set(&self, id: SetId) -> &EntitySet {
+        &self.sets[id.0 as usize]
+    }
+
+    /// The entity set of a name.
+    pub fn set_id(&self, name: &str) -> Option<SetId> {
+        self.set_names.get(name).copied()
+    }
+
+    /// The structured type of a qualified name.
+    pub fn type_id(&self, qualified_name: &str) -> Option<TypeId> {
+        self.type_names.get(qualified_name).copied()
+    }
+
+    /// The enumeration of a qualified name.
+    pub fn enum_id(&self, qualified_name: &str) -> Option<EnumId> {
+        self.enum_names.get(qualified_name).copied()
+    }
+
+    /// All entity sets, in declared order.
+    pub fn sets(&self) -> impl Iterator<Item = (SetId, &EntitySet)> {
+        (0..).map(SetId).zip(&self.sets)
+    }
+
+    /// The CSDL document as loaded.
+    pub fn document(&self) -> &bytes::Bytes {
+        &self.document
+    }
+
+    /// Whether `derived` is `base` or derives from it.
+    pub fn is_a(&self, derived: TypeId, base: TypeId) -> bool {
+        let mut at = Some(derived);
+        while let Some(id) = at {
+            if id == base {
+                return true;
+            }
+            at = self.ty(id).base;
+        }
+        false
+    }
+}
+
+impl StructuredType {
+    /// Position of a structural property.
+    pub fn property(&self, name: &str) -> Option<usize> {
+        self.property_names.get(name).copied()
+    }
+
+    /// Position of a navigation property.
+    pub fn navigation(&self, name: &str) -> Option<usize> {
+        self.navigation_names.get(name).copied()
+    }
+}

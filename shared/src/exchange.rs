@@ -1,0 +1,36 @@
+//! One HTTP request and its answer, free of any server or event type.
+
+use bytes::Bytes;
+use http::{Method, StatusCode};
+
+use crate::{batch::Headers, uri::Encoding};
+
+/// An HTTP request as an edge received it.
+#[derive(Clone, Debug)]
+pub struct Incoming {
+    /// Method.
+    pub method: Method,
+    /// Path from the root of the host, without the query.
+    pub path: String,
+    /// Whether `path` is still percent-encoded (an HTTP API of API Gateway decodes it).
+    pub path_encoding: Encoding,
+    /// Query string, percent-encoded, without `?`.
+    pub query: Option<String>,
+    /// Headers.
+    pub headers: Headers,
+    /// Body.
+    pub body: Bytes,
+    /// `http` or `https`: how the edge itself was reached, when no header says otherwise.
+    pub scheme: &'static str,
+}
+
+/// The answer to an [`Incoming`] request.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    /// Status.
+    pub status: StatusCode,
+    /// Headers in the order they are written.
+    pub headers: Headers,
+    /// Body.
+    pub body: Bytes,
+}

@@ -1,0 +1,3 @@
+//! OData batches, models and units of work over DynamoDB.
+pub mod batch;
+pub mod edm;
