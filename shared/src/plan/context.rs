@@ -1,0 +1,177 @@
+//! What a request is evaluated with: the service, where it was called, the time, fresh keys. All of it given.
+
+use std::{cell::RefCell, collections::HashMap};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::{
+    batch::RequestId,
+    edm::{Incarnation, Version},
+    service::{Found, Service, Services},
+    uri::Encoding,
+};
+
+use super::PlanError;
+
+/// What all requests of a batch share.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// All services of this host.
+    pub services: &'a Services,
+    /// The service that was called.
+    pub service: &'a Service,
+    /// Scheme, authority and prefix of this host: `https://example.com`.
+    pub origin: &'a str,
+    /// Root of the service as called: `/api/data/v9.2`.
+    pub root: &'a str,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// An inner URL, found in the service: `<root>/<path>?<query>`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Located<'u> {
+    /// Service root that it names, or that of the batch.
+    pub root: String,
+    /// Path below the root.
+    pub path: std::borrow::Cow<'u, str>,
+    /// Query string.
+    pub query: Option<&'u str>,
+}
+
+impl<'a> Context<'a> {
+    /// The absolute URL of the service root, without the last slash.
+    pub fn root_url(&self, root: &str) -> String {
+        format!("{}{root}", self.origin)
+    }
+
+    /// Finds an absolute, absolute-path or relative URL in the service (Protocol §11.7.7.1).
+    pub fn locate<'u>(&self, url: &'u str) -> Result<Located<'u>, PlanError> {
+        let (target, query) = match url.split_once('?') {
+            Some((target, query)) => (target, Some(query)),
+            None => (url, None),
+        };
+        let target = target.split('#').next().unwrap_or_default();
+        let path = match target.split_once("://") {
+            Some((scheme, rest)) if is_scheme(scheme) => self.own_path(url, rest)?,
+            _ if target.starts_with("//") => self.own_path(url, target.trim_start_matches('/'))?,
+            _ => target,
+        };
+        if !path.starts_with('/') && path.len() == target.len() {
+            return Ok(Located { root: self.root.to_owned(), path: path.into(), query });
+        }
+        let prefix = self.origin.splitn(4, '/').nth(3).unwrap_or_default();
+        let stripped = path.trim_start_matches('/').strip_prefix(prefix).filter(|_| !prefix.is_empty());
+        let host_path = match stripped {
+            Some(rest) => rest,
+            None => path,
+        };
+        self.below_root(url, host_path, query)
+    }
+
+    fn below_root<'u>(&self, url: &str, path: &'u str, query: Option<&'u str>) -> Result<Located<'u>, PlanError> {
+        match self.services.find(path, Encoding::Percent) {
+            Some(Found { service, root, rest }) if service.name == self.service.name => {
+                Ok(Located { root: root.to_owned(), path: rest.into(), query })
+            }
+            Some(_) => Err(foreign(url, "it leads to another service of this host")),
+            // Some clients write a path from the service root with a slash in front.
+            None if self.is_resource(path) => {
+                let path = path.trim_start_matches('/').into();
+                Ok(Located { root: self.root.to_owned(), path, query })
+            }
+            None => Err(foreign(url, "it is not below the service root")),
+        }
+    }
+
+    fn is_resource(&self, path: &str) -> bool {
+        let first = path.trim_start_matches('/').split(['/', '(']).next().unwrap_or_default();
+        first == "$metadata" || first == "$batch" || self.service.model.set_id(first).is_some()
+    }
+
+    /// The path of an absolute URL (scheme taken off), when its host is ours. The scheme does not matter: TLS may
+    /// end before this host.
+    fn own_path<'u>(&self, url: &str, rest: &'u str) -> Result<&'u str, PlanError> {
+        let end = rest.find('/').unwrap_or(rest.len());
+        let (authority, path) = rest.split_at(end);
+        let own = self.origin.split_once("://").map_or(self.origin, |(_, rest)| rest);
+        let own = own.split('/').next().unwrap_or_default();
+        if without_default_port(authority).eq_ignore_ascii_case(without_default_port(own)) {
+            Ok(if path.is_empty() { "/" } else { path })
+        } else {
+            Err(foreign(url, "it names another host"))
+        }
+    }
+}
+
+fn is_scheme(scheme: &str) -> bool {
+    scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https")
+}
+
+fn without_default_port(authority: &str) -> &str {
+    authority.strip_suffix(":443").or_else(|| authority.strip_suffix(":80")).unwrap_or(authority)
+}
+
+fn foreign(url: &str, reason: &'static str) -> PlanError {
+    PlanError::ForeignUrl { url: url.chars().take(200).collect(), reason }
+}
+
+/// What an earlier request of the batch can be referred to for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reference {
+    /// It created or returned an entity.
+    Entity {
+        /// Canonical path from the service root, percent-encoded.
+        path: String,
+        /// Its etag, where the service knows it.
+        etag: Option<String>,
+    },
+    /// It succeeded, with something else than an entity.
+    Nothing,
+    /// It failed or was not run.
+    Failed,
+}
+
+/// The requests of a batch that were run so far, by id.
+pub type References = HashMap<RequestId, Reference>;
+
+/// Fresh random keys. The same ones come back when a unit is evaluated again.
+pub struct Fresh<'a> {
+    make: &'a (dyn Fn() -> Uuid + Sync),
+    made: RefCell<HashMap<(usize, usize), Uuid>>,
+}
+
+impl std::fmt::Debug for Fresh<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Fresh").field("made", &self.made.borrow().len()).finish_non_exhaustive()
+    }
+}
+
+impl<'a> Fresh<'a> {
+    /// Keys made by `make` (version 4 GUIDs).
+    pub fn new(make: &'a (dyn Fn() -> Uuid + Sync)) -> Self {
+        Self { make, made: RefCell::default() }
+    }
+
+    /// The `ordinal`th key of the request at `index`.
+    pub fn key(&self, index: usize, ordinal: usize) -> Uuid {
+        *self.made.borrow_mut().entry((index, ordinal)).or_insert_with(self.make)
+    }
+}
+
+/// A new operation id: 16 random bytes as text.
+pub fn operation_id(random: Uuid) -> String {
+    URL_SAFE_NO_PAD.encode(random.as_bytes())
+}
+
+/// A new incarnation.
+pub fn incarnation(random: Uuid) -> Incarnation {
+    Incarnation(URL_SAFE_NO_PAD.encode(random.as_bytes()))
+}
+
+/// The version that the request at `index` of the unit with that operation id writes.
+pub fn version(operation: &str, index: usize) -> Version {
+    Version(format!("{operation}.{index}"))
+}

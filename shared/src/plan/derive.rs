@@ -1,0 +1,200 @@
+//! Values that the service makes: defaults, sequences, copies, times, keys. Declared in `service.toml`.
+
+use std::sync::Arc;
+
+use crate::{
+    edm::{DateTimeOffset, Entity, PrimitiveType, Property, Record, SetId, TypeKind, Value},
+    service::{Derived, Rule},
+    store::{Condition, Stored},
+};
+
+use super::{
+    PlanError,
+    overlay::Step,
+    place::{self, Collection},
+    unit::{Owner, Unit},
+};
+
+/// Fraction digits of a time that the service makes when the property does not say.
+const TIME_DIGITS: u8 = 3;
+
+impl<'a> Unit<'a> {
+    fn rules(&self, record: &Record) -> &'a [Derived] {
+        self.service().derived.get(&record.ty).map_or(&[], Vec::as_slice)
+    }
+
+    /// Fills in a new entity, in the order of the rules.
+    pub(super) fn derive_new(
+        &mut self,
+        collection: &Collection,
+        parent: Option<&Owner>,
+        record: &mut Record,
+        lookups: &[Option<String>],
+        company: Option<usize>,
+    ) -> Step<()> {
+        self.prefetch_sources(collection, parent, record, lookups, company)?;
+        for derived in self.rules(record) {
+            let property = self.ty(record.ty).properties.get(derived.property).ok_or(PlanError::Undecided)?;
+            let given = record.values.get(derived.property).is_some_and(Option::is_some);
+            let value = match &derived.rule {
+                Rule::Default(value) if !given => value.clone(),
+                Rule::NewGuid if !given => Value::Guid(self.fresh()),
+                Rule::Sequence { start, step } => {
+                    let given = record.values.get(derived.property).cloned().flatten();
+                    self.next_number(collection, property, given, *start, *step)?
+                }
+                Rule::CopyFromParent { property } => self.parent_value(parent, *property)?,
+                Rule::CopyFromLookup { nav, property: source } => {
+                    self.looked_up(collection.set, record, lookups, *nav, *source, property, company)?
+                }
+                Rule::Now { .. } => self.now(property),
+                Rule::Default(_) | Rule::NewGuid => continue,
+            };
+            set(record, derived.property, value);
+        }
+        Ok(())
+    }
+
+    /// Fills in what changes with every change.
+    pub(super) fn derive_changed(
+        &mut self,
+        set_id: Option<SetId>,
+        record: &mut Record,
+        lookups: &[Option<String>],
+        company: Option<usize>,
+    ) -> Step<()> {
+        for derived in self.rules(record) {
+            let property = self.ty(record.ty).properties.get(derived.property).ok_or(PlanError::Undecided)?;
+            let value = match &derived.rule {
+                Rule::Now { on_update: true } => self.now(property),
+                Rule::CopyFromLookup { nav, property: source } => {
+                    self.looked_up(set_id, record, lookups, *nav, *source, property, company)?
+                }
+                _ => continue,
+            };
+            set(record, derived.property, value);
+        }
+        Ok(())
+    }
+
+    /// The times that a patch of an entity that is not read sets.
+    pub(super) fn derive_patched(&self, record: &Record) -> Vec<(usize, Value)> {
+        let rules = self.rules(record).iter().filter(|d| d.rule == Rule::Now { on_update: true });
+        let properties = &self.ty(record.ty).properties;
+        rules.filter_map(|d| Some((d.property, self.now(properties.get(d.property)?)))).collect()
+    }
+
+    /// Asks for everything the rules will read, at once.
+    fn prefetch_sources(
+        &mut self,
+        collection: &Collection,
+        parent: Option<&Owner>,
+        record: &Record,
+        lookups: &[Option<String>],
+        company: Option<usize>,
+    ) -> Step<()> {
+        for derived in self.rules(record) {
+            match &derived.rule {
+                Rule::Sequence { .. } => {
+                    let property = self.ty(record.ty).properties.get(derived.property).ok_or(PlanError::Undecided)?;
+                    self.overlay.prefetch(&place::sequence_key(collection, &property.name)?);
+                }
+                Rule::CopyFromLookup { nav, .. } => {
+                    if let Some((_, key)) = self.lookup_target(collection.set, record, lookups, *nav, company)? {
+                        self.overlay.prefetch(&key);
+                    }
+                }
+                Rule::CopyFromParent { .. } => parent.iter().for_each(|owner| self.overlay.prefetch(&owner.key)),
+                Rule::Default(_) | Rule::NewGuid | Rule::Now { .. } => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The next number of a sequence; a number that the client gave moves it on.
+    fn next_number(
+        &mut self,
+        collection: &Collection,
+        property: &Property,
+        given: Option<Value>,
+        start: i64,
+        step: i64,
+    ) -> Step<Value> {
+        let key = place::sequence_key(collection, &property.name)?;
+        let last = match self.overlay.peek(&key)? {
+            Some(Stored::Sequence(number)) => Some(number),
+            _ => None,
+        };
+        self.overlay.rely(&key, Condition::Sequence(last));
+        let number = match given {
+            Some(Value::Integer(number)) => number,
+            _ => match last {
+                Some(last) => last.max(start.saturating_sub(step)).checked_add(step).ok_or_else(|| PlanError::Required {
+                    property: property.name.clone(),
+                    entity_type: self.ty(collection.ty).name.clone(),
+                })?,
+                None => start,
+            },
+        };
+        if last.is_none_or(|last| number > last) {
+            self.overlay.put(&key, Stored::Sequence(number));
+        }
+        Ok(Value::Integer(number))
+    }
+
+    fn parent_value(&mut self, parent: Option<&Owner>, property: usize) -> Step<Value> {
+        let owner = parent.ok_or(PlanError::Undecided)?;
+        let entity = self.overlay.observe(&owner.key)?;
+        let entity = entity.ok_or_else(|| self.not_found(owner.ty, &owner.path))?;
+        Ok(value_of(&entity, property))
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "a lookup is known by all of these; a struct would only rename them")]
+    fn looked_up(
+        &mut self,
+        from: Option<SetId>,
+        record: &Record,
+        lookups: &[Option<String>],
+        nav: usize,
+        source: usize,
+        property: &Property,
+        company: Option<usize>,
+    ) -> Step<Value> {
+        let Some((collection, key)) = self.lookup_target(from, record, lookups, nav, company)? else {
+            return Ok(empty(property));
+        };
+        let navigation = self.navigation(record.ty, nav)?;
+        let entity = self.overlay.observe(&key)?;
+        let missing = || self.missing_target(navigation, &format!("{}({})", collection.path, key.sort));
+        let entity = entity.ok_or_else(missing)?;
+        Ok(value_of(&entity, source))
+    }
+
+    fn now(&self, property: &Property) -> Value {
+        let digits = property.ty.precision.and_then(|p| u8::try_from(p).ok()).unwrap_or(TIME_DIGITS).min(9);
+        let time = DateTimeOffset::from_timestamp(self.context.now, digits);
+        match property.ty.kind {
+            TypeKind::Primitive(PrimitiveType::Date) => Value::Date(time.local().date()),
+            TypeKind::Primitive(PrimitiveType::TimeOfDay) => Value::TimeOfDay(time.local().time()),
+            _ => Value::DateTimeOffset(time),
+        }
+    }
+}
+
+/// What a copied property is when there is nothing to copy from.
+fn empty(property: &Property) -> Value {
+    match property.ty.kind {
+        TypeKind::Primitive(PrimitiveType::String) => Value::String(String::new()),
+        _ => property.default.clone().unwrap_or(Value::Null),
+    }
+}
+
+fn value_of(entity: &Arc<Entity>, property: usize) -> Value {
+    entity.record.values.get(property).cloned().flatten().unwrap_or(Value::Null)
+}
+
+fn set(record: &mut Record, property: usize, value: Value) {
+    if let Some(slot) = record.values.get_mut(property) {
+        *slot = Some(value);
+    }
+}

@@ -1,0 +1,170 @@
+//! Why a request cannot be carried out. Knows nothing of HTTP: `respond::error` maps it.
+
+use crate::{
+    edm::{KeyError, ValueError},
+    query::QueryError,
+    store::{KeyTooLong, TooLarge},
+    uri::UriError,
+};
+
+/// Why one request of a unit of work fails.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum PlanError {
+    /// The URL cannot be understood.
+    #[error(transparent)]
+    Uri(#[from] UriError),
+    /// A query option does not fit the model.
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    /// The body does not fit the model.
+    #[error(transparent)]
+    Value(#[from] ValueError),
+    /// A key value cannot be a key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// A key is too long for the table.
+    #[error(transparent)]
+    KeyTooLong(#[from] KeyTooLong),
+    /// The unit of work is too large for one transaction.
+    #[error(transparent)]
+    TooLarge(#[from] TooLarge),
+    /// An absolute URL leads to another host or service.
+    #[error("'{url}' is not a URL of this service: {reason}")]
+    ForeignUrl {
+        /// The URL as sent.
+        url: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// `$<id>` names no request that could be referred to.
+    #[error("Content-ID Reference: '${0}' does not exist in the batch context.")]
+    UnknownReference(String),
+    /// `$<id>` names a request that has no entity (a failed one, or a delete).
+    #[error("Content-ID Reference: '${0}' does not lead to an entity.")]
+    EmptyReference(String),
+    /// The entity of the URL does not exist.
+    #[error("{entity_type} with key {key} does not exist")]
+    NotFound {
+        /// Type name.
+        entity_type: String,
+        /// Its key as in the URL.
+        key: String,
+    },
+    /// A link or value of the URL does not exist.
+    #[error("'{0}' has no value")]
+    NoTarget(String),
+    /// There is no such company.
+    #[error("the company '{0}' does not exist")]
+    CompanyNotFound(String),
+    /// The method does not apply to the resource.
+    #[error("{method} is not allowed here")]
+    MethodNotAllowed {
+        /// The method.
+        method: String,
+        /// Those that are.
+        allow: &'static str,
+    },
+    /// No representation that the client accepts.
+    #[error("no acceptable representation: '{0}'")]
+    NotAcceptable(String),
+    /// The body's media type is not understood.
+    #[error("the media type '{0}' of the request body is not supported; application/json is")]
+    MediaType(String),
+    /// The body's encoding is not understood.
+    #[error("the content encoding '{0}' is not supported")]
+    ContentEncoding(String),
+    /// A version of OData that is not understood.
+    #[error("the OData version '{0}' is not supported; 4.0 and 4.01 are")]
+    Version(String),
+    /// `If-Match` or `If-None-Match` does not hold.
+    #[error("the entity was changed by somebody else: its etag does not match")]
+    Stale,
+    /// `If-None-Match: *` on an existing entity.
+    #[error("a record with matching key values already exists.")]
+    AlreadyThere,
+    /// The entity was not changed since (`If-None-Match` on a read).
+    #[error("not modified")]
+    NotModified,
+    /// The profile asks for `If-Match`, and there is none that can be read.
+    #[error(
+        "Could not validate the client concurrency token required by the service. \
+         Please provide a valid token in the client request."
+    )]
+    TokenRequired,
+    /// Another entity has this key.
+    #[error("an entity of '{set}' with the key {key} exists already")]
+    Duplicate {
+        /// Entity set or navigation.
+        set: String,
+        /// The key.
+        key: String,
+    },
+    /// A property that must have a value has none.
+    #[error("the property '{property}' of '{entity_type}' is required")]
+    Required {
+        /// Property name.
+        property: String,
+        /// Type name.
+        entity_type: String,
+    },
+    /// The key in the body is another than the one in the URL.
+    #[error("the key property '{0}' cannot be changed")]
+    KeyChange(String),
+    /// The target of a bind, a reference or a referential constraint does not exist.
+    #[error("'{target}', the target of '{navigation}', does not exist")]
+    MissingTarget {
+        /// Navigation property.
+        navigation: String,
+        /// The target as in a URL.
+        target: String,
+    },
+    /// The URL of a bind leads to something that the navigation property cannot lead to.
+    #[error("'{url}' is not an entity that '{navigation}' can lead to")]
+    BadTarget {
+        /// Navigation property.
+        navigation: String,
+        /// The URL.
+        url: String,
+    },
+    /// The request has a body where none may be.
+    #[error("a {0} request has no body")]
+    UnexpectedBody(String),
+    /// The request needs a body.
+    #[error("a {0} request needs a body")]
+    MissingBody(String),
+    /// A batch inside a batch.
+    #[error("a batch inside a batch is not possible")]
+    NestedBatch,
+    /// A read inside a change set.
+    #[error("a change set holds only requests that change data; {0} is none")]
+    ReadInChangeSet(String),
+    /// The request has an `if`.
+    #[error("the 'if' of a request is not supported")]
+    ConditionUnsupported,
+    /// Something this request depends on failed.
+    #[error("the request depends on '{0}', which failed")]
+    FailedDependency(String),
+    /// Another member of the same group failed.
+    #[error("another request of the same group failed; nothing of the group was applied")]
+    FailedGroup,
+    /// `Isolation: snapshot` where it cannot be kept.
+    #[error("the isolation '{0}' is not supported here")]
+    Isolation(String),
+    /// A part of OData that is not there.
+    #[error("{0} is not supported")]
+    Unsupported(String),
+    /// A header that may not be there or has a value that cannot be read.
+    #[error("header '{name}': {reason}")]
+    Header {
+        /// Header name.
+        name: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Nested deeper than the service goes.
+    #[error("the body is nested deeper than {0} entities")]
+    TooDeep(usize),
+    /// `If-Match` would need the entity's state in a way that never settles.
+    #[error("the request could not be decided")]
+    Undecided,
+}

@@ -1,0 +1,153 @@
+//! Versions and media types (Protocol §8.1–8.2.7, JSON Format §3).
+
+use crate::{
+    batch::Headers,
+    service::{ErrorShape, Service},
+    uri::{Last, QueryOptions, Resource},
+};
+
+use super::PlanError;
+
+/// The version an answer is written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OdataVersion {
+    /// 4.0: control information has the prefix `odata.`
+    V40,
+    /// 4.01: it has none.
+    V401,
+}
+
+impl OdataVersion {
+    /// The value of `OData-Version`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::V40 => "4.0",
+            Self::V401 => "4.01",
+        }
+    }
+
+    /// What control information starts with.
+    pub fn prefix(self) -> &'static str {
+        match self {
+            Self::V40 => "@odata.",
+            Self::V401 => "@",
+        }
+    }
+}
+
+/// How much control information an answer has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Metadata {
+    /// Context, etag, count, next link.
+    Minimal,
+    /// Count and next link only.
+    None,
+}
+
+/// The version of the answer: the highest one the client takes, and 4.0 for clients of the Microsoft services.
+pub fn version(headers: &Headers, service: &Service) -> Result<OdataVersion, PlanError> {
+    if let Some(version) = headers.get("odata-version")
+        && !matches!(version.trim(), "4.0" | "4.01" | "4")
+    {
+        return Err(PlanError::Version(version.into()));
+    }
+    let max = match headers.get("odata-maxversion").map(str::trim) {
+        None => None,
+        Some(max) => match parse_version(max) {
+            Some(number) if number >= (4, 0) => Some(number),
+            _ => return Err(PlanError::Version(max.into())),
+        },
+    };
+    let plain = service.profile.errors == ErrorShape::Odata;
+    let newest = if plain { OdataVersion::V401 } else { OdataVersion::V40 };
+    Ok(match max {
+        Some(max) if max < (4, 1) => OdataVersion::V40,
+        _ => newest,
+    })
+}
+
+/// `4.01` as (4, 1): the part after the point counts as a decimal fraction, two digits of it.
+fn parse_version(text: &str) -> Option<(u32, u32)> {
+    let (major, minor) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    if !digits(major) || !digits(minor) {
+        return None;
+    }
+    let hundredths: String = minor.chars().chain("0".chars()).take(2).collect();
+    Some((major.parse().ok()?, hundredths.parse().ok()?))
+}
+
+/// How the answer is to be written, or that no acceptable form is there. `$format` beats `Accept`.
+pub fn metadata(headers: &Headers, options: &QueryOptions, resource: &Resource) -> Result<Metadata, PlanError> {
+    if let Resource::Entities(path) = resource
+        && matches!(path.last, Last::Value | Last::Count)
+    {
+        return Ok(Metadata::Minimal);
+    }
+    let accept = match &options.format {
+        Some(format) if format.eq_ignore_ascii_case("json") => return Ok(Metadata::Minimal),
+        Some(format) => format.clone(),
+        None => headers.get_all("accept").collect::<Vec<_>>().join(","),
+    };
+    if accept.trim().is_empty() {
+        return Ok(Metadata::Minimal);
+    }
+    let best = accept.split(',').filter_map(range).max_by(|(_, a), (_, b)| a.total_cmp(b));
+    best.map(|(metadata, _)| metadata).ok_or_else(|| PlanError::NotAcceptable(accept.chars().take(200).collect()))
+}
+
+/// One media range: what it asks for and how much it is wanted. `None` when it cannot be served.
+fn range(text: &str) -> Option<(Metadata, f32)> {
+    let mut parts = text.split(';').map(str::trim);
+    let media_type = parts.next()?.to_ascii_lowercase();
+    // A batch's own media type in the inherited header is about the envelope, not about this request.
+    let json = matches!(media_type.as_str(), "application/json" | "application/*" | "*/*" | "multipart/mixed");
+    if !json {
+        return None;
+    }
+    let mut metadata = Metadata::Minimal;
+    let mut quality = 1.0;
+    for parameter in parts.filter(|p| !p.is_empty()) {
+        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        let (name, value) = (name.trim().to_ascii_lowercase(), value.trim().to_ascii_lowercase());
+        match (name.strip_prefix("odata.").unwrap_or(&name), value.as_str()) {
+            ("q", q) => quality = q.parse::<f32>().ok().filter(|q| *q > 0.0)?,
+            ("metadata", "minimal") | ("streaming" | "ieee754compatible" | "exponentialdecimals", "false") => {}
+            ("metadata", "none") => metadata = Metadata::None,
+            ("charset", "utf-8") => {}
+            // Kinds of entries of OData 3, which clients still send.
+            ("type", "entry" | "feed") => {}
+            _ => return None,
+        }
+    }
+    Some((metadata, quality))
+}
+
+/// Whether a `Content-Type` is JSON.
+pub fn is_json(content_type: &str) -> bool {
+    let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    media_type == "application/json"
+        || media_type.strip_prefix("application/").is_some_and(|subtype| subtype.ends_with("+json"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_compare_as_decimals() {
+        assert!(parse_version("4.0") < parse_version("4.01"));
+        assert!(parse_version("4.01") < parse_version("06.2831852000"));
+        assert_eq!(parse_version("4"), Some((4, 0)));
+        assert_eq!(parse_version("four"), None);
+    }
+
+    #[test]
+    fn media_ranges_that_cannot_be_served_are_passed_over() {
+        assert_eq!(range("application/json;odata.metadata=none"), Some((Metadata::None, 1.0)));
+        assert_eq!(range("application/json;odata.metadata=full"), None);
+        assert_eq!(range("application/xml"), None);
+        assert_eq!(range("*/*;q=0.1"), Some((Metadata::Minimal, 0.1)));
+        assert_eq!(range("application/json;q=0"), None);
+    }
+}

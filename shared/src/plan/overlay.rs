@@ -1,0 +1,383 @@
+//! What a unit of work sees: its own writes laid over what is known of the store.
+//!
+//! The overlay performs no I/O. What it does not know it either assumes (and makes a condition of the commit) or
+//! asks for: evaluation then halts with [`Halt::Need`], the caller reads, and the unit is evaluated again from the
+//! start. A refused commit returns the items that did not meet the assumptions; they become known, and the next
+//! evaluation decides with them. So a client's mistake is always found here, never guessed from a failed write.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use indexmap::IndexMap;
+
+use crate::{
+    edm::Entity,
+    query::Predicate,
+    store::{Condition, ItemKey, Patch, Stored, Write, WriteKind},
+};
+
+use super::{PlanError, place::Collection};
+
+/// Why an evaluation stops.
+#[derive(Debug)]
+pub enum Halt {
+    /// Something must be read first; it is in the overlay's [`Needs`].
+    Need,
+    /// The request fails.
+    Fail(PlanError),
+}
+
+impl<E: Into<PlanError>> From<E> for Halt {
+    fn from(error: E) -> Self {
+        Self::Fail(error.into())
+    }
+}
+
+/// A result that may have to wait for a read.
+pub type Step<T> = Result<T, Halt>;
+
+/// What is known of the store.
+#[derive(Debug, Default)]
+pub struct Snapshot {
+    items: HashMap<ItemKey, Option<Stored>>,
+    collections: HashMap<usize, Rows>,
+}
+
+impl Snapshot {
+    /// Adds an item, or that there is none.
+    pub fn learn(&mut self, key: ItemKey, stored: Option<Stored>) {
+        self.items.insert(key, stored);
+    }
+
+    /// Adds the rows that the request with that index asked for.
+    pub fn learn_rows(&mut self, index: usize, rows: Rows) {
+        self.collections.insert(index, rows);
+    }
+}
+
+/// What an evaluation has to know before it can go on.
+#[derive(Debug, Default)]
+pub struct Needs {
+    /// Items to read, each once.
+    pub items: HashSet<ItemKey>,
+    /// Collections to read, by index of the request.
+    pub collections: Vec<(usize, Wanted)>,
+}
+
+impl Needs {
+    /// Whether nothing is needed.
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty() && self.collections.is_empty()
+    }
+
+    /// Adds another's.
+    pub fn merge(&mut self, other: Self) {
+        self.items.extend(other.items);
+        self.collections.extend(other.collections);
+    }
+}
+
+/// Rows to read from a collection.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// Where from.
+    pub source: Source,
+    /// Rows whose sort key comes after this one.
+    pub after: Option<String>,
+    /// How many rows at most.
+    pub limit: usize,
+    /// Whether to count all matching rows, beyond `limit` and from the start.
+    pub count: bool,
+    /// Which rows.
+    pub predicate: Option<Arc<Predicate>>,
+    /// Sort keys to leave out: the unit itself wrote them.
+    pub except: HashSet<String>,
+}
+
+/// Where rows come from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// The entities of a collection.
+    Entities(Collection),
+    /// The targets of links.
+    Links {
+        /// Partition of the links.
+        partition: String,
+        /// Where the targets are.
+        targets: Collection,
+        /// The entity that the links start from.
+        owner: ItemKey,
+    },
+}
+
+/// Rows read from a collection.
+#[derive(Clone, Debug, Default)]
+pub struct Rows {
+    /// Sort key and entity, in key order.
+    pub rows: Vec<(String, Arc<Entity>)>,
+    /// Whether there are more after the last one.
+    pub more: bool,
+    /// How many there are in all, when asked for.
+    pub count: Option<u64>,
+    /// For links: whether their owner exists.
+    pub owner_exists: bool,
+}
+
+/// One item as the unit left it, and what the unit relies on.
+#[derive(Debug)]
+struct State {
+    base: Condition,
+    now: Now,
+}
+
+#[derive(Debug)]
+enum Now {
+    /// Not written.
+    Untouched,
+    /// Written whole.
+    Stored(Stored),
+    /// Changed without being known.
+    Patched(Patch),
+    /// Deleted.
+    Gone,
+}
+
+/// The writes of a unit over a [`Snapshot`].
+#[derive(Debug)]
+pub struct Overlay<'s> {
+    snapshot: &'s Snapshot,
+    states: IndexMap<ItemKey, State>,
+    needs: Needs,
+}
+
+impl<'s> Overlay<'s> {
+    /// Nothing written yet.
+    pub fn new(snapshot: &'s Snapshot) -> Self {
+        Self { snapshot, states: IndexMap::new(), needs: Needs::default() }
+    }
+
+    /// What was asked for.
+    pub fn into_needs(self) -> Needs {
+        self.needs
+    }
+
+    /// The item as the unit sees it, without relying on it.
+    pub fn peek(&mut self, key: &ItemKey) -> Step<Option<Stored>> {
+        match self.states.get(key).map(|state| &state.now) {
+            Some(Now::Stored(stored)) => return Ok(Some(stored.clone())),
+            Some(Now::Gone) => return Ok(None),
+            Some(Now::Patched(_)) => return self.need(key),
+            Some(Now::Untouched) | None => {}
+        }
+        match self.snapshot.items.get(key) {
+            Some(known) => Ok(known.clone()),
+            None => self.need(key),
+        }
+    }
+
+    /// The entity as the unit sees it, without relying on it.
+    pub fn entity(&mut self, key: &ItemKey) -> Step<Option<Arc<Entity>>> {
+        Ok(self.peek(key)?.and_then(|stored| match stored {
+            Stored::Entity(entity) => Some(entity),
+            _ => None,
+        }))
+    }
+
+    /// The entity as the unit sees it; the commit happens only if it is still the same.
+    pub fn observe(&mut self, key: &ItemKey) -> Step<Option<Arc<Entity>>> {
+        let entity = self.entity(key)?;
+        if let Some(Some(Stored::Entity(known))) = self.snapshot.items.get(key) {
+            let etag = known.etag();
+            self.rely(key, Condition::Version(etag));
+        } else if !self.states.contains_key(key) {
+            self.rely(key, Condition::Absent);
+        }
+        Ok(entity)
+    }
+
+    /// An item other than an entity, and the condition that it is still so.
+    pub fn observe_item(&mut self, key: &ItemKey) -> Step<Option<Stored>> {
+        let stored = self.peek(key)?;
+        if !self.states.contains_key(key) {
+            let condition = match &stored {
+                Some(Stored::AlternateKey(target)) => Condition::AlternateKey(target.clone()),
+                Some(Stored::Sequence(number)) => Condition::Sequence(Some(*number)),
+                Some(_) => Condition::Exists,
+                None => Condition::Absent,
+            };
+            self.rely(key, condition);
+        }
+        Ok(stored)
+    }
+
+    /// Whether the item exists; when that is not known it is assumed, and the commit checks it.
+    pub fn require(&mut self, key: &ItemKey) -> bool {
+        match self.states.get(key).map(|state| (&state.now, &state.base)) {
+            Some((Now::Gone, _) | (Now::Untouched, Condition::Absent)) => return false,
+            Some((Now::Stored(_) | Now::Patched(_), _)) => return true,
+            Some((Now::Untouched, _)) | None => {}
+        }
+        if let Some(None) = self.snapshot.items.get(key) {
+            return false;
+        }
+        self.rely(key, Condition::Exists);
+        true
+    }
+
+    /// Whether the item is free; when that is not known it is assumed, and the commit checks it.
+    pub fn claim(&mut self, key: &ItemKey) -> bool {
+        match self.states.get(key).map(|state| (&state.now, &state.base)) {
+            Some((Now::Gone, _) | (Now::Untouched, Condition::Absent)) => return true,
+            Some((Now::Untouched, Condition::None)) | None => {}
+            Some(_) => return false,
+        }
+        if let Some(Some(_)) = self.snapshot.items.get(key) {
+            return false;
+        }
+        self.rely(key, Condition::Absent);
+        true
+    }
+
+    /// Whether the item's state is known, from the store or because the unit wrote it whole.
+    pub fn knows(&self, key: &ItemKey) -> bool {
+        matches!(self.states.get(key), Some(State { now: Now::Stored(_) | Now::Gone, .. }))
+            || self.snapshot.items.contains_key(key)
+    }
+
+    /// Makes the commit depend on `condition`; a stronger one that is there already stays.
+    pub fn rely(&mut self, key: &ItemKey, condition: Condition) {
+        match self.states.get_mut(key) {
+            None => {
+                self.states.insert(key.clone(), State { base: condition, now: Now::Untouched });
+            }
+            Some(state) if strength(&condition) > strength(&state.base) => state.base = condition,
+            Some(_) => {}
+        }
+    }
+
+    /// Writes an item whole.
+    pub fn put(&mut self, key: &ItemKey, stored: Stored) {
+        self.write(key, Now::Stored(stored));
+    }
+
+    /// Deletes an item.
+    pub fn delete(&mut self, key: &ItemKey) {
+        self.write(key, Now::Gone);
+    }
+
+    /// Changes an entity that is not known. A second patch adds to the first.
+    pub fn patch(&mut self, key: &ItemKey, patch: Patch) {
+        if let Some(State { now: Now::Patched(first), .. }) = self.states.get_mut(key) {
+            first.merge(patch);
+            return;
+        }
+        self.write(key, Now::Patched(patch));
+    }
+
+    fn write(&mut self, key: &ItemKey, now: Now) {
+        match self.states.get_mut(key) {
+            Some(state) => state.now = now,
+            None => {
+                self.states.insert(key.clone(), State { base: Condition::None, now });
+            }
+        }
+    }
+
+    fn need<T>(&mut self, key: &ItemKey) -> Step<T> {
+        self.needs.items.insert(key.clone());
+        Err(Halt::Need)
+    }
+
+    /// Asks for an item that will be needed, without halting.
+    pub fn prefetch(&mut self, key: &ItemKey) {
+        if !self.knows(key) {
+            self.needs.items.insert(key.clone());
+        }
+    }
+
+    /// The rows that the request with that index wants, the unit's own writes laid over them.
+    pub fn rows(&mut self, index: usize, mut wanted: Wanted) -> Step<Rows> {
+        let own = self.own_rows(&mut wanted)?;
+        let Some(rows) = self.snapshot.collections.get(&index) else {
+            self.needs.collections.push((index, wanted));
+            return Err(Halt::Need);
+        };
+        let mut rows = rows.clone();
+        if own.is_empty() {
+            return Ok(rows);
+        }
+        if let Some(count) = &mut rows.count {
+            *count += own.len() as u64;
+        }
+        let last = rows.rows.last().map(|(sort, _)| sort.clone());
+        let visible = own.into_iter().filter(|(sort, _)| {
+            wanted.after.as_ref().is_none_or(|after| sort > after)
+                && (!rows.more || last.as_ref().is_some_and(|last| sort <= last))
+        });
+        let mut merged: Vec<_> = rows.rows.into_iter().chain(visible).collect();
+        merged.sort_by(|(a, _), (b, _)| a.cmp(b));
+        rows.more |= merged.len() > wanted.limit;
+        merged.truncate(wanted.limit);
+        rows.rows = merged;
+        Ok(rows)
+    }
+
+    /// The unit's own entities that belong to the wanted rows; `wanted.except` becomes all that it touched.
+    fn own_rows(&mut self, wanted: &mut Wanted) -> Step<Vec<(String, Arc<Entity>)>> {
+        let touched = self.states.iter().filter(|(key, state)| {
+            !matches!(state.now, Now::Untouched)
+                && match &wanted.source {
+                    Source::Entities(collection) => collection.holds(key),
+                    Source::Links { partition, .. } => *partition == key.partition,
+                }
+        });
+        let touched: Vec<ItemKey> = touched.map(|(key, _)| key.clone()).collect();
+        let mut own = Vec::new();
+        for key in touched {
+            let gone = matches!(self.states.get(&key), Some(State { now: Now::Gone, .. }));
+            let entity = match &wanted.source {
+                _ if gone => None,
+                Source::Entities(_) => self.entity(&key)?,
+                Source::Links { targets, .. } => match targets.key(key.sort.clone()) {
+                    Ok(target) => self.entity(&target)?,
+                    Err(_) => None,
+                },
+            };
+            let matching = entity.filter(|e| wanted.predicate.as_ref().is_none_or(|p| p.matches(e)));
+            own.extend(matching.map(|entity| (key.sort.clone(), entity)));
+            wanted.except.insert(key.sort);
+        }
+        Ok(own)
+    }
+
+    /// One write for each item that is written or relied upon.
+    pub fn into_writes(self) -> Vec<Write> {
+        let writes = self.states.into_iter().filter_map(|(key, state)| {
+            let kind = match (state.now, &state.base) {
+                (Now::Untouched, Condition::None) => return None,
+                (Now::Untouched, _) | (Now::Gone, Condition::Absent) => WriteKind::Check,
+                (Now::Stored(stored), _) => WriteKind::Put(stored),
+                (Now::Patched(patch), _) => WriteKind::Patch(patch),
+                (Now::Gone, _) => WriteKind::Delete,
+            };
+            Some(Write { key, kind, condition: state.base })
+        });
+        let mut writes: Vec<Write> = writes.collect();
+        if writes.iter().all(|write| write.kind == WriteKind::Check) {
+            writes.clear();
+        }
+        writes
+    }
+}
+
+/// How much a condition says: the one that implies the other is kept.
+fn strength(condition: &Condition) -> u8 {
+    match condition {
+        Condition::None => 0,
+        Condition::Exists => 1,
+        Condition::Incarnation(_) => 2,
+        Condition::Absent | Condition::Version(_) | Condition::Sequence(_) | Condition::AlternateKey(_) => 3,
+    }
+}

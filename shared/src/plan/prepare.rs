@@ -1,0 +1,279 @@
+//! One request of a batch, understood: resource, options, preconditions, preferences.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use http::Method;
+
+use crate::{
+    batch::{Headers, Preferences, Request, RequestId},
+    edm::ETag,
+    uri::{self, Encoding, QueryOptions, Resource},
+};
+
+use super::{
+    PlanError,
+    context::{Context, Reference, References},
+    negotiate::{self, Metadata, OdataVersion},
+};
+
+/// A request that is ready to be evaluated.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// Method.
+    pub method: Method,
+    /// Service root it was called with.
+    pub root: String,
+    /// What the URL leads to.
+    pub resource: Resource,
+    /// Query string as sent, for next links.
+    pub query: Option<String>,
+    /// Path below the root as sent, for next links.
+    pub path: String,
+    /// Query options.
+    pub options: QueryOptions,
+    /// Preferences.
+    pub prefer: Preferences,
+    /// `If-Match`.
+    pub if_match: Option<Tags>,
+    /// `If-None-Match`.
+    pub if_none_match: Option<Tags>,
+    /// Index of the company.
+    pub company: Option<usize>,
+    /// Version of the answer.
+    pub version: OdataVersion,
+    /// How much control information the answer has.
+    pub metadata: Metadata,
+    /// Body.
+    pub body: Bytes,
+}
+
+/// The value of `If-Match` or `If-None-Match`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tags {
+    /// `*`
+    Any,
+    /// A list. `None` for a tag that is not one of ours.
+    List(Vec<Option<ETag>>),
+}
+
+impl Tags {
+    /// Whether an entity with this etag is meant.
+    pub fn matches(&self, etag: &ETag) -> bool {
+        match self {
+            Self::Any => true,
+            Self::List(tags) => tags.iter().flatten().any(|tag| tag == etag),
+        }
+    }
+
+    /// The one etag meant, where it is one.
+    pub fn single(&self) -> Option<&ETag> {
+        match self {
+            Self::List(tags) => match tags.as_slice() {
+                [Some(tag)] => Some(tag),
+                _ => None,
+            },
+            Self::Any => None,
+        }
+    }
+}
+
+/// Understands a request. Reads nothing.
+pub fn prepare(context: &Context<'_>, request: &Request, references: &References) -> Result<Prepared, PlanError> {
+    if request.condition.is_some() {
+        return Err(PlanError::ConditionUnsupported);
+    }
+    let url = dereference(context, &request.url, references)?;
+    let located = context.locate(&url)?;
+    let segments = uri::parse_path(&located.path, Encoding::Percent, &context.service.limits.uri())?;
+    let options = QueryOptions::parse(located.query.unwrap_or_default(), &context.service.limits.uri())?;
+    prepare_at(context, request, references, Place { segments, options, root: located.root, path: located.path.into_owned() }, located.query)
+}
+
+/// The URL of a request, taken apart.
+#[derive(Debug)]
+pub struct Place {
+    /// Path segments below the root.
+    pub segments: Vec<uri::Segment>,
+    /// Query options.
+    pub options: QueryOptions,
+    /// Service root.
+    pub root: String,
+    /// Path below the root as sent.
+    pub path: String,
+}
+
+/// Understands a request whose URL is taken apart already (one that came alone).
+pub fn prepare_at(
+    context: &Context<'_>,
+    request: &Request,
+    references: &References,
+    place: Place,
+    query: Option<&str>,
+) -> Result<Prepared, PlanError> {
+    let headers = &request.headers;
+    let version = negotiate::version(headers, context.service)?;
+    if let Some(isolation) = headers.get("isolation").or_else(|| headers.get("odata-isolation")) {
+        return Err(PlanError::Isolation(isolation.to_owned()));
+    }
+    let companies = context.service.companies.as_ref();
+    let resource = uri::resolve(&context.service.model, &place.segments, companies.map(|c| c.set))?;
+    if resource == Resource::Batch {
+        return Err(PlanError::NestedBatch);
+    }
+    check_body(request)?;
+    let metadata = match resource {
+        Resource::Metadata => Metadata::Minimal,
+        _ => negotiate::metadata(headers, &place.options, &resource)?,
+    };
+    Ok(Prepared {
+        company: company(context, headers, &place.options, &resource)?,
+        method: request.method.clone(),
+        root: place.root,
+        resource,
+        query: query.map(str::to_owned),
+        path: place.path,
+        options: place.options,
+        prefer: Preferences::from_headers(headers),
+        if_match: tags(context, headers, "if-match", references)?,
+        if_none_match: tags(context, headers, "if-none-match", references)?,
+        version,
+        metadata,
+        body: request.body.clone(),
+    })
+}
+
+/// GET and DELETE have no body; POST, PATCH and PUT have one that can be read.
+fn check_body(request: &Request) -> Result<(), PlanError> {
+    let empty = request.body.iter().all(u8::is_ascii_whitespace);
+    if request.method == Method::GET || request.method == Method::DELETE {
+        return if empty { Ok(()) } else { Err(PlanError::UnexpectedBody(request.method.to_string())) };
+    }
+    if let Some(encoding) = request.headers.get("content-encoding")
+        && !encoding.eq_ignore_ascii_case("identity")
+    {
+        return Err(PlanError::ContentEncoding(encoding.into()));
+    }
+    let media_type = request.headers.get("content-type").unwrap_or("application/json");
+    if !empty && !negotiate::is_json(media_type) {
+        return Err(PlanError::MediaType(media_type.into()));
+    }
+    if empty { Err(PlanError::MissingBody(request.method.to_string())) } else { Ok(()) }
+}
+
+/// The company: from the URL, the query, the header, else the default one.
+fn company(
+    context: &Context<'_>,
+    headers: &Headers,
+    options: &QueryOptions,
+    resource: &Resource,
+) -> Result<Option<usize>, PlanError> {
+    let Some(companies) = &context.service.companies else { return Ok(None) };
+    if let Resource::Entities(path) = resource
+        && let Some(key) = &path.company
+    {
+        let found = companies.by_key(key);
+        let text = || uri::write_key(&context.service.model, context.service.model.set(companies.set).entity_type, key);
+        return found.map(Some).ok_or_else(|| PlanError::CompanyNotFound(text()));
+    }
+    let option = options.custom.iter().find(|(name, _)| name.eq_ignore_ascii_case("company")).map(|(_, v)| v.as_str());
+    match option.or_else(|| headers.get("company")) {
+        Some(name) => match companies.by_name(name) {
+            Some(index) => Ok(Some(index)),
+            None => Err(PlanError::CompanyNotFound(name.to_owned())),
+        },
+        None => Ok(Some(companies.default)),
+    }
+}
+
+/// A precondition header. The literal `null` means nothing; an unquoted `$<id>` is the etag that request returned.
+fn tags(
+    context: &Context<'_>,
+    headers: &Headers,
+    name: &'static str,
+    references: &References,
+) -> Result<Option<Tags>, PlanError> {
+    let Some(value) = headers.get(name).map(str::trim).filter(|v| !v.is_empty() && *v != "null") else {
+        return Ok(None);
+    };
+    if value == "*" {
+        return Ok(Some(Tags::Any));
+    }
+    let mut list = Vec::new();
+    for tag in split_tags(value) {
+        let text: Cow<'_, str> = match tag.strip_prefix('$') {
+            None => tag.into(),
+            Some(id) => match RequestId::new(id).ok().and_then(|id| references.get(&id)) {
+                Some(Reference::Entity { etag: Some(etag), .. }) => etag.clone().into(),
+                Some(_) => return Err(PlanError::EmptyReference(id.to_owned())),
+                None => return Err(PlanError::UnknownReference(id.to_owned())),
+            },
+        };
+        let quoted = text.strip_prefix("W/").unwrap_or(&text);
+        if !(quoted.len() >= 2 && quoted.starts_with('"') && quoted.ends_with('"')) {
+            return Err(match context.service.profile.if_match_required && name == "if-match" {
+                true => PlanError::TokenRequired,
+                false => PlanError::Header { name, reason: format!("'{text}' is not an entity tag") },
+            });
+        }
+        list.push(ETag::parse(&text));
+    }
+    Ok(Some(Tags::List(list)))
+}
+
+/// Splits at commas outside quotes.
+fn split_tags(value: &str) -> impl Iterator<Item = &str> {
+    let mut quoted = false;
+    let parts = value.split(move |c| {
+        quoted ^= c == '"';
+        c == ',' && !quoted
+    });
+    parts.map(str::trim).filter(|tag| !tag.is_empty())
+}
+
+/// Replaces `$<id>` at the start of a URL by the path of the entity that request led to (Protocol §11.7.4).
+pub fn dereference<'u>(
+    context: &Context<'_>,
+    url: &'u str,
+    references: &References,
+) -> Result<Cow<'u, str>, PlanError> {
+    let Some((id, rest)) = reference(url) else { return Ok(url.into()) };
+    match RequestId::new(id).ok().and_then(|id| references.get(&id)) {
+        // Relative to the root of the batch, whatever host the client thinks it talks to.
+        Some(Reference::Entity { path, .. }) => Ok(format!("{}/{path}{rest}", context.root).into()),
+        Some(Reference::Nothing | Reference::Failed) => Err(PlanError::EmptyReference(id.to_owned())),
+        None => Err(PlanError::UnknownReference(id.to_owned())),
+    }
+}
+
+/// The id and the rest of a URL whose first segment is a reference. System resources are none.
+pub fn reference(url: &str) -> Option<(&str, &str)> {
+    let tail = url.strip_prefix('$').or_else(|| url.strip_prefix("/$"))?;
+    let end = tail.find(['/', '?', '#']).unwrap_or(tail.len());
+    let (id, rest) = tail.split_at(end);
+    let system = ["batch", "crossjoin", "all", "entity", "root", "id", "metadata"];
+    let is_system = system.contains(&id.split('(').next().unwrap_or_default());
+    (!is_system).then_some((id, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reference_is_the_whole_first_segment() {
+        assert_eq!(reference("$1"), Some(("1", "")));
+        assert_eq!(reference("$10/Orders?$expand=Items"), Some(("10", "/Orders?$expand=Items")));
+        assert_eq!(reference("$1?x=1"), Some(("1", "?x=1")));
+        assert_eq!(reference("People('$1')"), None);
+        for system in ["$batch", "$metadata", "$metadata#People", "$entity?$id=x", "$all", "$crossjoin(A,B)", "$root"] {
+            assert_eq!(reference(system), None, "{system}");
+        }
+    }
+
+    #[test]
+    fn tags_split_outside_quotes() {
+        let tags: Vec<_> = split_tags(r#"W/"a,b", "c" , $1"#).collect();
+        assert_eq!(tags, [r#"W/"a,b""#, r#""c""#, "$1"]);
+    }
+}

@@ -1,0 +1,227 @@
+//! A unit of work: requests that are applied together or not at all. A request on its own is a unit of one.
+
+use std::sync::Arc;
+
+use http::{Method, StatusCode};
+
+use crate::{
+    batch::{Headers, Request, Response},
+    edm::{Entity, EntityKey, Incarnation, StructuredType, TypeId, Version},
+    respond,
+    service::Service,
+    store::{self, ItemKey, Write},
+    uri::{Last, Resource},
+};
+
+use super::{
+    PlanError,
+    context::{self, Context, Fresh, Reference, References},
+    overlay::{Halt, Needs, Overlay, Snapshot, Step},
+    prepare::{Prepared, prepare},
+};
+
+/// One request of a unit.
+#[derive(Debug)]
+pub struct Job<'r> {
+    /// Its position in the batch.
+    pub index: usize,
+    /// The request.
+    pub request: &'r Request,
+    /// What is understood of it already.
+    pub prepared: Option<Arc<Prepared>>,
+}
+
+/// The answer to a request, and what later requests can refer to.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The answer.
+    pub response: Response,
+    /// What `$<id>` means from now on.
+    pub reference: Reference,
+}
+
+/// How far an evaluation came.
+#[derive(Debug)]
+pub enum Evaluation {
+    /// Something must be read first.
+    Needs(Needs),
+    /// The request at `culprit` (its position in the unit) fails, and with it the unit.
+    Failed {
+        /// Position in the unit.
+        culprit: usize,
+        /// Why.
+        error: PlanError,
+        /// The answers of the requests before it, as they would have been.
+        before: Vec<Outcome>,
+    },
+    /// All requests can be answered once `writes` are committed.
+    Ready {
+        /// One answer a request.
+        outcomes: Vec<Outcome>,
+        /// What to commit; empty when nothing changes.
+        writes: Vec<Write>,
+    },
+}
+
+/// What an evaluation works with.
+#[derive(Debug)]
+pub struct Unit<'a> {
+    pub(super) context: &'a Context<'a>,
+    pub(super) overlay: Overlay<'a>,
+    pub(super) references: &'a mut References,
+    fresh: &'a Fresh<'a>,
+    operation: &'a str,
+    /// Position of the current request in the batch.
+    pub(super) index: usize,
+    ordinal: usize,
+}
+
+/// Evaluates a unit against what is known of the store. Pure: the same arguments give the same result.
+///
+/// Each request sees the writes of those before it. Where something must be read first, the requests after it are
+/// still looked at, to ask for all that can be known to be needed at once.
+pub fn evaluate<'a>(
+    context: &'a Context<'a>,
+    jobs: &mut [Job<'_>],
+    snapshot: &'a Snapshot,
+    references: &'a mut References,
+    fresh: &'a Fresh<'a>,
+    operation: &'a str,
+) -> Evaluation {
+    let mut unit = Unit { context, overlay: Overlay::new(snapshot), references, fresh, operation, index: 0, ordinal: 0 };
+    let mut outcomes = Vec::with_capacity(jobs.len());
+    let mut halted = false;
+    for (position, job) in jobs.iter_mut().enumerate() {
+        match unit.run(job) {
+            Ok(outcome) => {
+                if let Some(id) = &job.request.id {
+                    unit.references.insert(id.clone(), outcome.reference.clone());
+                }
+                outcomes.push(outcome);
+            }
+            Err(Halt::Need) => halted = true,
+            Err(Halt::Fail(_)) if halted => {}
+            Err(Halt::Fail(error)) => return Evaluation::Failed { culprit: position, error, before: outcomes },
+        }
+    }
+    if halted {
+        return Evaluation::Needs(unit.overlay.into_needs());
+    }
+    let writes = unit.overlay.into_writes();
+    if let Err(error) = store::check_size(&context.service.model, &writes) {
+        let culprit = jobs.len().saturating_sub(1);
+        outcomes.truncate(culprit);
+        return Evaluation::Failed { culprit, error: error.into(), before: outcomes };
+    }
+    Evaluation::Ready { outcomes, writes }
+}
+
+impl<'a> Unit<'a> {
+    fn run(&mut self, job: &mut Job<'_>) -> Step<Outcome> {
+        (self.index, self.ordinal) = (job.index, 0);
+        let prepared = match &job.prepared {
+            Some(prepared) => prepared.clone(),
+            None => {
+                let prepared = Arc::new(prepare(self.context, job.request, self.references)?);
+                job.prepared = Some(prepared.clone());
+                prepared
+            }
+        };
+        let mut outcome = self.dispatch(&prepared)?;
+        outcome.response.id.clone_from(&job.request.id);
+        Ok(outcome)
+    }
+
+    fn dispatch(&mut self, request: &Prepared) -> Step<Outcome> {
+        let path = match &request.resource {
+            Resource::ServiceDocument => return get_only(request, |r| respond::service_document(self.context, r)),
+            Resource::Metadata => return get_only(request, |r| respond::metadata(self.context, r)),
+            Resource::Batch => return Err(PlanError::NestedBatch.into()),
+            Resource::Entities(path) => path,
+        };
+        if request.method != Method::GET && self.is_read_only(path) {
+            return Err(not_allowed(request, "GET"));
+        }
+        match (request.method.as_str(), path.last, path.property.is_empty()) {
+            ("GET", ..) => self.retrieve(request, path),
+            (_, Last::Ref, _) => self.change_reference(request, path),
+            (_, Last::Value | Last::Count, _) => Err(not_allowed(request, "GET")),
+            ("PUT" | "PATCH", _, false) => self.update_property(request, path),
+            ("DELETE", _, false) => self.delete_property(request, path),
+            ("POST", _, true) => self.create_in(request, path),
+            ("PUT" | "PATCH", _, true) => self.update(request, path),
+            ("DELETE", _, true) => self.delete(request, path),
+            _ => Err(not_allowed(request, "GET, PUT, PATCH, DELETE")),
+        }
+    }
+
+    fn is_read_only(&self, path: &crate::uri::EntityPath) -> bool {
+        path.steps.is_empty() && self.context.service.read_only.contains(&path.set)
+    }
+
+    pub(super) fn service(&self) -> &'a Service {
+        self.context.service
+    }
+
+    pub(super) fn ty(&self, id: TypeId) -> &'a StructuredType {
+        self.context.service.model.ty(id)
+    }
+
+    /// A fresh random key, the same one in each evaluation.
+    pub(super) fn fresh(&mut self) -> uuid::Uuid {
+        self.ordinal += 1;
+        self.fresh.key(self.index, self.ordinal)
+    }
+
+    pub(super) fn new_incarnation(&mut self) -> Incarnation {
+        context::incarnation(self.fresh())
+    }
+
+    /// The version that the current request writes.
+    pub(super) fn version(&self) -> Version {
+        context::version(self.operation, self.index)
+    }
+
+    /// The key of an entity, as in URLs: `(1)`.
+    pub(super) fn key_text(&self, entity: &Entity) -> String {
+        let key = EntityKey::of(&self.service().model, &entity.record).unwrap_or(EntityKey(Vec::new()));
+        crate::uri::write_key(&self.service().model, entity.record.ty, &key)
+    }
+
+    /// The error for an entity that is not there.
+    pub(super) fn not_found(&self, ty: TypeId, path: &str) -> PlanError {
+        let key = path.rfind('(').and_then(|at| path.get(at..)).unwrap_or_default().to_owned();
+        PlanError::NotFound { entity_type: self.ty(ty).name.clone(), key }
+    }
+}
+
+/// An answer without body.
+pub(super) fn no_content(headers: Headers, reference: Reference) -> Outcome {
+    Outcome {
+        response: Response { id: None, status: StatusCode::NO_CONTENT, headers, body: bytes::Bytes::new() },
+        reference,
+    }
+}
+
+pub(super) fn not_allowed(request: &Prepared, allow: &'static str) -> Halt {
+    PlanError::MethodNotAllowed { method: request.method.to_string(), allow }.into()
+}
+
+fn get_only(request: &Prepared, answer: impl FnOnce(&Prepared) -> Response) -> Step<Outcome> {
+    if request.method != Method::GET {
+        return Err(not_allowed(request, "GET"));
+    }
+    Ok(Outcome { response: answer(request), reference: Reference::Nothing })
+}
+
+/// An entity of the table, by its place.
+#[derive(Clone, Debug)]
+pub(super) struct Owner {
+    pub(super) key: ItemKey,
+    pub(super) ty: TypeId,
+    pub(super) path: String,
+    /// Its entity set, where it is not a contained one.
+    pub(super) set: Option<crate::edm::SetId>,
+    /// Its incarnation, where it is known already.
+    pub(super) incarnation: Option<Incarnation>,
+}

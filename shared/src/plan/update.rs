@@ -1,0 +1,419 @@
+//! Updating entities and their properties: PATCH, PUT, DELETE of a property (Protocol §11.4.3, §11.4.4, §11.4.9).
+
+use std::sync::Arc;
+
+use http::Method;
+
+use crate::{
+    edm::{self, Bind, Entity, Record, Value},
+    respond,
+    service::{Returned, Rule},
+    store::{Condition, Patch, Stored},
+    uri::EntityPath,
+};
+
+use super::{
+    PlanError,
+    create::{Birth, Created},
+    lookup::{inverse, lookup_sort},
+    overlay::Step,
+    place::Collection,
+    prepare::{Prepared, Tags},
+    unit::{Outcome, Unit, not_allowed},
+    walk::{Spot, Target},
+};
+use crate::batch::Return;
+
+/// A patch of more properties than this reads the entity first: an update expression has a limit.
+const BLIND_PROPERTIES: usize = 100;
+
+/// What an update does to an entity.
+#[derive(Debug, Default)]
+pub(super) struct Change {
+    /// Positions and values of properties.
+    pub(super) values: Vec<(usize, Value)>,
+    /// Undeclared properties.
+    pub(super) dynamic: Vec<(String, Box<str>)>,
+    /// Lookups: position of the navigation property, target.
+    pub(super) lookups: Vec<(usize, Option<Spot>)>,
+    /// Complex values are merged with what is there.
+    pub(super) merge: bool,
+    /// The payload says a type that derives from the declared one.
+    pub(super) derived: bool,
+    /// Undeclared properties that are not given are removed.
+    pub(super) replace: bool,
+}
+
+/// An entity after an update.
+#[derive(Clone, Debug)]
+pub(crate) enum Updated {
+    /// It was read, and is this now.
+    Known(Arc<Entity>),
+    /// It was not read; its etag is known where the client gave the old one.
+    Blind(Option<edm::ETag>),
+}
+
+impl<'a> Unit<'a> {
+    /// PATCH or PUT of an entity.
+    pub(super) fn update(&mut self, request: &Prepared, path: &EntityPath) -> Step<Outcome> {
+        if path.collection {
+            return Err(not_allowed(request, "GET, POST"));
+        }
+        let spot = match self.walk(path, request.company, path.steps.len())? {
+            Target::Entity(spot) => spot,
+            Target::NoAlternate { collection, index, values } => {
+                return self.insert_by_alternate(request, &collection, index, &values);
+            }
+            _ => return Err(not_allowed(request, "GET, POST")),
+        };
+        self.check_token(request)?;
+        let change = self.read_change(request, &spot)?;
+        let representation = self.returned(request) == Returned::Representation;
+        match self.modify(request, &spot, change, representation)? {
+            Some(updated) => Ok(respond::updated(self.context, request, &spot.path_for_client(), &spot.path, &updated)),
+            None => self.upsert(request, &spot),
+        }
+    }
+
+    /// PATCH or PUT of a property: `{"value": …}`.
+    pub(super) fn update_property(&mut self, request: &Prepared, path: &EntityPath) -> Step<Outcome> {
+        let spot = self.property_owner(request, path)?;
+        self.check_token(request)?;
+        let property = self.property_of(&spot, path)?;
+        let value = edm::read_property(&self.service().model, &property.ty, &property.name, &request.body)?;
+        self.set_property(request, path, &spot, value)
+    }
+
+    /// DELETE of a property: it becomes null.
+    pub(super) fn delete_property(&mut self, request: &Prepared, path: &EntityPath) -> Step<Outcome> {
+        let spot = self.property_owner(request, path)?;
+        let property = self.property_of(&spot, path)?;
+        if !property.ty.nullable || property.ty.collection {
+            return Err(edm::ValueError::NotNullable { property: property.name.clone() }.into());
+        }
+        self.set_property(request, path, &spot, Value::Null)
+    }
+
+    fn property_owner(&mut self, request: &Prepared, path: &EntityPath) -> Step<Spot> {
+        match self.walk(path, request.company, path.steps.len())? {
+            Target::Entity(spot) => Ok(spot),
+            Target::NoAlternate { collection, index, values } => {
+                Err(self.no_alternate(&collection, index, &values).into())
+            }
+            _ => Err(not_allowed(request, "GET")),
+        }
+    }
+
+    /// The property that a path names, when it can be changed by itself.
+    fn property_of(&self, spot: &Spot, path: &EntityPath) -> Result<&'a edm::Property, PlanError> {
+        let [position] = path.property.as_slice() else {
+            return Err(PlanError::Unsupported("changing a property of a complex property by its URL".into()));
+        };
+        let ty = self.ty(spot.collection.ty);
+        let property = ty.properties.get(*position).ok_or(PlanError::Undecided)?;
+        if ty.key.contains(position) {
+            return Err(PlanError::KeyChange(property.name.clone()));
+        }
+        if property.computed || property.immutable {
+            return Err(PlanError::Unsupported(format!("changing the read-only property '{}'", property.name)));
+        }
+        Ok(property)
+    }
+
+    fn set_property(&mut self, request: &Prepared, path: &EntityPath, spot: &Spot, value: Value) -> Step<Outcome> {
+        let values = path.property.first().map(|position| (*position, value)).into_iter().collect();
+        let change = Change { values, merge: request.method == Method::PATCH, ..Change::default() };
+        match self.modify(request, spot, change, false)? {
+            Some(updated) => Ok(respond::property_changed(self.context, request, &spot.path, &updated)),
+            None => Err(self.not_found(spot.collection.ty, &spot.path).into()),
+        }
+    }
+
+    /// Where the profile asks for `If-Match`, there has to be one.
+    fn check_token(&self, request: &Prepared) -> Result<(), PlanError> {
+        if self.service().profile.if_match_required && request.if_match.is_none() {
+            return Err(PlanError::TokenRequired);
+        }
+        Ok(())
+    }
+
+    /// What the answer to an update holds.
+    fn returned(&self, request: &Prepared) -> Returned {
+        match request.prefer.return_ {
+            Some(Return::Representation) => Returned::Representation,
+            Some(Return::Minimal) => Returned::Minimal,
+            None if request.options.select.is_some() => Returned::Representation,
+            None => self.service().profile.update_returns,
+        }
+    }
+
+    /// Reads the body of a PATCH or PUT.
+    fn read_change(&mut self, request: &Prepared, spot: &Spot) -> Step<Change> {
+        let model = &self.service().model;
+        let payload = edm::read_entity(model, spot.collection.ty, &request.body)?;
+        let ty = self.ty(payload.record.ty);
+        let put = request.method == Method::PUT;
+        if !payload.nested.is_empty() {
+            return Err(PlanError::Unsupported("updating related entities inline".into()).into());
+        }
+        let mut change = Change {
+            merge: !put,
+            replace: put,
+            derived: payload.record.ty != spot.collection.ty,
+            dynamic: payload.record.dynamic.clone(),
+            ..Change::default()
+        };
+        for (nav, bind) in &payload.binds {
+            let navigation = self.navigation(payload.record.ty, *nav)?;
+            let target = match bind {
+                Bind::Null if navigation.nullable => None,
+                Bind::Null => return Err(edm::ValueError::NotNullable { property: navigation.name.clone() }.into()),
+                Bind::One(url) => Some(self.linked_entity(url, navigation, request.company)?),
+                Bind::Many(_) => {
+                    return Err(PlanError::Unsupported(format!("binding the collection '{}'", navigation.name)).into());
+                }
+            };
+            change.lookups.push((*nav, target));
+        }
+        for (position, (property, slot)) in ty.properties.iter().zip(payload.record.values).enumerate() {
+            let key = ty.key.contains(&position);
+            if key {
+                self.check_same_key(spot, position, slot.as_ref())?;
+            }
+            if key || property.computed || property.immutable {
+                continue;
+            }
+            match slot {
+                Some(value) => change.values.push((position, value)),
+                None if put => change.values.push((position, replaced(ty, property)?)),
+                None => {}
+            }
+        }
+        Ok(change)
+    }
+
+    fn check_same_key(&self, spot: &Spot, position: usize, given: Option<&Value>) -> Result<(), PlanError> {
+        let (Some(given), Some(key)) = (given, &spot.entity_key) else { return Ok(()) };
+        let ty = self.ty(spot.collection.ty);
+        let at = ty.key.iter().position(|p| *p == position);
+        let own = at.and_then(|at| key.0.get(at));
+        if own.is_some_and(|own| !own.equals(given)) {
+            let name = ty.properties.get(position).map(|p| p.name.clone()).unwrap_or_default();
+            return Err(PlanError::KeyChange(name));
+        }
+        Ok(())
+    }
+
+    /// Applies a change; `None` when the entity does not exist and may be created.
+    pub(super) fn modify(
+        &mut self,
+        request: &Prepared,
+        spot: &Spot,
+        change: Change,
+        representation: bool,
+    ) -> Step<Option<Updated>> {
+        if !representation && self.can_be_blind(request, spot, &change) {
+            return self.patch_blindly(request, spot, change).map(Some);
+        }
+        let Some(old) = self.overlay.observe(&spot.key)? else {
+            return self.absent(request, spot).map(|()| None);
+        };
+        if let Some(tags) = &request.if_match
+            && !tags.matches(&old.etag())
+        {
+            return Err(PlanError::Stale.into());
+        }
+        match &request.if_none_match {
+            Some(Tags::Any) => return Err(PlanError::AlreadyThere.into()),
+            Some(tags) if tags.matches(&old.etag()) => return Err(PlanError::Stale.into()),
+            _ => {}
+        }
+        self.apply(request, spot, &old, change).map(|entity| Some(Updated::Known(entity)))
+    }
+
+    /// Whether a missing entity may be created by this request; an error when not.
+    fn absent(&self, request: &Prepared, spot: &Spot) -> Result<(), PlanError> {
+        let missing = self.not_found(spot.collection.ty, &spot.path);
+        match &request.if_match {
+            Some(Tags::Any) => Err(missing),
+            Some(Tags::List(_)) if self.service().profile.upsert => Err(PlanError::Stale),
+            Some(Tags::List(_)) => Err(missing),
+            None if self.service().profile.upsert => Ok(()),
+            None => Err(missing),
+        }
+    }
+
+    /// Whether the change can be written without knowing what is there.
+    fn can_be_blind(&self, request: &Prepared, spot: &Spot, change: &Change) -> bool {
+        let tags_fit = match &request.if_match {
+            None | Some(Tags::Any) => true,
+            Some(tags) => tags.single().is_some(),
+        };
+        tags_fit
+            && request.if_none_match.is_none()
+            && !self.overlay.knows(&spot.key)
+            && !change.derived
+            && !change.replace
+            && change.values.len() + change.dynamic.len() <= BLIND_PROPERTIES
+            && !change.values.iter().any(|(position, value)| self.needs_old(spot, change, *position, value))
+            && !change.lookups.iter().any(|(nav, _)| self.lookup_needs_old(spot, *nav))
+    }
+
+    /// Whether setting a property has to know its old value: it is part of something kept elsewhere, or is merged.
+    fn needs_old(&self, spot: &Spot, change: &Change, position: usize, value: &Value) -> bool {
+        let ty = self.ty(spot.collection.ty);
+        let in_alternate = ty.alternate_keys.iter().any(|k| k.properties.iter().any(|(_, p)| *p == position));
+        let mut navigation = ty.navigation.iter().enumerate();
+        let in_lookup = navigation.any(|(_, nav)| nav.constraints.iter().any(|(dependent, _)| *dependent == position));
+        in_alternate || in_lookup || change.merge && matches!(value, Value::Complex(_))
+    }
+
+    fn lookup_needs_old(&self, spot: &Spot, nav: usize) -> bool {
+        let Ok(navigation) = self.navigation(spot.collection.ty, nav) else { return true };
+        let copied = self.service().derived.get(&spot.collection.ty).is_some_and(|rules| {
+            rules.iter().any(|d| matches!(d.rule, Rule::CopyFromLookup { nav: from, .. } if from == nav))
+        });
+        copied || inverse(&self.service().model, navigation).is_some() || !navigation.constraints.is_empty()
+    }
+
+    /// Writes only what changes; the commit checks that the entity is there.
+    fn patch_blindly(&mut self, request: &Prepared, spot: &Spot, change: Change) -> Step<Updated> {
+        let etag = request.if_match.as_ref().and_then(Tags::single);
+        match etag {
+            Some(etag) => self.overlay.rely(&spot.key, Condition::Version(etag.clone())),
+            None if self.overlay.require(&spot.key) => {}
+            None => return Err(self.not_found(spot.collection.ty, &spot.path).into()),
+        }
+        let ty = self.ty(spot.collection.ty);
+        let record = Record::new(&self.service().model, spot.collection.ty);
+        let values = change.values.into_iter().chain(self.derive_patched(&record));
+        let mut patch = Patch { version: self.version().0, dynamic: change.dynamic, ..Patch::default() };
+        for (position, value) in values {
+            patch.properties.extend(ty.properties.get(position).map(|p| (p.name.clone(), value)));
+        }
+        for (nav, target) in change.lookups {
+            let navigation = self.navigation(spot.collection.ty, nav)?;
+            if let Some(target) = &target
+                && !self.overlay.require(&target.key)
+            {
+                return Err(self.missing_target(navigation, &target.path).into());
+            }
+            patch.lookups.push((navigation.name.clone(), target.map(|t| t.key.sort)));
+        }
+        self.overlay.patch(&spot.key, patch);
+        let version = self.version();
+        Ok(Updated::Blind(etag.map(|etag| edm::ETag { incarnation: etag.incarnation.clone(), version })))
+    }
+
+    /// Applies a change to an entity that was read.
+    fn apply(&mut self, request: &Prepared, spot: &Spot, old: &Arc<Entity>, change: Change) -> Step<Arc<Entity>> {
+        let company = request.company;
+        let mut new = Entity::clone(old);
+        if change.replace {
+            new.record.dynamic.clear();
+        }
+        for (name, json) in change.dynamic {
+            new.record.dynamic.retain(|(n, _)| *n != name);
+            new.record.dynamic.push((name, json));
+        }
+        for (position, value) in change.values {
+            if let Some(slot) = new.record.values.get_mut(position) {
+                *slot = Some(if change.merge { merged(slot.take(), value) } else { value });
+            }
+        }
+        for (nav, target) in &change.lookups {
+            self.set_lookup(&mut new.record, &mut new.lookups, *nav, target.as_ref())?;
+        }
+        let set = spot.collection.set;
+        for nav in 0..new.lookups.len() {
+            let before = lookup_sort(self.service(), &old.record, &old.lookups, nav);
+            let after = lookup_sort(self.service(), &new.record, &new.lookups, nav);
+            if before != after {
+                self.require_target(set, &new.record, &new.lookups, nav, company)?;
+                self.relink(&spot.key, set, new.record.ty, nav, (before, after), company)?;
+            }
+        }
+        self.derive_changed(set, &mut new.record, &new.lookups, company)?;
+        self.claim_alternate_keys(&spot.collection, Some(old), &new, &spot.key)?;
+        new.version = self.version();
+        let new = Arc::new(new);
+        self.overlay.put(&spot.key, Stored::Entity(new.clone()));
+        Ok(new)
+    }
+
+    /// The insert of an upsert: the key comes from the URL.
+    fn upsert(&mut self, request: &Prepared, spot: &Spot) -> Step<Outcome> {
+        let positions = self.ty(spot.collection.ty).key.iter().copied();
+        let values = spot.entity_key.iter().flat_map(|key| key.0.iter().cloned());
+        let given: Vec<(usize, Value)> = positions.zip(values).collect();
+        let created = self.insert_by_url(request, &spot.collection, spot.parent.as_ref(), &given)?;
+        Ok(respond::upserted(self.context, request, &created, &created.path))
+    }
+
+    fn insert_by_alternate(
+        &mut self,
+        request: &Prepared,
+        collection: &Collection,
+        index: usize,
+        values: &[Value],
+    ) -> Step<Outcome> {
+        self.check_token(request)?;
+        if request.if_match.is_some() || !self.service().profile.upsert {
+            return Err(self.no_alternate(collection, index, values).into());
+        }
+        let key = self.ty(collection.ty).alternate_keys.get(index).ok_or(PlanError::Undecided)?;
+        let given = key.properties.iter().map(|(_, position)| *position).zip(values.iter().cloned());
+        let given: Vec<(usize, Value)> = given.collect();
+        let created = self.insert_by_url(request, collection, None, &given)?;
+        let text = crate::uri::write_alternate_key(&self.service().model, collection.ty, index, values);
+        Ok(respond::upserted(self.context, request, &created, &format!("{}{text}", collection.path)))
+    }
+
+    fn insert_by_url(
+        &mut self,
+        request: &Prepared,
+        collection: &Collection,
+        parent: Option<&super::unit::Owner>,
+        given: &[(usize, Value)],
+    ) -> Step<Created> {
+        let birth = Birth { collection, parent, company: request.company, given, lookup: None, depth: 0 };
+        self.create(birth, &request.body)
+    }
+}
+
+impl Spot {
+    /// The path as the client addressed the entity.
+    pub(super) fn path_for_client(&self) -> String {
+        self.alternate_path.clone().unwrap_or_else(|| self.path.clone())
+    }
+}
+
+/// What a property becomes when a PUT leaves it out.
+fn replaced(ty: &edm::StructuredType, property: &edm::Property) -> Result<Value, PlanError> {
+    match &property.default {
+        Some(default) => Ok(default.clone()),
+        None if property.ty.collection => Ok(Value::Collection(Vec::new())),
+        None if property.ty.nullable => Ok(Value::Null),
+        None => Err(PlanError::Required { property: property.name.clone(), entity_type: ty.name.clone() }),
+    }
+}
+
+/// PATCH merges complex values and replaces all others (Protocol §11.4.3).
+fn merged(old: Option<Value>, new: Value) -> Value {
+    match (old, new) {
+        (Some(Value::Complex(mut old)), Value::Complex(new)) if old.ty == new.ty => {
+            let new = *new;
+            for (slot, value) in old.values.iter_mut().zip(new.values) {
+                if let Some(value) = value {
+                    *slot = Some(merged(slot.take(), value));
+                }
+            }
+            for (name, json) in new.dynamic {
+                old.dynamic.retain(|(n, _)| *n != name);
+                old.dynamic.push((name, json));
+            }
+            Value::Complex(old)
+        }
+        (_, new) => new,
+    }
+}

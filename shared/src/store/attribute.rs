@@ -1,0 +1,243 @@
+//! Typed values ⇄ DynamoDB attributes. Exact in both directions: what a DynamoDB number cannot hold is text.
+
+use std::{collections::HashMap, str::FromStr};
+
+use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
+use bigdecimal::BigDecimal;
+
+use crate::edm::{
+    DateTimeOffset, Entity, Incarnation, Model, PrimitiveType, PropertyType, Record, TypeId, TypeKind, Value, Version,
+};
+
+use super::{Item, ItemKey, Stored, StoreError};
+
+/// Partition key.
+pub(super) const PARTITION: &str = "pk";
+/// Sort key.
+pub(super) const SORT: &str = "sk";
+/// Qualified name of an entity's type.
+pub(super) const TYPE: &str = "t";
+/// Incarnation of an entity.
+pub(super) const INCARNATION: &str = "i";
+/// Version of an entity.
+pub(super) const VERSION: &str = "o";
+/// The version before that: a write whose answer was lost is recognised even after one more writer.
+pub(super) const PREVIOUS_VERSION: &str = "p";
+/// Properties by name.
+pub(super) const VALUES: &str = "v";
+/// Undeclared properties by name, as JSON text.
+pub(super) const DYNAMIC: &str = "x";
+/// Lookups by navigation name: encoded keys.
+pub(super) const LOOKUPS: &str = "r";
+/// Target of an alternate key.
+pub(super) const TARGET: &str = "k";
+/// Last number of a sequence.
+pub(super) const NUMBER: &str = "n";
+
+/// The whole item.
+pub(super) fn item(model: &Model, key: &ItemKey, stored: &Stored) -> Item {
+    let mut item = key_attributes(key);
+    match stored {
+        Stored::Entity(entity) => entity_attributes(model, entity, &mut item),
+        Stored::Link => {}
+        Stored::AlternateKey(target) => {
+            item.insert(TARGET.into(), AttributeValue::S(target.clone()));
+        }
+        Stored::Sequence(number) => {
+            item.insert(NUMBER.into(), AttributeValue::N(number.to_string()));
+        }
+    }
+    item
+}
+
+/// The primary key.
+pub(super) fn key_attributes(key: &ItemKey) -> Item {
+    let mut item = HashMap::with_capacity(8);
+    item.insert(PARTITION.into(), AttributeValue::S(key.partition.clone()));
+    item.insert(SORT.into(), AttributeValue::S(key.sort.clone()));
+    item
+}
+
+fn entity_attributes(model: &Model, entity: &Entity, item: &mut Item) {
+    let ty = model.ty(entity.record.ty);
+    item.insert(TYPE.into(), AttributeValue::S(ty.qualified_name.clone()));
+    item.insert(INCARNATION.into(), AttributeValue::S(entity.incarnation.0.clone()));
+    item.insert(VERSION.into(), AttributeValue::S(entity.version.0.clone()));
+    item.insert(VALUES.into(), AttributeValue::M(values(model, &entity.record)));
+    // These two are always there: a patch of an entity that was not read sets members in them.
+    let dynamic = entity.record.dynamic.iter();
+    let dynamic = dynamic.map(|(name, json)| (name.clone(), AttributeValue::S(json.to_string()))).collect();
+    item.insert(DYNAMIC.into(), AttributeValue::M(dynamic));
+    let lookups = ty.navigation.iter().zip(&entity.lookups);
+    let lookups = lookups.filter_map(|(nav, key)| Some((nav.name.clone(), AttributeValue::S(key.clone()?)))).collect();
+    item.insert(LOOKUPS.into(), AttributeValue::M(lookups));
+}
+
+fn values(model: &Model, record: &Record) -> HashMap<String, AttributeValue> {
+    let properties = model.ty(record.ty).properties.iter().zip(&record.values);
+    properties.filter_map(|(p, v)| Some((p.name.clone(), to_attribute(model, v.as_ref()?)))).collect()
+}
+
+/// One value. `Null` is kept: "given as null" differs from "never given".
+pub(super) fn to_attribute(model: &Model, value: &Value) -> AttributeValue {
+    match value {
+        Value::Null => AttributeValue::Null(true),
+        Value::Boolean(b) => AttributeValue::Bool(*b),
+        Value::Integer(n) | Value::Enum(n) => AttributeValue::N(n.to_string()),
+        Value::Decimal(d) => decimal_attribute(d),
+        Value::Double(d) => AttributeValue::S(d.to_string()),
+        Value::String(s) => AttributeValue::S(s.clone()),
+        Value::Guid(g) => AttributeValue::S(g.to_string()),
+        Value::Date(d) => AttributeValue::S(d.to_string()),
+        Value::DateTimeOffset(t) => AttributeValue::S(t.to_string()),
+        Value::TimeOfDay(t) => AttributeValue::S(t.to_string()),
+        Value::Duration(d) => AttributeValue::S(d.to_string()),
+        Value::Binary(b) => AttributeValue::B(Blob::new(b.clone())),
+        Value::Complex(record) => AttributeValue::M(complex(model, record)),
+        Value::Collection(items) => AttributeValue::L(items.iter().map(|v| to_attribute(model, v)).collect()),
+        Value::Json(text) => AttributeValue::S(text.to_string()),
+    }
+}
+
+/// A complex value: its type, its properties, its undeclared ones.
+fn complex(model: &Model, record: &Record) -> HashMap<String, AttributeValue> {
+    let mut map = HashMap::with_capacity(3);
+    map.insert(TYPE.into(), AttributeValue::S(model.ty(record.ty).qualified_name.clone()));
+    map.insert(VALUES.into(), AttributeValue::M(values(model, record)));
+    let dynamic: HashMap<_, _> =
+        record.dynamic.iter().map(|(n, json)| (n.clone(), AttributeValue::S(json.to_string()))).collect();
+    if !dynamic.is_empty() {
+        map.insert(DYNAMIC.into(), AttributeValue::M(dynamic));
+    }
+    map
+}
+
+/// DynamoDB's numbers have 38 digits, a range, and lose trailing zeros: a number where that does no harm, else text.
+fn decimal_attribute(decimal: &BigDecimal) -> AttributeValue {
+    let text = decimal.to_plain_string();
+    let (digits, scale) = decimal.as_bigint_and_exponent();
+    let digit_text = digits.to_string();
+    let trailing_zero = scale > 0 && digit_text.ends_with('0') || scale < 0;
+    let fits = digit_text.trim_start_matches('-').len() <= 38 && (-80..=120).contains(&scale);
+    if fits && !trailing_zero { AttributeValue::N(text) } else { AttributeValue::S(decimal.to_string()) }
+}
+
+/// Reads an entity.
+pub(super) fn entity_from_item(model: &Model, item: &Item) -> Result<Entity, StoreError> {
+    let attribute = |name: &str| item.get(name).ok_or_else(|| corrupt(name));
+    let qualified_name = text(attribute(TYPE)?)?;
+    let ty = model.type_id(qualified_name).ok_or_else(|| corrupt(qualified_name))?;
+    let record = record(model, ty, map(attribute(VALUES)?)?, item.get(DYNAMIC))?;
+    let lookups = match item.get(LOOKUPS) {
+        Some(lookups) => map(lookups)?,
+        None => &HashMap::new(),
+    };
+    let navigation = &model.ty(ty).navigation;
+    let lookups = navigation.iter().map(|nav| lookups.get(&nav.name).map(|v| text(v).map(str::to_owned)).transpose());
+    Ok(Entity {
+        record,
+        lookups: lookups.collect::<Result<_, _>>()?,
+        incarnation: Incarnation(text(attribute(INCARNATION)?)?.into()),
+        version: Version(text(attribute(VERSION)?)?.into()),
+    })
+}
+
+fn record(
+    model: &Model,
+    ty: TypeId,
+    values: &HashMap<String, AttributeValue>,
+    dynamic: Option<&AttributeValue>,
+) -> Result<Record, StoreError> {
+    let mut record = Record::new(model, ty);
+    for (property, slot) in model.ty(ty).properties.iter().zip(&mut record.values) {
+        if let Some(attribute) = values.get(&property.name) {
+            let value = from_attribute(model, &property.ty, attribute);
+            *slot = Some(value.ok_or_else(|| corrupt(&property.name))?);
+        }
+    }
+    if let Some(dynamic) = dynamic {
+        for (name, json) in map(dynamic)? {
+            record.dynamic.push((name.clone(), text(json)?.into()));
+        }
+        record.dynamic.sort();
+    }
+    Ok(record)
+}
+
+/// One value of a declared type; `None` when the attribute does not hold such a value.
+fn from_attribute(model: &Model, ty: &PropertyType, attribute: &AttributeValue) -> Option<Value> {
+    if let AttributeValue::L(items) = attribute {
+        let single = PropertyType { collection: false, ..ty.clone() };
+        let items = items.iter().map(|item| from_attribute(model, &single, item));
+        return items.collect::<Option<_>>().map(Value::Collection);
+    }
+    match (ty.kind, attribute) {
+        (_, AttributeValue::Null(_)) => Some(Value::Null),
+        (TypeKind::Primitive(primitive), _) => primitive_from_attribute(primitive, attribute),
+        (TypeKind::Enum(_), AttributeValue::N(n)) => n.parse().ok().map(Value::Enum),
+        (TypeKind::Complex(declared), AttributeValue::M(members)) => {
+            let name = members.get(TYPE)?.as_s().ok()?;
+            let actual = model.type_id(name).filter(|id| model.is_a(*id, declared))?;
+            let values = members.get(VALUES)?.as_m().ok()?;
+            let record = record(model, actual, values, members.get(DYNAMIC)).ok()?;
+            Some(Value::Complex(Box::new(record)))
+        }
+        _ => None,
+    }
+}
+
+fn primitive_from_attribute(primitive: PrimitiveType, attribute: &AttributeValue) -> Option<Value> {
+    use PrimitiveType as P;
+    Some(match (primitive, attribute) {
+        (P::Boolean, AttributeValue::Bool(b)) => Value::Boolean(*b),
+        (P::Byte | P::SByte | P::Int16 | P::Int32 | P::Int64, AttributeValue::N(n)) => Value::Integer(n.parse().ok()?),
+        (P::Decimal, AttributeValue::N(n) | AttributeValue::S(n)) => Value::Decimal(BigDecimal::from_str(n).ok()?),
+        (P::Double | P::Single, AttributeValue::S(n)) => Value::Double(n.parse().ok()?),
+        (P::String, AttributeValue::S(s)) => Value::String(s.clone()),
+        (P::Guid, AttributeValue::S(s)) => Value::Guid(s.parse().ok()?),
+        (P::Date, AttributeValue::S(s)) => Value::Date(s.parse().ok()?),
+        (P::DateTimeOffset, AttributeValue::S(s)) => Value::DateTimeOffset(DateTimeOffset::parse(s).ok()?),
+        (P::TimeOfDay, AttributeValue::S(s)) => Value::TimeOfDay(s.parse().ok()?),
+        (P::Duration, AttributeValue::S(s)) => Value::Duration(s.parse().ok()?),
+        (P::Binary, AttributeValue::B(b)) => Value::Binary(b.as_ref().to_vec()),
+        (P::Geo | P::Untyped, AttributeValue::S(s)) => Value::Json(s.as_str().into()),
+        _ => return None,
+    })
+}
+
+/// A text attribute.
+pub(super) fn text(attribute: &AttributeValue) -> Result<&str, StoreError> {
+    attribute.as_s().map(String::as_str).map_err(|_| corrupt("a text"))
+}
+
+/// A number attribute that is an integer.
+pub(super) fn integer(attribute: &AttributeValue) -> Result<i64, StoreError> {
+    let number = attribute.as_n().map_err(|_| corrupt("a number"))?;
+    number.parse().map_err(|_| corrupt(number))
+}
+
+fn map(attribute: &AttributeValue) -> Result<&HashMap<String, AttributeValue>, StoreError> {
+    attribute.as_m().map_err(|_| corrupt("a map"))
+}
+
+fn corrupt(what: &str) -> StoreError {
+    StoreError::Corrupt(format!("at '{what}'"))
+}
+
+/// The size DynamoDB counts for an attribute and its name, in bytes: an upper estimate for numbers.
+pub(super) fn size(name: &str, attribute: &AttributeValue) -> usize {
+    name.len()
+        + match attribute {
+            AttributeValue::S(s) => s.len(),
+            AttributeValue::N(n) => n.len().div_ceil(2) + 2,
+            AttributeValue::B(b) => b.as_ref().len(),
+            AttributeValue::M(members) => 3 + members.iter().map(|(n, v)| 1 + size(n, v)).sum::<usize>(),
+            AttributeValue::L(items) => 3 + items.iter().map(|v| 1 + size("", v)).sum::<usize>(),
+            _ => 1,
+        }
+}
+
+/// The size of an item, in bytes.
+pub(super) fn item_size(item: &Item) -> usize {
+    item.iter().map(|(name, value)| size(name, value)).sum()
+}

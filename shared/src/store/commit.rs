@@ -1,0 +1,243 @@
+//! Commits: one request for a unit of work, and its outcome known for sure before anyone is told.
+//!
+//! Every write ends as committed, refused or unknown. Unknown (a timeout, a lost connection, a 5xx) is resolved by
+//! the identical request: a transaction carries a `ClientRequestToken`, a single write carries the unit's operation
+//! id into the item, where a refused repeat finds it again. (`reference/aws-facts.md`, DynamoDB.)
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::{
+    error::{ProvideErrorMetadata, SdkError},
+    operation::{
+        put_item::PutItemError, transact_write_items::TransactWriteItemsError, update_item::UpdateItemError,
+    },
+    types::{CancellationReason, ReturnValuesOnConditionCheckFailure, TransactWriteItem},
+};
+use tokio::time::Instant;
+
+use crate::edm::Model;
+
+use super::{Item, ItemKey, Store, StoreError, Stored, Write, WriteKind, attribute, read::backoff, write};
+
+/// Until when a unit of work may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadline(Instant);
+
+impl Deadline {
+    /// That long from now.
+    pub fn after(budget: Duration) -> Self {
+        Self(Instant::now() + budget)
+    }
+
+    /// Whether it has passed once `pause` more has gone by.
+    pub fn is_before(&self, pause: Duration) -> bool {
+        Instant::now() + pause >= self.0
+    }
+}
+
+/// How a commit ended, when that is known.
+#[derive(Debug)]
+pub enum Commit {
+    /// All of it is stored.
+    Done,
+    /// Nothing is stored: these items do not meet their conditions. They are as given here (`None`: absent).
+    Refused(Vec<(ItemKey, Option<Stored>)>),
+    /// Nothing is stored: another transaction held one of the items.
+    Conflict,
+}
+
+/// How one attempt ended.
+enum Attempt {
+    Done,
+    Refused(Vec<(ItemKey, Option<Item>)>),
+    Conflict,
+    Throttled(String),
+    Unknown(String),
+    Fatal(String),
+}
+
+impl Store {
+    /// Writes all of `writes` or nothing. `operation` is the unit's operation id, unique to this commit; it is the
+    /// request token and the first part of each version written.
+    pub async fn commit(
+        &self,
+        model: &Model,
+        writes: &[Write],
+        operation: &str,
+        deadline: Deadline,
+    ) -> Result<Commit, StoreError> {
+        let mut unknown = false;
+        for pause in backoff() {
+            let (attempt, reason) = match self.attempt(model, writes, operation).await {
+                Attempt::Done => return Ok(Commit::Done),
+                Attempt::Refused(items) if is_own_write(&items, operation) => return Ok(Commit::Done),
+                Attempt::Refused(items) => return refused(model, items),
+                Attempt::Conflict if !unknown => return Ok(Commit::Conflict),
+                Attempt::Conflict => ("conflict", String::new()),
+                Attempt::Throttled(reason) => ("throttled", reason),
+                Attempt::Unknown(reason) => {
+                    unknown = true;
+                    ("unknown", reason)
+                }
+                Attempt::Fatal(reason) if unknown => return Err(StoreError::OutcomeUnknown(reason)),
+                Attempt::Fatal(reason) => return Err(StoreError::Refused(reason)),
+            };
+            tracing::debug!(attempt, reason, "commit not answered yet");
+            if deadline.is_before(pause) {
+                return Err(if unknown { StoreError::OutcomeUnknown(reason) } else { StoreError::Unavailable(reason) });
+            }
+            tokio::time::sleep(pause).await;
+        }
+        Err(if unknown {
+            StoreError::OutcomeUnknown("no answer".into())
+        } else {
+            StoreError::Unavailable("throttled".into())
+        })
+    }
+
+    async fn attempt(&self, model: &Model, writes: &[Write], operation: &str) -> Attempt {
+        match writes {
+            [] => Attempt::Done,
+            [Write { kind: WriteKind::Put(_), .. } | Write { kind: WriteKind::Patch(_), .. }] => {
+                self.single(model, writes, operation).await
+            }
+            _ => self.transaction(model, writes, operation).await,
+        }
+    }
+
+    /// One item: half the cost of a transaction.
+    async fn single(&self, model: &Model, writes: &[Write], operation: &str) -> Attempt {
+        let Some(single) = writes.first() else { return Attempt::Done };
+        let old = ReturnValuesOnConditionCheckFailure::AllOld;
+        let expression = write::expression(model, single, operation);
+        if let WriteKind::Put(stored) = &single.kind {
+            let item = write::put_item(model, single, stored);
+            let request = self.client.put_item().table_name(&*self.table).set_item(Some(item));
+            let request = request
+                .set_condition_expression(expression.condition)
+                .set_expression_attribute_names(expression.names)
+                .set_expression_attribute_values(expression.values)
+                .return_values_on_condition_check_failure(old);
+            return match request.send().await {
+                Ok(_) => Attempt::Done,
+                Err(SdkError::ServiceError(e)) => match e.into_err() {
+                    PutItemError::ConditionalCheckFailedException(e) => {
+                        Attempt::Refused(vec![(single.key.clone(), e.item)])
+                    }
+                    e => service_error(e.code(), &e),
+                },
+                Err(e) => transport_error(&e),
+            };
+        }
+        let request = self.client.update_item().table_name(&*self.table);
+        let request = request
+            .set_key(Some(attribute::key_attributes(&single.key)))
+            .set_update_expression(expression.update)
+            .set_condition_expression(expression.condition)
+            .set_expression_attribute_names(expression.names)
+            .set_expression_attribute_values(expression.values)
+            .return_values_on_condition_check_failure(old);
+        match request.send().await {
+            Ok(_) => Attempt::Done,
+            Err(SdkError::ServiceError(e)) => match e.into_err() {
+                UpdateItemError::ConditionalCheckFailedException(e) => {
+                    Attempt::Refused(vec![(single.key.clone(), e.item)])
+                }
+                e => service_error(e.code(), &e),
+            },
+            Err(e) => transport_error(&e),
+        }
+    }
+
+    async fn transaction(&self, model: &Model, writes: &[Write], operation: &str) -> Attempt {
+        let items: Vec<TransactWriteItem> =
+            writes.iter().map(|w| write::transact_item(model, w, &self.table, operation)).collect();
+        let request = self.client.transact_write_items().set_transact_items(Some(items));
+        match request.client_request_token(operation).send().await {
+            Ok(_) => Attempt::Done,
+            Err(SdkError::ServiceError(e)) => match e.into_err() {
+                TransactWriteItemsError::TransactionCanceledException(e) => {
+                    cancelled(writes, e.cancellation_reasons.unwrap_or_default())
+                }
+                TransactWriteItemsError::TransactionInProgressException(_) => Attempt::Unknown("in progress".into()),
+                e => service_error(e.code(), &e),
+            },
+            Err(e) => transport_error(&e),
+        }
+    }
+}
+
+/// The reasons of a cancelled transaction, one a write. A failed condition outranks a conflict: it can be told.
+fn cancelled(writes: &[Write], reasons: Vec<CancellationReason>) -> Attempt {
+    let mut refused = Vec::new();
+    let mut conflict = false;
+    let mut throttled = false;
+    let mut fatal = None;
+    for (write, reason) in writes.iter().zip(reasons) {
+        match reason.code.as_deref() {
+            None | Some("None") => {}
+            Some("ConditionalCheckFailed") => refused.push((write.key.clone(), reason.item)),
+            Some("TransactionConflict") => conflict = true,
+            Some("ThrottlingError" | "ProvisionedThroughputExceeded") => throttled = true,
+            Some(other) => fatal = Some(format!("{other}: {}", reason.message.unwrap_or_default())),
+        }
+    }
+    match fatal {
+        Some(reason) => Attempt::Fatal(reason),
+        None if !refused.is_empty() => Attempt::Refused(refused),
+        None if throttled && !conflict => Attempt::Throttled("ThrottlingError".into()),
+        None => Attempt::Conflict,
+    }
+}
+
+/// An error that DynamoDB answered with.
+fn service_error(code: Option<&str>, error: &(dyn std::error::Error + 'static)) -> Attempt {
+    let text = aws_sdk_dynamodb::error::DisplayErrorContext(error).to_string();
+    match code {
+        Some("TransactionConflictException") => Attempt::Conflict,
+        Some(code) if is_throttle(code) => Attempt::Throttled(code.to_owned()),
+        Some(
+            "ValidationException"
+            | "AccessDeniedException"
+            | "ResourceNotFoundException"
+            | "IdempotentParameterMismatchException"
+            | "UnrecognizedClientException"
+            | "InvalidSignatureException",
+        ) => Attempt::Fatal(text),
+        _ => Attempt::Unknown(text),
+    }
+}
+
+/// Whether an error code says "slow down": nothing was done.
+pub(super) fn is_throttle(code: &str) -> bool {
+    matches!(code, "ProvisionedThroughputExceededException" | "ThrottlingException" | "RequestLimitExceeded")
+}
+
+/// No answer from DynamoDB. A request that could not even be built was not sent.
+fn transport_error<E>(error: &SdkError<E>) -> Attempt
+where
+    E: std::error::Error + 'static,
+{
+    let text = aws_sdk_dynamodb::error::DisplayErrorContext(error).to_string();
+    match error {
+        SdkError::ConstructionFailure(_) => Attempt::Fatal(text),
+        _ => Attempt::Unknown(text),
+    }
+}
+
+/// Whether the item that refuses a single write shows that this very write is what changed it.
+fn is_own_write(items: &[(ItemKey, Option<Item>)], operation: &str) -> bool {
+    let [(_, Some(item))] = items else { return false };
+    [attribute::VERSION, attribute::PREVIOUS_VERSION].iter().any(|name| {
+        let version = item.get(*name).and_then(|v| v.as_s().ok());
+        version.and_then(|v| v.split_once('.')).is_some_and(|(by, _)| by == operation)
+    })
+}
+
+fn refused(model: &Model, items: Vec<(ItemKey, Option<Item>)>) -> Result<Commit, StoreError> {
+    let items = items.into_iter().map(|(key, item)| {
+        let stored = item.filter(|item| !item.is_empty()).map(|item| Stored::from_item(model, &item)).transpose()?;
+        Ok((key, stored))
+    });
+    items.collect::<Result<_, _>>().map(Commit::Refused)
+}

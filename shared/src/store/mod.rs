@@ -1,0 +1,43 @@
+//! The table: items, keys, conditions, reads and commits. The only module that names the AWS SDK.
+//!
+//! One DynamoDB table holds everything. What an item is follows from its partition key:
+//!
+//! | item | partition key | sort key |
+//! |---|---|---|
+//! | entity of a set | `E\|service\|company\|set[\|shard]` | encoded key |
+//! | contained entity | `C\|service\|parent's incarnation\|navigation` | encoded key |
+//! | link | `L\|owner's partition\|owner's sort key\|navigation` | encoded key of the target |
+//! | alternate key | `A\|service\|company\|set\|position of the key` | encoded values |
+//! | sequence | `S\|partition of the collection` | property |
+
+mod attribute;
+mod client;
+mod commit;
+mod error;
+mod item;
+mod read;
+mod table;
+mod write;
+
+use std::sync::Arc;
+
+pub use client::*;
+pub use commit::{Commit, Deadline};
+pub use error::StoreError;
+pub use item::{Item, ItemKey, KeyTooLong, Stored};
+pub use read::Page;
+pub use write::{Condition, Patch, TooLarge, Write, WriteKind, check_size};
+
+/// The table, through the SDK's client.
+#[derive(Clone, Debug)]
+pub struct Store {
+    client: aws_sdk_dynamodb::Client,
+    table: Arc<str>,
+}
+
+impl Store {
+    /// A store over the table of that name.
+    pub fn new(client: aws_sdk_dynamodb::Client, table: impl Into<Arc<str>>) -> Self {
+        Self { client, table: table.into() }
+    }
+}

@@ -1,0 +1,153 @@
+//! Reads: by key in batches, and page by page along a partition. All strongly consistent, none through an index.
+
+use std::{collections::HashMap, future::Future, time::Duration};
+
+use aws_sdk_dynamodb::{
+    error::{DisplayErrorContext, ProvideErrorMetadata, SdkError},
+    types::{AttributeValue, KeysAndAttributes},
+};
+use backon::{BackoffBuilder, ExponentialBuilder};
+use futures_util::future::try_join_all;
+
+use super::{Deadline, Item, ItemKey, Store, StoreError, attribute, commit::is_throttle};
+
+/// DynamoDB's limit of keys in a BatchGetItem.
+const BATCH_KEYS: usize = 100;
+
+/// A page along a partition.
+#[derive(Clone, Debug, Default)]
+pub struct Page {
+    /// Sort keys and items, in key order.
+    pub items: Vec<(String, Item)>,
+    /// The sort key to go on after, when there is more.
+    pub last: Option<String>,
+}
+
+/// The pauses between attempts: jittered, growing, bounded.
+pub(super) fn backoff() -> impl Iterator<Item = Duration> {
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(15))
+        .with_max_delay(Duration::from_secs(1))
+        .with_max_times(40)
+        .with_jitter()
+        .build()
+}
+
+impl Store {
+    /// The items of these keys; absent ones are missing in the answer. Duplicate keys are read once.
+    pub async fn get(&self, keys: &[ItemKey], deadline: Deadline) -> Result<HashMap<ItemKey, Item>, StoreError> {
+        let mut keys: Vec<&ItemKey> = keys.iter().collect();
+        keys.sort_unstable();
+        keys.dedup();
+        if let [key] = keys.as_slice() {
+            let item = self.get_one(key, deadline).await?;
+            return Ok(item.map(|item| ((*key).clone(), item)).into_iter().collect());
+        }
+        let chunks = keys.chunks(BATCH_KEYS).map(|chunk| self.get_chunk(chunk, deadline));
+        Ok(try_join_all(chunks).await?.into_iter().flatten().collect())
+    }
+
+    async fn get_one(&self, key: &ItemKey, deadline: Deadline) -> Result<Option<Item>, StoreError> {
+        let request = || {
+            let request = self.client.get_item().table_name(&*self.table).consistent_read(true);
+            request.set_key(Some(attribute::key_attributes(key))).send()
+        };
+        Ok(retry(request, deadline).await?.item)
+    }
+
+    async fn get_chunk(&self, keys: &[&ItemKey], deadline: Deadline) -> Result<Vec<(ItemKey, Item)>, StoreError> {
+        let mut wanted: Vec<Item> = keys.iter().map(|key| attribute::key_attributes(key)).collect();
+        let mut found = Vec::with_capacity(wanted.len());
+        for pause in backoff() {
+            let request = || {
+                let keys = KeysAndAttributes::builder().consistent_read(true).set_keys(Some(wanted.clone())).build();
+                let request = self.client.batch_get_item();
+                let request = keys.map(|keys| request.request_items(&*self.table, keys));
+                async { request.map_err(SdkError::construction_failure)?.send().await }
+            };
+            let answer = retry(request, deadline).await?;
+            for item in answer.responses.into_iter().flatten().flat_map(|(_, items)| items) {
+                found.push((item_key(&item)?, item));
+            }
+            let unprocessed = answer.unprocessed_keys.into_iter().flatten().flat_map(|(_, keys)| keys.keys);
+            wanted = unprocessed.collect();
+            if wanted.is_empty() {
+                return Ok(found);
+            }
+            if deadline.is_before(pause) {
+                break;
+            }
+            tokio::time::sleep(pause).await;
+        }
+        Err(StoreError::Unavailable("keys stayed unprocessed".into()))
+    }
+
+    /// Up to `limit` items of a partition (`None`: as many as one answer holds) whose sort keys come after `after`.
+    pub async fn page(
+        &self,
+        partition: &str,
+        after: Option<&str>,
+        limit: Option<u32>,
+        deadline: Deadline,
+    ) -> Result<Page, StoreError> {
+        let mut request = self
+            .client
+            .query()
+            .table_name(&*self.table)
+            .consistent_read(true)
+            .expression_attribute_names("#p", attribute::PARTITION)
+            .expression_attribute_values(":p", AttributeValue::S(partition.to_owned()))
+            .set_limit(limit.map(|l| i32::try_from(l).unwrap_or(i32::MAX)));
+        request = match after {
+            None => request.key_condition_expression("#p = :p"),
+            Some(after) => request
+                .key_condition_expression("#p = :p AND #s > :s")
+                .expression_attribute_names("#s", attribute::SORT)
+                .expression_attribute_values(":s", AttributeValue::S(after.to_owned())),
+        };
+        let answer = retry(|| request.clone().send(), deadline).await?;
+        let mut items = Vec::with_capacity(answer.items.as_ref().map_or(0, Vec::len));
+        for item in answer.items.into_iter().flatten() {
+            items.push((item_key(&item)?.sort, item));
+        }
+        let last = answer.last_evaluated_key.filter(|key| !key.is_empty());
+        Ok(Page { items, last: last.map(|key| item_key(&key).map(|key| key.sort)).transpose()? })
+    }
+}
+
+/// Repeats a read until it is answered, refused for good or the time is up.
+pub(super) async fn retry<T, E, F, R>(mut request: F, deadline: Deadline) -> Result<T, StoreError>
+where
+    F: FnMut() -> R,
+    R: Future<Output = Result<T, SdkError<E>>>,
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    let mut pauses = backoff();
+    loop {
+        let error = match request().await {
+            Ok(answer) => return Ok(answer),
+            Err(error) => error,
+        };
+        let text = DisplayErrorContext(&error).to_string();
+        let code = error.as_service_error().and_then(ProvideErrorMetadata::code);
+        let lasting = match (&error, code) {
+            (SdkError::ConstructionFailure(_), _) => true,
+            (SdkError::ServiceError(e), Some(code)) => {
+                e.raw().status().is_client_error() && !is_throttle(code) && code != "TransactionConflictException"
+            }
+            _ => false,
+        };
+        if lasting {
+            return Err(StoreError::Refused(text));
+        }
+        match pauses.next() {
+            Some(pause) if !deadline.is_before(pause) => tokio::time::sleep(pause).await,
+            _ => return Err(StoreError::Unavailable(text)),
+        }
+    }
+}
+
+fn item_key(item: &Item) -> Result<ItemKey, StoreError> {
+    let part = |name: &str| item.get(name).ok_or_else(|| StoreError::Corrupt("no key".into())).and_then(attribute::text);
+    Ok(ItemKey { partition: part(attribute::PARTITION)?.into(), sort: part(attribute::SORT)?.into() })
+}

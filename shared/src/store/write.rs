@@ -1,0 +1,326 @@
+//! What a commit writes: one write a key, one condition a write.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::{
+    AttributeValue, ConditionCheck, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
+};
+
+use crate::edm::{ETag, Model, Value};
+
+use super::{Item, ItemKey, Stored, attribute};
+
+/// One write of a commit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Write {
+    /// The item.
+    pub key: ItemKey,
+    /// What happens to it.
+    pub kind: WriteKind,
+    /// What must hold for the commit to happen.
+    pub condition: Condition,
+}
+
+/// What happens to an item.
+#[derive(Clone, Debug, PartialEq)]
+pub enum WriteKind {
+    /// It is written whole.
+    Put(Stored),
+    /// Some properties of an entity change; the others are not known to the unit.
+    Patch(Patch),
+    /// It is deleted.
+    Delete,
+    /// Nothing: only the condition counts.
+    Check,
+}
+
+/// A change of an entity whose other properties are not known.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Patch {
+    /// Properties by name, in the order set; a later one of the same name wins.
+    pub properties: Vec<(String, Value)>,
+    /// Undeclared properties of an open type: name and JSON text.
+    pub dynamic: Vec<(String, Box<str>)>,
+    /// Lookups by navigation name; `None` removes one.
+    pub lookups: Vec<(String, Option<String>)>,
+    /// The new version.
+    pub version: String,
+}
+
+/// What must hold of an item at the instant of the commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// Anything.
+    None,
+    /// There is no such item.
+    Absent,
+    /// There is one.
+    Exists,
+    /// It is this incarnation, whatever its version.
+    Incarnation(String),
+    /// It is exactly this version.
+    Version(ETag),
+    /// A sequence stands at this number (`None`: not begun).
+    Sequence(Option<i64>),
+    /// An alternate key leads to the entity with this sort key.
+    AlternateKey(String),
+}
+
+/// A unit of work is larger than one transaction can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TooLarge {
+    /// Too many items.
+    #[error("the unit of work touches {got} items of the table, at most {max} are possible")]
+    Items {
+        /// How many it touches.
+        got: usize,
+        /// The limit.
+        max: usize,
+    },
+    /// Too many bytes.
+    #[error("the unit of work writes {got} bytes, at most {max} are possible")]
+    Bytes {
+        /// How many it writes.
+        got: usize,
+        /// The limit.
+        max: usize,
+    },
+    /// One entity is too large.
+    #[error("an entity needs {got} bytes in the table, at most {max} are possible")]
+    Entity {
+        /// Its bytes.
+        got: usize,
+        /// The limit.
+        max: usize,
+    },
+}
+
+/// DynamoDB's limit of actions in a transaction.
+const TRANSACTION_ITEMS: usize = 100;
+/// DynamoDB's limit for the bytes of a transaction.
+const TRANSACTION_BYTES: usize = 4 * 1024 * 1024;
+/// DynamoDB's limit for the bytes of an item.
+const ITEM_BYTES: usize = 400 * 1024;
+
+/// Checks a unit of work against DynamoDB's limits, before anything is written.
+pub fn check_size(model: &Model, writes: &[Write]) -> Result<(), TooLarge> {
+    if writes.len() > TRANSACTION_ITEMS {
+        return Err(TooLarge::Items { got: writes.len(), max: TRANSACTION_ITEMS });
+    }
+    let mut total = 0;
+    for write in writes {
+        let bytes = match &write.kind {
+            WriteKind::Put(stored) => attribute::item_size(&put_item(model, write, stored)),
+            WriteKind::Patch(patch) => {
+                patch.properties.iter().map(|(n, v)| attribute::size(n, &attribute::to_attribute(model, v))).sum()
+            }
+            WriteKind::Delete | WriteKind::Check => write.key.partition.len() + write.key.sort.len(),
+        };
+        if bytes > ITEM_BYTES {
+            return Err(TooLarge::Entity { got: bytes, max: ITEM_BYTES });
+        }
+        total += bytes;
+    }
+    if total > TRANSACTION_BYTES {
+        return Err(TooLarge::Bytes { got: total, max: TRANSACTION_BYTES });
+    }
+    Ok(())
+}
+
+/// The expressions of one write.
+#[derive(Debug, Default)]
+pub(super) struct Expression {
+    pub(super) update: Option<String>,
+    pub(super) condition: Option<String>,
+    pub(super) names: Option<HashMap<String, String>>,
+    pub(super) values: Option<HashMap<String, AttributeValue>>,
+}
+
+/// Builds the condition, and for a patch the update.
+pub(super) fn expression(model: &Model, write: &Write, operation: &str) -> Expression {
+    let mut builder = Builder::default();
+    let update = match &write.kind {
+        WriteKind::Patch(patch) => Some(builder.update(model, patch)),
+        _ => None,
+    };
+    let mut condition = builder.condition(&write.condition);
+    if update.is_some() {
+        // A repeat after a lost answer must not apply the patch again, over a later writer's.
+        let operation = builder.value(AttributeValue::S(format!("{operation}.")));
+        let (version, previous) = (builder.name(attribute::VERSION), builder.name(attribute::PREVIOUS_VERSION));
+        let not_yet = format!("NOT begins_with({version}, {operation}) AND NOT begins_with({previous}, {operation})");
+        condition = Some(condition.map_or(not_yet.clone(), |c| format!("{c} AND {not_yet}")));
+    }
+    Expression { update, condition, names: some(builder.names), values: some(builder.values) }
+}
+
+fn some<V>(map: HashMap<String, V>) -> Option<HashMap<String, V>> {
+    (!map.is_empty()).then_some(map)
+}
+
+/// Placeholders for names and values.
+#[derive(Default)]
+struct Builder {
+    names: HashMap<String, String>,
+    values: HashMap<String, AttributeValue>,
+}
+
+impl Builder {
+    fn name(&mut self, name: &str) -> String {
+        let placeholder = format!("#{}", self.names.len());
+        self.names.insert(placeholder.clone(), name.to_owned());
+        placeholder
+    }
+
+    fn value(&mut self, value: AttributeValue) -> String {
+        let placeholder = format!(":{}", self.values.len());
+        self.values.insert(placeholder.clone(), value);
+        placeholder
+    }
+
+    fn text(&mut self, text: &str) -> String {
+        self.value(AttributeValue::S(text.to_owned()))
+    }
+
+    fn condition(&mut self, condition: &Condition) -> Option<String> {
+        Some(match condition {
+            Condition::None => return None,
+            Condition::Absent => format!("attribute_not_exists({})", self.name(attribute::PARTITION)),
+            Condition::Exists => format!("attribute_exists({})", self.name(attribute::PARTITION)),
+            Condition::Incarnation(incarnation) => self.equals(attribute::INCARNATION, incarnation),
+            Condition::Version(etag) => {
+                let incarnation = self.equals(attribute::INCARNATION, &etag.incarnation.0);
+                format!("{incarnation} AND {}", self.equals(attribute::VERSION, &etag.version.0))
+            }
+            Condition::Sequence(None) => format!("attribute_not_exists({})", self.name(attribute::NUMBER)),
+            Condition::Sequence(Some(number)) => {
+                let name = self.name(attribute::NUMBER);
+                format!("{name} = {}", self.value(AttributeValue::N(number.to_string())))
+            }
+            Condition::AlternateKey(target) => self.equals(attribute::TARGET, target),
+        })
+    }
+
+    fn equals(&mut self, name: &str, text: &str) -> String {
+        let name = self.name(name);
+        format!("{name} = {}", self.text(text))
+    }
+
+    fn update(&mut self, model: &Model, patch: &Patch) -> String {
+        let (version, previous) = (self.name(attribute::VERSION), self.name(attribute::PREVIOUS_VERSION));
+        let stamp = self.text(&patch.version);
+        let mut set = format!("SET {previous} = {version}, {version} = {stamp}");
+        let mut remove = String::new();
+        let values = self.name(attribute::VALUES);
+        for (name, value) in &patch.properties {
+            let (name, value) = (self.name(name), self.value(attribute::to_attribute(model, value)));
+            set.push_str(&format!(", {values}.{name} = {value}"));
+        }
+        if !patch.dynamic.is_empty() {
+            let dynamic = self.name(attribute::DYNAMIC);
+            for (name, json) in &patch.dynamic {
+                let (name, value) = (self.name(name), self.text(json));
+                set.push_str(&format!(", {dynamic}.{name} = {value}"));
+            }
+        }
+        if !patch.lookups.is_empty() {
+            let lookups = self.name(attribute::LOOKUPS);
+            for (name, target) in &patch.lookups {
+                let name = self.name(name);
+                match target {
+                    Some(target) => set.push_str(&format!(", {lookups}.{name} = {}", self.text(target))),
+                    None => {
+                        remove.push_str(if remove.is_empty() { " REMOVE " } else { ", " });
+                        remove.push_str(&format!("{lookups}.{name}"));
+                    }
+                }
+            }
+        }
+        set + &remove
+    }
+}
+
+/// The item of a put. The version that it replaces is kept beside the new one.
+pub(super) fn put_item(model: &Model, write: &Write, stored: &Stored) -> Item {
+    let mut item = attribute::item(model, &write.key, stored);
+    if let Stored::Entity(_) = stored {
+        let previous = match &write.condition {
+            Condition::Version(etag) => etag.version.0.as_str(),
+            _ => "-",
+        };
+        item.insert(attribute::PREVIOUS_VERSION.into(), AttributeValue::S(previous.to_owned()));
+    }
+    item
+}
+
+/// One action of a transaction.
+#[expect(clippy::expect_used, reason = "the builders fail only without table, key, item or expression; all are set")]
+pub(super) fn transact_item(model: &Model, write: &Write, table: &str, operation: &str) -> TransactWriteItem {
+    let old = ReturnValuesOnConditionCheckFailure::AllOld;
+    let expression = expression(model, write, operation);
+    let key = || Some(attribute::key_attributes(&write.key));
+    let action = TransactWriteItem::builder();
+    match &write.kind {
+        WriteKind::Put(stored) => action.put(
+            Put::builder()
+                .table_name(table)
+                .set_item(Some(put_item(model, write, stored)))
+                .set_condition_expression(expression.condition)
+                .set_expression_attribute_names(expression.names)
+                .set_expression_attribute_values(expression.values)
+                .return_values_on_condition_check_failure(old)
+                .build()
+                .expect("table and item are set"),
+        ),
+        WriteKind::Patch(_) => action.update(
+            Update::builder()
+                .table_name(table)
+                .set_key(key())
+                .set_update_expression(expression.update)
+                .set_condition_expression(expression.condition)
+                .set_expression_attribute_names(expression.names)
+                .set_expression_attribute_values(expression.values)
+                .return_values_on_condition_check_failure(old)
+                .build()
+                .expect("table, key and update are set"),
+        ),
+        WriteKind::Delete => action.delete(
+            Delete::builder()
+                .table_name(table)
+                .set_key(key())
+                .set_condition_expression(expression.condition)
+                .set_expression_attribute_names(expression.names)
+                .set_expression_attribute_values(expression.values)
+                .return_values_on_condition_check_failure(old)
+                .build()
+                .expect("table and key are set"),
+        ),
+        WriteKind::Check => action.condition_check(
+            ConditionCheck::builder()
+                .table_name(table)
+                .set_key(key())
+                .set_condition_expression(expression.condition)
+                .set_expression_attribute_names(expression.names)
+                .set_expression_attribute_values(expression.values)
+                .return_values_on_condition_check_failure(old)
+                .build()
+                .expect("table, key and condition are set"),
+        ),
+    }
+    .build()
+}
+
+impl Patch {
+    /// Adds a later patch: its values win.
+    pub fn merge(&mut self, later: Self) {
+        replace(&mut self.properties, later.properties);
+        replace(&mut self.dynamic, later.dynamic);
+        replace(&mut self.lookups, later.lookups);
+        self.version = later.version;
+    }
+}
+
+fn replace<V>(values: &mut Vec<(String, V)>, later: Vec<(String, V)>) {
+    values.retain(|(name, _)| !later.iter().any(|(n, _)| n == name));
+    values.extend(later);
+}
