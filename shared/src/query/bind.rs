@@ -85,7 +85,7 @@ impl<'a> Binder<'a> {
                     (Some(left), Some(right)) => (left, right),
                 };
                 if !null && !comparable(&of_left, &of_right) {
-                    let (left, right) = (self.describe(&of_left), self.describe(&of_right));
+                    let (left, right) = (of_left.name(self.model), of_right.name(self.model));
                     return Err(QueryError::Incompatible { left, right });
                 }
                 let (left, right) = (self.operand(left, &of_left)?, self.operand(right, &of_right)?);
@@ -106,17 +106,14 @@ impl<'a> Binder<'a> {
     /// A literal for a comparison with values of a type. Facets do not limit it, and numbers take the narrowest type
     /// that holds them (URL Conventions §5.1.1.15, numeric promotion); a date is a point in time at its start in UTC.
     fn literal(&self, text: &str, ty: &PropertyType) -> Result<Operand, QueryError> {
-        if text == "null" {
-            return Ok(Operand::Literal(Value::Null));
-        }
-        let read = |kind| parse_literal(self.model, &with_kind(kind), text);
+        let read = |kind| parse_literal(self.model, &PropertyType::of(kind), text);
         let mut value = read(ty.kind);
         if is_number(ty) {
             let wider = |kind| move |_: ValueError| read(TypeKind::Primitive(kind));
             let first = value.clone();
             value = value.or_else(wider(PrimitiveType::Decimal)).or_else(wider(PrimitiveType::Double)).or(first);
         } else if is(ty, PrimitiveType::DateTimeOffset) && LiteralShape::of(text) == Some(LiteralShape::Date) {
-            value = parse_literal(self.model, &with_kind(ty.kind), &format!("{text}T00:00:00Z"));
+            value = parse_literal(self.model, &PropertyType::of(ty.kind), &format!("{text}T00:00:00Z"));
         }
         match value {
             Ok(Value::String(text)) if self.ignore_case => Ok(Operand::Literal(Value::String(text.to_lowercase()))),
@@ -206,15 +203,6 @@ impl<'a> Binder<'a> {
             _ => unsupported(),
         }
     }
-
-    fn describe(&self, ty: &PropertyType) -> String {
-        let name = match ty.kind {
-            TypeKind::Primitive(primitive) => format!("Edm.{primitive:?}"),
-            TypeKind::Enum(id) => self.model.enumeration(id).qualified_name.clone(),
-            TypeKind::Complex(id) => self.model.ty(id).qualified_name.clone(),
-        };
-        if ty.collection { format!("Collection({name})") } else { name }
-    }
 }
 
 /// `nav eq null`, `nav ne null`: by the lookup, or by the properties that a referential constraint keeps it in.
@@ -245,7 +233,7 @@ fn bad_property(ty: &StructuredType, name: &str) -> QueryError {
 fn type_of(side: &Side<'_>) -> Result<Option<PropertyType>, QueryError> {
     match side {
         Side::Property(_, ty) if ty.collection => Err(QueryError::unsupported("a comparison of collections")),
-        Side::Property(_, ty) => Ok(Some(with_kind(ty.kind))),
+        Side::Property(_, ty) => Ok(Some(PropertyType::of(ty.kind))),
         Side::Condition(_) => Ok(Some(plain(PrimitiveType::Boolean))),
         Side::Literal(_) | Side::Link(..) | Side::LinkKey(..) => Ok(None),
     }
@@ -284,10 +272,5 @@ fn is_number(ty: &PropertyType) -> bool {
 }
 
 fn plain(primitive: PrimitiveType) -> PropertyType {
-    with_kind(TypeKind::Primitive(primitive))
-}
-
-/// A single value of this kind, without facets.
-fn with_kind(kind: TypeKind) -> PropertyType {
-    PropertyType { kind, collection: false, nullable: true, max_length: None, precision: None, scale: None }
+    PropertyType::of(TypeKind::Primitive(primitive))
 }

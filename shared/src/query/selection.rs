@@ -33,3 +33,35 @@ pub fn select(model: &Model, ty: TypeId, names: &Option<Vec<String>>) -> Result<
     selection.properties.dedup();
     Ok((!all).then_some(selection))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::uri::fixture::{ACCOUNT, OPEN, model};
+
+    fn chosen(ty: TypeId, names: &[&str]) -> Result<Option<Selection>, QueryError> {
+        select(&model(), ty, &Some(names.iter().map(|name| (*name).to_owned()).collect()))
+    }
+
+    #[test]
+    fn properties_come_in_declared_order_once() {
+        let expected = Selection { properties: vec![0, 2, 3], dynamic: vec![] };
+        assert_eq!(chosen(ACCOUNT, &["revenue", "name", "parent", "accountid", "name"]), Ok(Some(expected)));
+        assert_eq!(chosen(ACCOUNT, &["orders"]), Ok(Some(Selection::default())));
+    }
+
+    #[test]
+    fn a_star_and_no_option_mean_all() {
+        assert_eq!(select(&model(), ACCOUNT, &None), Ok(None));
+        assert_eq!(chosen(ACCOUNT, &["name", "*"]), Ok(None));
+    }
+
+    #[test]
+    fn unknown_names_are_refused_on_closed_types_alone() {
+        let refused = QueryError::BadProperty { name: "nothing".into(), ty: "NS.Account".into() };
+        assert_eq!(chosen(ACCOUNT, &["nothing"]), Err(refused.clone()));
+        assert_eq!(chosen(ACCOUNT, &["*", "nothing"]), Err(refused));
+        let open = Selection { properties: vec![0], dynamic: vec!["b".into(), "a".into()] };
+        assert_eq!(chosen(OPEN, &["b", "id", "a"]), Ok(Some(open)));
+    }
+}

@@ -297,3 +297,162 @@ fn leading_word(text: &str) -> &str {
     let end = text.find(|c| !continues_identifier(c)).unwrap_or(text.len());
     text.get(..end).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn parse(text: &str) -> Result<Expr, UriError> {
+        parse_filter(text, &UriLimits::default())
+    }
+
+    /// The tree with every group in brackets.
+    fn shape(expr: &Expr) -> String {
+        let list = |parts: &[Expr], word: &str| format!("[{}]", parts.iter().map(shape).collect::<Vec<_>>().join(word));
+        match expr {
+            Expr::Literal(text) => text.clone(),
+            Expr::Member(path) => path.join("/"),
+            Expr::Compare { operator, left, right } => format!("[{} {operator:?} {}]", shape(left), shape(right)),
+            Expr::And(parts) => list(parts, " and "),
+            Expr::Or(parts) => list(parts, " or "),
+            Expr::Not(part) => format!("not {}", shape(part)),
+            Expr::Call { function, args } => format!("{function:?}{}", list(args, ",")),
+        }
+    }
+
+    #[test]
+    fn operators_bind_as_the_standard_says() {
+        for (text, expected) in [
+            ("a", "a"),
+            ("a eq 1 or b eq 2 and c eq 3", "[[a Eq 1] or [[b Eq 2] and [c Eq 3]]]"),
+            ("(a eq 1 or b eq 2) and c eq 3", "[[[a Eq 1] or [b Eq 2]] and [c Eq 3]]"),
+            ("a or b or c", "[a or b or c]"),
+            ("not a eq b", "[not a Eq b]"),
+            ("not (a eq b)", "not [a Eq b]"),
+            ("not(a) and not not b", "[not a and not not b]"),
+            ("a EQ 'x' AND b Lt 2", "[[a Eq 'x'] and [b Lt 2]]"),
+            ("contains(n,'x') and STARTSWITH( n , 'y' )", "[Contains[n,'x'] and StartsWith[n,'y']]"),
+            ("endswith(tolowered,'it''s') eq true", "[EndsWith[tolowered,'it''s'] Eq true]"),
+            ("and eq or", "[and Eq or]"),
+            ("\t a  ne\tnull ", "[a Ne null]"),
+        ] {
+            assert_eq!(parse(text).map(|expr| shape(&expr)), Ok(expected.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn literals_and_names_are_told_apart() {
+        for literal in [
+            "1",
+            "-1",
+            "+1.5",
+            "2e3",
+            "-2.5E-3",
+            "INF",
+            "-INF",
+            "NaN",
+            "null",
+            "true",
+            "FALSE",
+            "'it''s'",
+            "''",
+            "2026-01-31",
+            "-0001-01-01",
+            "12:30",
+            "12:30:00.5",
+            "2026-01-31T12:30:00Z",
+            "2026-01-31T12:30+02:00",
+            "duration'PT1S'",
+            "binary'AA'",
+            "NS.Enum'A,B'",
+            "01234567-89ab-cdef-0123-456789abcdef",
+            "a1234567-89ab-cdef-0123-456789abcdef",
+        ] {
+            let parsed = parse(&format!("x eq {literal}")).unwrap();
+            assert_eq!(shape(&parsed), format!("[x Eq {literal}]"));
+            let Expr::Compare { right, .. } = parsed else { panic!("{literal}") };
+            assert_eq!(*right, Expr::Literal(literal.to_owned()));
+        }
+        for name in ["a1234567", "nullable", "null/x", "INFO", "Null", "größe", "nav/key"] {
+            let path = name.split('/').map(str::to_owned).collect();
+            assert_eq!(parse(name), Ok(Expr::Member(path)), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_legal_elsewhere_is_named() {
+        for (text, what) in [
+            ("a add 1 eq 2", "the operator 'add'"),
+            ("a eq b mul 2", "the operator 'mul'"),
+            ("a in ('x','y')", "the operator 'in'"),
+            ("a has NS.E'X'", "the operator 'has'"),
+            ("-a gt 1", "negation"),
+            ("tolower(a) eq 'x'", "the function 'tolower'"),
+            ("geo.length(a) eq 1", "the function 'geo.length'"),
+            ("items/any(i:i/x eq 1)", "'any' behind a path in an expression"),
+            ("items/$count gt 1", "'/$count' in an expression"),
+            ("$it/a eq 1", "'$it'"),
+            ("@p eq 1", "'@p' in an expression"),
+            ("a eq [1]", "a JSON literal in an expression"),
+            ("NS.T/a eq 1", "the type or function 'NS.T' in an expression"),
+            ("nav/NS.T/a eq 1", "'NS' behind a path in an expression"),
+            ("a eq 1 eq true", "a comparison of a comparison without parentheses"),
+        ] {
+            assert_eq!(parse(text), Err(UriError::unsupported(what)), "{text}");
+        }
+    }
+
+    #[test]
+    fn errors_say_where() {
+        for (text, position) in [
+            ("", 0),
+            ("a eq", 2),
+            ("a eq ", 5),
+            ("a eq 'x", 5),
+            ("(a eq 1", 7),
+            ("a eq 1)", 6),
+            ("a foo 1", 2),
+            ("a eq'x'", 2),
+            ("contains(a)", 10),
+            ("contains(a,b,c)", 12),
+            ("a eq 1x", 5),
+            ("a eq 1 and", 7),
+            ("a eq \"x\"", 5),
+            ("a/", 2),
+            ("a eq .x", 5),
+            ("x'1'", 0),
+            ("a eq guid'1'", 5),
+            ("a  b", 3),
+            ("$x", 0),
+            ("a..b", 0),
+            ("not ", 4),
+            ("é §", 3),
+        ] {
+            let Err(UriError::Syntax { position: at, .. }) = parse(text) else { panic!("{text}: {:?}", parse(text)) };
+            assert_eq!(at, position, "{text}");
+        }
+    }
+
+    #[test]
+    fn length_costs_no_depth_and_depth_is_limited() {
+        let long = vec!["a eq 1"; 10_000].join(" or ");
+        assert!(matches!(parse(&long), Ok(Expr::Or(parts)) if parts.len() == 10_000));
+        for (open, close) in [("(", ")"), ("not ", ""), ("not(", ")"), ("contains(", ",b)")] {
+            let nested = |depth: usize| format!("{}a{}", open.repeat(depth), close.repeat(depth));
+            assert!(parse(&nested(30)).is_ok(), "{open}");
+            assert!(matches!(parse(&nested(100_000)), Err(UriError::TooDeep { .. })), "{open}");
+        }
+        assert!(matches!(parse(&"a/".repeat(100_000)), Err(UriError::TooDeep { .. })));
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_text_never_panics(
+            text in "(\\(|\\)| |'|a|not | and | or | eq |,|/|1|-|\\$|@|contains\\(|é|x\\.y){0,30}|.{0,30}"
+        ) {
+            let _ = parse(&text);
+        }
+    }
+}

@@ -40,19 +40,16 @@ impl LiteralShape {
             return Self::of_prefix(prefix);
         }
         match text {
-            "null" => return Some(Self::Null),
-            "INF" | "-INF" | "NaN" => return Some(Self::NotFinite),
-            _ if text.eq_ignore_ascii_case("true") || text.eq_ignore_ascii_case("false") => return Some(Self::Boolean),
-            _ => {}
+            "null" => Some(Self::Null),
+            "INF" | "-INF" | "NaN" => Some(Self::NotFinite),
+            _ if text.eq_ignore_ascii_case("true") || text.eq_ignore_ascii_case("false") => Some(Self::Boolean),
+            _ if is_number(text) => Some(Self::Number),
+            _ if is_guid(text) => Some(Self::Guid),
+            _ if is_date(text) => Some(Self::Date),
+            _ if is_time(text) => Some(Self::TimeOfDay),
+            _ if is_date_time_offset(text) => Some(Self::DateTimeOffset),
+            _ => None,
         }
-        let shapes: [(Self, fn(&str) -> bool); 5] = [
-            (Self::Number, is_number),
-            (Self::Guid, is_guid),
-            (Self::Date, is_date),
-            (Self::TimeOfDay, is_time),
-            (Self::DateTimeOffset, is_date_time_offset),
-        ];
-        shapes.into_iter().find(|(_, is)| is(text)).map(|(shape, _)| shape)
     }
 
     /// The shape of a quoted literal with this in front of the quote.

@@ -8,6 +8,8 @@ mod address;
 mod error;
 mod expression;
 mod filter;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod literal;
 mod options;
 mod path;
@@ -53,3 +55,6 @@ impl Default for UriLimits {
         Self { path: 16 * 1024, segments: 64, query: 64 * 1024, options: 100, depth: 64 }
     }
 }
+
+#[cfg(test)]
+mod conformance;

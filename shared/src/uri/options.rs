@@ -6,6 +6,9 @@ use super::{Expr, UriError, UriLimits, literal::is_identifier, parse_filter, pat
 const UNSUPPORTED: [&str; 9] =
     ["expand", "orderby", "search", "apply", "compute", "levels", "deltatoken", "index", "schemaversion"];
 
+/// What is wrong with an option that was set before.
+pub(super) const REPEATED: &str = "it appears more than once";
+
 /// The options of a query string.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct QueryOptions {
@@ -83,7 +86,7 @@ impl QueryOptions {
             return Err(bad("the value is empty"));
         }
         if !self.set(&plain, value, &name, limits)? {
-            return Err(bad("it appears more than once"));
+            return Err(bad(REPEATED));
         }
         Ok(())
     }
@@ -133,4 +136,119 @@ fn select_item(item: &str, name: &str) -> Result<String, UriError> {
         return Err(UriError::unsupported(format!("'$select={item}'")));
     }
     Err(UriError::BadOption { name: name.to_owned(), reason: "names of properties, separated by commas, are expected" })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn parse(query: &str) -> Result<QueryOptions, UriError> {
+        QueryOptions::parse(query, &UriLimits::default())
+    }
+
+    #[test]
+    fn options_are_read_in_any_spelling() {
+        let options = parse("$top=2&SKIP=0&%24Count=TRUE&$format=json&$select=a,%20b,*&$skiptoken=x%26y&").unwrap();
+        assert_eq!((options.top, options.skip, options.count), (Some(2), Some(0), Some(true)));
+        assert_eq!(options.format.as_deref(), Some("json"));
+        assert_eq!(options.skiptoken.as_deref(), Some("x&y"));
+        assert_eq!(options.select, Some(vec!["a".to_owned(), "b".to_owned(), "*".to_owned()]));
+        assert_eq!(parse(""), Ok(QueryOptions::default()));
+    }
+
+    #[test]
+    fn custom_options_are_kept_and_plus_stays() {
+        let options = parse("cross-company=true&x&x=1%2B1+1&Foo=").unwrap();
+        let custom = [("cross-company", "true"), ("x", ""), ("x", "1+1+1"), ("Foo", "")];
+        assert_eq!(options.custom, custom.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        assert_eq!(options.custom("x"), Some(""));
+        assert_eq!(options.custom("foo"), None);
+    }
+
+    #[test]
+    fn a_filter_is_decoded_after_the_split() {
+        let options = parse("$filter=name%20eq%20'a%26b'&$top=1").unwrap();
+        let Some(Expr::Compare { right, .. }) = options.filter else { panic!("{options:?}") };
+        assert_eq!(*right, Expr::Literal("'a&b'".to_owned()));
+        assert!(matches!(parse("$filter=name eq 'a&b'"), Err(UriError::Syntax { .. })));
+    }
+
+    #[test]
+    fn wrong_options_are_refused() {
+        for query in [
+            "$top=1&top=2",
+            "$Top=1&$top=1",
+            "$count",
+            "$count=yes",
+            "$count=",
+            "$top=-1",
+            "$top=x",
+            "$top=",
+            "$top=+1",
+            "$top=99999999999999999999",
+            "$skip=1.0",
+            "$filter =true",
+            "$filter= true",
+            "$foo=1",
+            "$=1",
+            "$select=",
+            "$select=a,,b",
+            "$select=a b",
+            "$select=,",
+            "$select=5",
+            "$skiptoken=",
+            "$format=",
+            "$filter=",
+        ] {
+            assert!(matches!(parse(query), Err(UriError::BadOption { .. })), "{query}: {:?}", parse(query));
+        }
+        assert_eq!(parse("a=1&b=%zz"), Err(UriError::Encoding { position: 6 }));
+    }
+
+    #[test]
+    fn options_of_the_standard_that_are_missing_are_named() {
+        for query in [
+            "$expand=x",
+            "OrderBy=x",
+            "$search=x",
+            "apply=x",
+            "$compute=x",
+            "$deltatoken=x",
+            "$index=1",
+            "$schemaversion=*",
+            "@p=1",
+            "$select=a/b",
+            "$select=a($top=1)",
+            "$select=NS.*",
+            "$select=@a.b",
+            "$filter=a in (1)",
+        ] {
+            assert!(parse(query).is_err_and(|error| error.is_unsupported()), "{query}: {:?}", parse(query));
+        }
+    }
+
+    #[test]
+    fn limits_hold() {
+        let limits = UriLimits { query: 20, options: 3, ..UriLimits::default() };
+        assert!(QueryOptions::parse("a&b&c", &limits).is_ok());
+        assert!(QueryOptions::parse("a&b&c&d", &limits).unwrap_err().is_too_long());
+        assert!(QueryOptions::parse(&"a".repeat(21), &limits).unwrap_err().is_too_long());
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_queries_never_panic(query in "[$a-z=&%27@+é]{0,40}|(\\$filter|select|top|&|=|%20|x|,|\\(){0,20}") {
+            let _ = parse(&query);
+        }
+
+        #[test]
+        fn any_custom_value_round_trips(value in any::<String>()) {
+            let encoded = percent_encoding::utf8_percent_encode(&value, percent_encoding::NON_ALPHANUMERIC);
+            let limits = UriLimits { query: usize::MAX, ..UriLimits::default() };
+            let options = QueryOptions::parse(&format!("x={encoded}"), &limits).unwrap();
+            prop_assert_eq!(options.custom("x"), Some(value.as_str()));
+        }
+    }
 }

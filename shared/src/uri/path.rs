@@ -62,7 +62,7 @@ fn segment(piece: &str, offset: usize, encoding: Encoding) -> Result<Segment, Ur
         Some((name, _)) if name.starts_with('$') => return Err(UriError::unsupported(format!("'{name}(…)'"))),
         Some((name, rest)) => (name, Some(KeyPredicate::parse(name, rest, offset)?)),
     };
-    if name.is_empty() || name.contains(['\'', ')', '"']) {
+    if name.is_empty() || name.contains(')') {
         return Err(UriError::syntax(offset, "a name", &text));
     }
     Ok(Segment { name: name.to_owned(), arguments, offset })
@@ -79,4 +79,135 @@ pub(super) fn decode(text: &str, offset: usize) -> Result<String, UriError> {
     }
     let decoded = percent_decode_str(text).decode_utf8();
     decoded.map(Into::into).map_err(|_| UriError::Encoding { position: offset })
+}
+
+#[cfg(test)]
+mod tests {
+    use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+    use proptest::prelude::*;
+
+    use super::{
+        Encoding::{Decoded, Percent},
+        *,
+    };
+
+    fn parse(path: &str, encoding: Encoding) -> Result<Vec<Segment>, UriError> {
+        parse_path(path, encoding, &UriLimits::default())
+    }
+
+    fn single(path: &str, encoding: Encoding) -> String {
+        match parse(path, encoding).unwrap().as_slice() {
+            [Segment { arguments: Some(KeyPredicate::Single(text)), .. }] => text.clone(),
+            other => panic!("{path}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn slashes_at_either_end_add_no_segment() {
+        assert_eq!(parse("", Percent), Ok(vec![]));
+        assert_eq!(parse("/", Percent), Ok(vec![]));
+        assert_eq!(parse("/a/b/", Percent), parse("/a/b", Percent));
+        assert!(parse("a//b", Percent).is_err());
+        assert!(parse("///", Percent).is_err());
+    }
+
+    #[test]
+    fn a_segment_knows_where_it_begins() {
+        let offsets: Vec<_> = parse("/a('%2F')/b/c", Percent).unwrap().iter().map(|segment| segment.offset).collect();
+        assert_eq!(offsets, [1, 10, 12]);
+    }
+
+    #[test]
+    fn awkward_keys_survive_both_encodings() {
+        for key in ["A/1", "a b", "100%", "x#y", "O''Bryan", "a)b", "(", "=", "a=b,c", "", "?", "%2F", "ÿ", "''/"] {
+            let literal = format!("'{key}'");
+            let encoded = utf8_percent_encode(&literal, NON_ALPHANUMERIC).to_string();
+            assert_eq!(single(&format!("s({literal})"), Decoded), literal);
+            assert_eq!(single(&format!("s({encoded})"), Percent), literal);
+            assert_eq!(single(&format!("s%28{encoded}%29"), Percent), literal);
+        }
+        assert_eq!(single("s('A/1')", Percent), "'A/1'");
+        assert_eq!(single("s(%27A/1%27)", Percent), "'A/1'");
+        assert_eq!(single("s('A+1')", Percent), "'A+1'");
+    }
+
+    #[test]
+    fn named_parts_are_split_outside_quotes() {
+        let segments = parse("s(a='x,y=1', b=2,c=NS.E'Q')/t()", Decoded).unwrap();
+        let parts = [("a", "'x,y=1'"), ("b", "2"), ("c", "NS.E'Q'")];
+        let parts = parts.into_iter().map(|(name, text)| (name.to_owned(), text.to_owned())).collect();
+        assert_eq!(segments[0].arguments, Some(KeyPredicate::Named(parts)));
+        assert_eq!(segments[1].arguments, Some(KeyPredicate::Empty));
+    }
+
+    #[test]
+    fn malformed_segments_are_refused() {
+        for path in [
+            "s('a",
+            "s('a'",
+            "s('a''",
+            "s('a'x)",
+            "s(1",
+            "s(1)x",
+            "s(1,)",
+            "s(,1)",
+            "s(1,2)",
+            "s(a=)",
+            "s(=1)",
+            "s(a=1,2)",
+            "s(a=1;b=2)",
+            "s((1))",
+            "s)",
+            "(1)",
+            "s('O'Neil')",
+            "s(a b)",
+            "s(a=b=c)",
+            "s(1))",
+        ] {
+            let parsed = parse(path, Decoded);
+            assert!(matches!(parsed, Err(UriError::Syntax { .. })), "{path}: {parsed:?}");
+        }
+    }
+
+    #[test]
+    fn percent_sequences_are_checked_and_decoded_once() {
+        assert_eq!(parse("ab%2", Percent), Err(UriError::Encoding { position: 2 }));
+        assert_eq!(parse("x/a%zz", Percent), Err(UriError::Encoding { position: 3 }));
+        assert_eq!(parse("x/%FF", Percent), Err(UriError::Encoding { position: 2 }));
+        assert_eq!(single("s('%2541')", Percent), "'%41'");
+        assert_eq!(single("s('100%')", Decoded), "'100%'");
+    }
+
+    #[test]
+    fn limits_hold() {
+        let limits = UriLimits { path: 10, segments: 2, ..UriLimits::default() };
+        assert!(parse_path("a/b", Percent, &limits).is_ok());
+        assert!(parse_path("a/b/c", Percent, &limits).unwrap_err().is_too_long());
+        assert!(parse_path("aaaaaaaaaaa", Percent, &limits).unwrap_err().is_too_long());
+    }
+
+    proptest! {
+        #[test]
+        fn any_key_survives_both_encodings(key in any::<String>(), other in any::<String>()) {
+            let (key, other) = (key.replace('\'', "''"), other.replace('\'', "''"));
+            let text = format!("s(a='{key}',b='{other}')/t('{other}')");
+            let percent = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+            let encoded = format!("s(a='{}',b='{}')/t(%27{}%27)", percent(&key), percent(&other), percent(&other));
+            let names = |path: &str, encoding| {
+                let segments = parse_path(path, encoding, &UriLimits { path: usize::MAX, ..UriLimits::default() });
+                segments.unwrap().into_iter().map(|s| (s.name, s.arguments)).collect::<Vec<_>>()
+            };
+            let read = names(&text, Decoded);
+            prop_assert_eq!(&read, &names(&encoded, Percent));
+            let parts = vec![("a".to_owned(), format!("'{key}'")), ("b".to_owned(), format!("'{other}'"))];
+            prop_assert_eq!(&read[0].1, &Some(KeyPredicate::Named(parts)));
+            prop_assert_eq!(&read[1].1, &Some(KeyPredicate::Single(format!("'{other}'"))));
+        }
+
+        #[test]
+        fn arbitrary_paths_never_panic(path in "[a-z'%27/(),=$ é]{0,40}|.{0,40}") {
+            let _ = parse(&path, Percent);
+            let _ = parse(&path, Decoded);
+        }
+    }
 }

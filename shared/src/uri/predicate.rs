@@ -24,13 +24,11 @@ impl KeyPredicate {
         loop {
             let (key, value, after) = item(rest, offset)?;
             items.push((key, value));
-            match after.strip_prefix(',') {
-                Some(more) => rest = more.trim_start(),
-                None => {
-                    end(name, after, offset)?;
-                    return Self::of(items, offset);
-                }
-            }
+            let Some(more) = after.strip_prefix(',') else {
+                end(name, after, offset)?;
+                return Self::of(items, offset);
+            };
+            rest = more.trim_start();
         }
     }
 

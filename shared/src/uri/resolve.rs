@@ -313,12 +313,214 @@ fn key_value(
         return Err(UriError::unsupported(format!("the parameter alias '{text}'")));
     }
     let Some(property) = ty.properties.get(position) else { return Err(bad_key(segment, "its type has no key")) };
-    match parse_literal(model, &property.ty, text) {
-        Ok(Value::Null) => Err(bad_key(segment, format!("'{}' is null", property.name))),
-        Ok(value) => Ok(value),
-        Err(source) => {
-            let (segment, property) = (segment.name.clone(), property.name.clone());
-            Err(UriError::BadKeyValue { segment, property, source })
+    if text == "null" {
+        return Err(bad_key(segment, format!("'{}' is null", property.name)));
+    }
+    parse_literal(model, &property.ty, text).map_err(|source| {
+        let (segment, property) = (segment.name.clone(), property.name.clone());
+        UriError::BadKeyValue { segment, property, source }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{
+            Encoding, UriLimits,
+            fixture::{ACCOUNT, ACCOUNTS, COMPANIES, ORDER, USER, model},
+            parse_path, path_text,
+        },
+        *,
+    };
+
+    const ID: &str = "01234567-89ab-cdef-0123-456789abcdef";
+
+    fn read(path: &str) -> Result<Resource, UriError> {
+        let segments = parse_path(&path.replace("ID", ID), Encoding::Percent, &UriLimits::default())?;
+        resolve(&model(), &segments, Some(COMPANIES))
+    }
+
+    fn entities(path: &str) -> EntityPath {
+        match read(path) {
+            Ok(Resource::Entities(found)) => found,
+            other => panic!("{path}: {other:?}"),
+        }
+    }
+
+    fn id() -> EntityKey {
+        EntityKey(vec![Value::Guid(ID.parse().unwrap())])
+    }
+
+    fn text(text: &str) -> Value {
+        Value::String(text.into())
+    }
+
+    #[test]
+    fn the_roots_are_known() {
+        assert_eq!(read(""), Ok(Resource::ServiceDocument));
+        assert_eq!(read("$metadata"), Ok(Resource::Metadata));
+        assert_eq!(read("/$batch"), Ok(Resource::Batch));
+        assert!(read("$batch/x").unwrap_err().is_not_found());
+        assert!(read("$Batch").unwrap_err().is_not_found());
+    }
+
+    #[test]
+    fn keys_are_single_composite_or_alternate() {
+        assert_eq!(entities("accounts").key, None);
+        assert_eq!(entities("accounts(ID)").key, Some(Key::Primary(id())));
+        assert_eq!(entities("accounts(accountid=ID)").key, Some(Key::Primary(id())));
+        let composite = EntityKey(vec![text("A/1"), Value::Integer(2)]);
+        assert_eq!(entities("orders(number=2,area='A%2F1')").key, Some(Key::Primary(composite)));
+        let alternate = |index, values| Some(Key::Alternate { index, values });
+        assert_eq!(entities("accounts(number='7')").key, alternate(0, vec![text("7")]));
+        for names in ["staff=3,title='x'", "title='x',employees=3", "name='x',staff=3"] {
+            let found = entities(&format!("accounts({names})")).key;
+            assert_eq!(found, alternate(1, vec![text("x"), Value::Integer(3)]), "{names}");
+        }
+    }
+
+    #[test]
+    fn wrong_keys_are_refused() {
+        for path in [
+            "accounts()",
+            "accounts(name='x')",
+            "accounts(accountid=ID,number='1')",
+            "orders(1)",
+            "orders(area='x')",
+            "orders(area='x',area='y')",
+            "accounts(ID)/parent(ID)",
+            "accounts(ID)/name('x')",
+            "accounts(number=null)",
+        ] {
+            assert!(matches!(read(path), Err(UriError::BadKey { .. })), "{path}: {:?}", read(path));
+        }
+        for path in ["accounts('x')", "accounts(1)", "orders(area='x',number='y')", "accounts(number=5)"] {
+            assert!(matches!(read(path), Err(UriError::BadKeyValue { .. })), "{path}: {:?}", read(path));
+        }
+    }
+
+    #[test]
+    fn navigation_goes_step_by_step() {
+        let path = entities("accounts(ID)/parent/orders(area='x',number=1)/account/owner");
+        let order = Key::Primary(EntityKey(vec![text("x"), Value::Integer(1)]));
+        let step = |nav, ty, key| Step { nav, ty, key };
+        let steps = [step(0, ACCOUNT, None), step(2, ORDER, Some(order)), step(0, ACCOUNT, None), step(1, USER, None)];
+        assert_eq!(path.steps, steps);
+        assert_eq!((path.set, path.ty, path.collection), (ACCOUNTS, USER, false));
+        assert!(entities("accounts(ID)/orders").collection);
+        assert!(!entities("accounts(ID)/notes(area='x',number=1)").collection);
+    }
+
+    #[test]
+    fn a_company_stands_in_front_of_other_sets() {
+        let path = entities("companies(ID)/accounts(number='7')/orders");
+        assert_eq!((path.company, path.set), (Some(id()), ACCOUNTS));
+        assert_eq!(path.key, Some(Key::Alternate { index: 0, values: vec![text("7")] }));
+        assert_eq!(path.steps.len(), 1);
+        let all = entities("companies(ID)/accounts");
+        assert_eq!((all.key, all.steps.len(), all.collection, all.ty), (None, 0, true, ACCOUNT));
+        let contained = entities("companies(ID)/notes");
+        assert_eq!((contained.company, contained.set, contained.steps.len()), (None, COMPANIES, 1));
+        assert_eq!(entities("companies(ID)").company, None);
+    }
+
+    #[test]
+    fn properties_and_suffixes_end_a_path() {
+        let last = |path: &str| (entities(path).property, entities(path).last);
+        assert_eq!(last("accounts(ID)/name"), (vec![2], Last::None));
+        assert_eq!(last("accounts(ID)/name/$value"), (vec![2], Last::Value));
+        assert_eq!(last("accounts(ID)/address/inner/city/$value"), (vec![8, 1, 0], Last::Value));
+        assert_eq!(last("accounts(ID)/tags/$count"), (vec![9], Last::Count));
+        assert_eq!(last("accounts/$count"), (vec![], Last::Count));
+        for path in ["accounts/$ref", "accounts(ID)/$ref", "accounts(ID)/parent/$ref", "accounts(ID)/orders/$ref"] {
+            assert_eq!(last(path), (vec![], Last::Ref), "{path}");
+        }
+        for path in [
+            "accounts(ID)/$count",
+            "accounts/$value",
+            "accounts(ID)/address/$value",
+            "accounts(ID)/tags/$value",
+            "accounts(ID)/name/$count",
+            "accounts(ID)/name/$ref",
+            "accounts/$count/x",
+            "accounts/$ref/$count",
+        ] {
+            assert!(matches!(read(path), Err(UriError::Misplaced { .. })), "{path}: {:?}", read(path));
+        }
+    }
+
+    #[test]
+    fn unknown_segments_are_not_found() {
+        for (path, segment) in [
+            ("nothing", "nothing"),
+            ("nothing(1)", "nothing"),
+            ("Accounts", "Accounts"),
+            ("accounts/name", "name"),
+            ("accounts(ID)/nothing", "nothing"),
+            ("accounts(ID)/name/x", "x"),
+            ("accounts/1", "1"),
+            ("$1", "$1"),
+            ("accounts(ID)/address/nothing", "nothing"),
+            ("accounts(ID)/orders/area", "area"),
+        ] {
+            assert_eq!(read(path), Err(UriError::NotFound { segment: segment.into() }), "{path}");
+        }
+    }
+
+    #[test]
+    fn what_is_legal_elsewhere_is_unsupported() {
+        for path in [
+            "accounts/NS.Account",
+            "accounts(ID)/NS.Close",
+            "accounts/$each",
+            "accounts/$filter(a eq 1)",
+            "$all",
+            "$entity",
+            "$crossjoin(a,b)",
+            "Recent()",
+            "accounts(@p)",
+            "accounts(number=@p)",
+            "accounts/$query",
+            "accounts(ID)/$value",
+            "accounts(ID)/tags/0",
+            "open(1)/anything",
+            "Recent(a=1)(2)",
+        ] {
+            assert!(read(path).is_err_and(|error| error.is_unsupported()), "{path}: {:?}", read(path));
+        }
+    }
+
+    #[test]
+    fn a_written_path_reads_the_same() {
+        for path in [
+            "accounts",
+            "accounts(ID)",
+            "accounts(number='A%2F1%20%25%23%27%27')",
+            "orders(area='%28%3D',number=-2)/account",
+            "companies(ID)/accounts(title='x',staff=3)/orders/$count",
+            "companies(ID)/accounts",
+            "companies(ID)/notes",
+            "accounts(ID)/address/inner/city/$value",
+            "accounts(ID)/parent/orders(area='x',number=1)/$ref",
+        ] {
+            let read_once = entities(path);
+            let written = path_text(&model(), &read_once, Some(COMPANIES));
+            assert_eq!(entities(&written), read_once, "{path} was written as {written}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_key_is_read_as_written(area: String, number: i32) {
+            let key = EntityKey(vec![Value::String(area), Value::Integer(number.into())]);
+            let text = format!("orders{}", super::super::write_key(&model(), ORDER, &key));
+            let limits = UriLimits { path: usize::MAX, ..UriLimits::default() };
+            let decoded = percent_encoding::percent_decode_str(&text).decode_utf8().unwrap().into_owned();
+            for (path, encoding) in [(text, Encoding::Percent), (decoded, Encoding::Decoded)] {
+                let segments = parse_path(&path, encoding, &limits).unwrap();
+                let Ok(Resource::Entities(found)) = resolve(&model(), &segments, None) else { panic!("{path}") };
+                proptest::prop_assert_eq!(found.key, Some(Key::Primary(key.clone())));
+            }
         }
     }
 }
