@@ -51,7 +51,7 @@ pub enum UriError {
         /// The key property.
         property: String,
         /// Why its value was refused.
-        source: ValueError,
+        source: Box<ValueError>,
     },
     /// Legal OData that this service does not do (501).
     #[error("{what} is not supported")]

@@ -61,12 +61,13 @@ pub(crate) fn model() -> Model {
         vec![0],
         vec![],
     );
-    let company = entity_type(
+    let mut company = entity_type(
         "Company",
-        vec![property("id", primitive(Guid))],
+        vec![property("id", primitive(Guid)), property("name", primitive(Text))],
         vec![0],
         vec![navigation("accounts", ACCOUNT, true), contained(navigation("notes", ORDER, true))],
     );
+    company.alternate_keys = vec![AlternateKey { properties: vec![("name".into(), 1)] }];
     let address = entity_type(
         "Address",
         vec![property("city", primitive(Text)), property("inner", TypeKind::Complex(ADDRESS))],

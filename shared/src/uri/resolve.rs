@@ -99,8 +99,7 @@ pub fn resolve(model: &Model, segments: &[Segment], companies: Option<SetId>) ->
 struct Walk<'a> {
     model: &'a Model,
     path: EntityPath,
-    /// The path is `companies(<key>)` so far, and this is the key.
-    company: Option<EntityKey>,
+    companies: Option<SetId>,
     /// The property that was read last.
     property: Option<&'a Property>,
 }
@@ -110,14 +109,10 @@ impl<'a> Walk<'a> {
         let Some(set) = model.set_id(&first.name) else { return Err(unknown(first)) };
         let ty = model.set(set).entity_type;
         let key = key(model, ty, first)?;
-        let company = match &key {
-            Some(Key::Primary(key)) if companies == Some(set) => Some(key.clone()),
-            _ => None,
-        };
         let collection = key.is_none();
         let (steps, property) = (Vec::new(), Vec::new());
         let path = EntityPath { company: None, set, key, steps, property, last: Last::None, ty, collection };
-        Ok(Self { model, path, company, property: None })
+        Ok(Self { model, path, companies, property: None })
     }
 
     fn finish(mut self, segments: &[Segment]) -> Result<EntityPath, UriError> {
@@ -195,20 +190,29 @@ impl<'a> Walk<'a> {
         }
         let key = key(self.model, ty, segment)?;
         let collection = property.collection && key.is_none();
-        let bound = self.model.set(self.path.set).bindings.get(&segment.name).copied();
-        match (self.company.take(), bound) {
-            (Some(company), Some(set)) if property.collection && !property.contains_target => {
-                let (steps, property) = (Vec::new(), Vec::new());
-                let company = Some(company);
-                self.path = EntityPath { company, set, key, steps, property, last: Last::None, ty, collection };
-            }
-            _ => {
-                self.path.steps.push(Step { nav, ty, key });
-                self.path.ty = ty;
-                self.path.collection = collection;
-            }
+        if let Some((company, set)) = self.in_company(property)? {
+            let (company, steps, property) = (Some(company), Vec::new(), Vec::new());
+            self.path = EntityPath { company, set, key, steps, property, last: Last::None, ty, collection };
+        } else {
+            self.path.steps.push(Step { nav, ty, key });
+            self.path.ty = ty;
+            self.path.collection = collection;
         }
         Ok(())
+    }
+
+    /// The company and the entity set, when this navigation leads from a company to the entities of another set.
+    fn in_company(&self, property: &NavigationProperty) -> Result<Option<(EntityKey, SetId)>, UriError> {
+        let at_company =
+            self.companies == Some(self.path.set) && self.path.company.is_none() && self.path.steps.is_empty();
+        if !at_company || !property.collection || property.contains_target {
+            return Ok(None);
+        }
+        let Some(set) = self.model.set(self.path.set).bindings.get(&property.name) else { return Ok(None) };
+        match &self.path.key {
+            Some(Key::Primary(key)) => Ok(Some((key.clone(), *set))),
+            _ => Err(UriError::unsupported("a company by an alternate key")),
+        }
     }
 
     /// What the path addresses so far.
@@ -318,7 +322,7 @@ fn key_value(
     }
     parse_literal(model, &property.ty, text).map_err(|source| {
         let (segment, property) = (segment.name.clone(), property.name.clone());
-        UriError::BadKeyValue { segment, property, source }
+        UriError::BadKeyValue { segment, property, source: Box::new(source) }
     })
 }
 
@@ -422,6 +426,7 @@ mod tests {
         let contained = entities("companies(ID)/notes");
         assert_eq!((contained.company, contained.set, contained.steps.len()), (None, COMPANIES, 1));
         assert_eq!(entities("companies(ID)").company, None);
+        assert!(read("companies(name='x')/accounts").unwrap_err().is_unsupported());
     }
 
     #[test]
