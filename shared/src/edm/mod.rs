@@ -14,7 +14,7 @@ mod model;
 mod primitive;
 mod value;
 
-pub use csdl::CsdlError;
+pub use csdl::{CsdlError, CsdlProblem};
 pub use date_time::DateTimeOffset;
 pub use entity::{ETag, Entity, Incarnation, Version};
 pub use error::ValueError;
@@ -25,5 +25,5 @@ pub use model::{
     AlternateKey, EntitySet, EnumId, EnumMember, EnumType, Model, NavigationProperty, Property, PropertyType, SetId,
     StructuredType, TypeId, TypeKind,
 };
-pub use primitive::PrimitiveType;
+pub use primitive::{PrimitiveType, TextError};
 pub use value::{Record, Value};

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::{PrimitiveType, Value};
+use super::error::shorten;
+use super::{PrimitiveType, Value, ValueError};
 
 /// Index of a structured type in its [`Model`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -224,5 +225,72 @@ impl StructuredType {
     /// Position of a navigation property.
     pub fn navigation(&self, name: &str) -> Option<usize> {
         self.navigation_names.get(name).copied()
+    }
+}
+
+impl PropertyType {
+    /// A nullable type of a kind without facets, for values that come from expressions.
+    pub fn of(kind: TypeKind) -> Self {
+        Self { kind, collection: false, nullable: true, max_length: None, precision: None, scale: None }
+    }
+
+    /// The type's name, for messages: `Collection(Edm.String)`.
+    pub fn name(&self, model: &Model) -> String {
+        let item = match self.kind {
+            TypeKind::Primitive(primitive) => primitive.name(),
+            TypeKind::Enum(id) => &model.enumeration(id).qualified_name,
+            TypeKind::Complex(id) => &model.ty(id).qualified_name,
+        };
+        if self.collection { format!("Collection({item})") } else { item.into() }
+    }
+
+    pub(crate) fn is_single(&self) -> bool {
+        self.kind == TypeKind::Primitive(PrimitiveType::Single)
+    }
+}
+
+impl EnumType {
+    /// Reads a member's name or number, or several separated by commas of a flags type (rule `enumValue`).
+    pub fn parse(&self, text: &str) -> Option<i64> {
+        if self.is_flags {
+            return text.split(',').try_fold(0, |flags, part| Some(flags | self.flag(part)?));
+        }
+        match self.members.iter().find(|member| member.name == text) {
+            Some(member) => Some(member.value),
+            None => text.parse().ok().filter(|number| self.members.iter().any(|member| member.value == *number)),
+        }
+    }
+
+    /// The name of a value; the names of a flags value, separated by commas; its number where no name fits.
+    pub fn text(&self, value: i64) -> String {
+        if let Some(member) = self.members.iter().find(|member| member.value == value) {
+            return member.name.clone();
+        }
+        let mut rest = value;
+        let mut names = Vec::new();
+        if self.is_flags {
+            for member in &self.members {
+                if member.value != 0 && rest & member.value == member.value {
+                    names.push(member.name.as_str());
+                    rest &= !member.value;
+                }
+            }
+        }
+        if rest == 0 && !names.is_empty() { names.join(",") } else { value.to_string() }
+    }
+
+    /// The error of a text that is no option, with the captions of the options there are.
+    pub(crate) fn not_an_option(&self, property: String, text: &str) -> ValueError {
+        let options = self.members.iter().map(|member| member.caption.clone()).collect();
+        ValueError::NotAnOption { property, value: shorten(text), options }
+    }
+
+    /// A member's name, or a number whose bits are all those of members.
+    fn flag(&self, text: &str) -> Option<i64> {
+        if let Some(member) = self.members.iter().find(|member| member.name == text) {
+            return Some(member.value);
+        }
+        let all = self.members.iter().fold(0, |bits, member| bits | member.value);
+        text.parse().ok().filter(|number: &i64| number & !all == 0)
     }
 }

@@ -1,10 +1,13 @@
 //! Typed values, exact: nothing passes through a type that could change it.
 
-use bigdecimal::BigDecimal;
+use std::cmp::Ordering;
+
+use bigdecimal::{BigDecimal, ToPrimitive};
 use jiff::{SignedDuration, civil};
 use uuid::Uuid;
 
-use super::{DateTimeOffset, TypeId};
+use super::primitive::{binary_text, number, time};
+use super::{DateTimeOffset, Model, PropertyType, TypeId, TypeKind};
 
 /// A value of a property.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,4 +55,99 @@ pub struct Record {
     pub values: Vec<Option<Value>>,
     /// Undeclared properties of an open type: name and JSON text, in the order given.
     pub dynamic: Vec<(String, Box<str>)>,
+}
+
+impl Record {
+    /// A record of a type with no value given.
+    pub fn new(model: &Model, ty: TypeId) -> Self {
+        Self { ty, values: vec![None; model.ty(ty).properties.len()], dynamic: Vec::new() }
+    }
+
+    /// The value of a declared property, if given.
+    pub fn get(&self, model: &Model, name: &str) -> Option<&Value> {
+        self.values.get(model.ty(self.ty).property(name)?)?.as_ref()
+    }
+}
+
+impl Value {
+    /// Order of two values of the same kind; numbers of any kind are compared exactly, except that a Double makes the
+    /// other side a Double. `None` for null, NaN, values without order and values of different kinds.
+    pub fn compare(&self, other: &Self) -> Option<Ordering> {
+        match (self, other) {
+            (Self::Boolean(a), Self::Boolean(b)) => Some(a.cmp(b)),
+            (Self::Integer(a), Self::Integer(b)) | (Self::Enum(a), Self::Enum(b)) => Some(a.cmp(b)),
+            (Self::Integer(a), Self::Decimal(b)) => Some(BigDecimal::from(*a).cmp(b)),
+            (Self::Decimal(a), Self::Integer(b)) => Some(a.cmp(&BigDecimal::from(*b))),
+            (Self::Decimal(a), Self::Decimal(b)) => Some(a.cmp(b)),
+            (Self::Double(_), _) | (_, Self::Double(_)) => self.to_double()?.partial_cmp(&other.to_double()?),
+            (Self::String(a), Self::String(b)) => Some(a.cmp(b)),
+            (Self::Guid(a), Self::Guid(b)) => Some(a.cmp(b)),
+            (Self::Date(a), Self::Date(b)) => Some(a.cmp(b)),
+            (Self::DateTimeOffset(a), Self::DateTimeOffset(b)) => Some(a.cmp(b)),
+            (Self::TimeOfDay(a), Self::TimeOfDay(b)) => Some(a.cmp(b)),
+            (Self::Duration(a), Self::Duration(b)) => Some(a.cmp(b)),
+            (Self::Binary(a), Self::Binary(b)) => Some(a.cmp(b)),
+            _ => None,
+        }
+    }
+
+    /// `eq` of OData (URL Conventions §5.1.1.1.1): null equals null, complex values and collections are equal member
+    /// by member, everything else as [`Self::compare`] says.
+    pub fn equals(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Null, Self::Null) => true,
+            (Self::Json(a), Self::Json(b)) => a == b,
+            (Self::Complex(a), Self::Complex(b)) => a.equals(b),
+            (Self::Collection(a), Self::Collection(b)) => {
+                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.equals(b))
+            }
+            _ => self.compare(other) == Some(Ordering::Equal),
+        }
+    }
+
+    /// A number as a Double, rounded to the nearest.
+    #[expect(clippy::cast_precision_loss, reason = "the other side is a Double already")]
+    pub fn to_double(&self) -> Option<f64> {
+        match self {
+            Self::Integer(number) => Some(*number as f64),
+            Self::Decimal(number) => number.to_f64(),
+            Self::Double(number) => Some(*number),
+            _ => None,
+        }
+    }
+
+    /// The text of a primitive or enumeration value without quotes and prefixes: what the `…Value` rules of the ABNF
+    /// describe. `None` for null, complex values, collections and JSON.
+    pub fn text(&self, model: &Model, ty: &PropertyType) -> Option<String> {
+        Some(match self {
+            Self::Null | Self::Complex(_) | Self::Collection(_) | Self::Json(_) => return None,
+            Self::Boolean(flag) => flag.to_string(),
+            Self::Integer(number) => number.to_string(),
+            Self::Decimal(exact) => number::decimal_text(exact, ty.scale),
+            Self::Double(number) => number::double_text(*number, ty.is_single()),
+            Self::String(text) => text.clone(),
+            Self::Guid(guid) => guid.hyphenated().to_string(),
+            Self::Date(date) => date.to_string(),
+            Self::DateTimeOffset(at) => at.to_string(),
+            Self::TimeOfDay(time) => time::time_text(*time),
+            Self::Duration(duration) => time::duration_text(*duration),
+            Self::Binary(bytes) => binary_text(bytes),
+            Self::Enum(number) => match ty.kind {
+                TypeKind::Enum(id) => model.enumeration(id).text(*number),
+                _ => number.to_string(),
+            },
+        })
+    }
+}
+
+impl Record {
+    fn equals(&self, other: &Self) -> bool {
+        let same = |a: &Option<Value>, b: &Option<Value>| {
+            a.as_ref().unwrap_or(&Value::Null).equals(b.as_ref().unwrap_or(&Value::Null))
+        };
+        self.ty == other.ty
+            && self.values.len() == other.values.len()
+            && self.values.iter().zip(&other.values).all(|(a, b)| same(a, b))
+            && self.dynamic == other.dynamic
+    }
 }

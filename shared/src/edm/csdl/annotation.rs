@@ -1,0 +1,142 @@
+//! The annotations this service understands (vocabulary `Org.OData.Core.V1`).
+
+use super::declared::Aliases;
+use super::source::{Element, Fault, Source};
+
+const CORE: &str = "Org.OData.Core.V1";
+
+/// What the annotations of one element say.
+#[derive(Debug, Default)]
+pub(super) struct Facts {
+    /// `Core.Computed`
+    pub(super) computed: bool,
+    /// `Core.Immutable`
+    pub(super) immutable: bool,
+    /// `Core.Permissions` is Read alone
+    pub(super) read_only: bool,
+    /// `Core.AlternateKeys`: for each key (path, alias) of its properties
+    pub(super) alternate_keys: Vec<Vec<(String, String)>>,
+}
+
+impl Facts {
+    /// Adds what others say about the same element.
+    pub(super) fn merge(&mut self, other: Self) {
+        self.computed |= other.computed;
+        self.immutable |= other.immutable;
+        self.read_only |= other.read_only;
+        self.alternate_keys.extend(other.alternate_keys);
+    }
+
+    /// Reads an `Annotation` element that was just met.
+    pub(super) fn read(
+        &mut self,
+        source: &mut Source<'_>,
+        element: &Element<'_>,
+        aliases: &Aliases,
+    ) -> Result<(), Fault> {
+        let term = element.require("Term")?;
+        let (namespace, name) = term.rsplit_once('.').unwrap_or(("", &term));
+        if aliases.namespace(namespace) != CORE || element.get("Qualifier")?.is_some() {
+            return source.skip();
+        }
+        match name {
+            "Computed" => self.computed = flag(source, element)?,
+            "Immutable" => self.immutable = flag(source, element)?,
+            "Permissions" => self.read_only = is_read(&permissions(source, element)?),
+            "AlternateKeys" => self.alternate_keys.extend(alternate_keys(source)?),
+            _ => source.skip()?,
+        }
+        Ok(())
+    }
+}
+
+/// A Boolean term: true unless it says otherwise.
+fn flag(source: &mut Source<'_>, element: &Element<'_>) -> Result<bool, Fault> {
+    let mut value = element.flag("Bool")?.unwrap_or(true);
+    while let Some(child) = source.child()? {
+        let is_bool = child.name() == "Bool";
+        let text = source.text()?;
+        if is_bool {
+            value = text != "false";
+        }
+    }
+    Ok(value)
+}
+
+fn permissions(source: &mut Source<'_>, element: &Element<'_>) -> Result<String, Fault> {
+    let mut value = element.get("EnumMember")?.unwrap_or_default();
+    while let Some(child) = source.child()? {
+        let is_member = child.name() == "EnumMember";
+        let text = source.text()?;
+        if is_member {
+            value = text;
+        }
+    }
+    Ok(value)
+}
+
+fn is_read(members: &str) -> bool {
+    !members.is_empty() && members.split_whitespace().all(|member| member.ends_with("/Read"))
+}
+
+/// `Collection` of `Record`s with a `PropertyValue` named `Key`.
+fn alternate_keys(source: &mut Source<'_>) -> Result<Vec<Vec<(String, String)>>, Fault> {
+    let mut keys = Vec::new();
+    while let Some(collection) = source.child()? {
+        if collection.name() != "Collection" {
+            source.skip()?;
+            continue;
+        }
+        while source.child()?.is_some() {
+            while let Some(member) = source.child()? {
+                if member.get("Property")?.as_deref() == Some("Key") {
+                    keys.push(key_properties(source)?);
+                } else {
+                    source.skip()?;
+                }
+            }
+        }
+    }
+    Ok(keys)
+}
+
+/// `Collection` of `Record`s with `PropertyValue`s named `Name` and `Alias`.
+fn key_properties(source: &mut Source<'_>) -> Result<Vec<(String, String)>, Fault> {
+    let mut properties = Vec::new();
+    while source.child()?.is_some() {
+        while source.child()?.is_some() {
+            let (mut name, mut alias) = (String::new(), String::new());
+            while let Some(member) = source.child()? {
+                let which = member.get("Property")?;
+                let value = constant(source, &member)?;
+                match which.as_deref() {
+                    Some("Name") => name = value,
+                    Some("Alias") => alias = value,
+                    _ => {}
+                }
+            }
+            if alias.is_empty() {
+                alias.clone_from(&name);
+            }
+            properties.push((name, alias));
+        }
+    }
+    Ok(properties)
+}
+
+/// A path or a string, as an attribute or as an element.
+fn constant(source: &mut Source<'_>, element: &Element<'_>) -> Result<String, Fault> {
+    let attribute = match element.get("PropertyPath")? {
+        Some(path) => Some(path),
+        None => element.get("String")?,
+    };
+    let mut value = attribute.unwrap_or_default();
+    while let Some(child) = source.child()? {
+        let is_constant = matches!(child.name(), "PropertyPath" | "String");
+        let text = source.text()?;
+        if is_constant {
+            value = text;
+        }
+    }
+    Ok(value)
+}

@@ -1,0 +1,302 @@
+//! What a CSDL document declares, as it stands there.
+
+use std::collections::HashMap;
+
+use super::annotation::Facts;
+use super::facets::{Facets, item_type};
+use super::source::{Element, Fault, Source};
+
+/// Everything a document declares that matters here.
+#[derive(Debug, Default)]
+pub(super) struct Declared {
+    pub(super) aliases: Aliases,
+    pub(super) types: Vec<Structured>,
+    pub(super) enums: Vec<Enumeration>,
+    /// Type definitions: qualified name and underlying type.
+    pub(super) definitions: HashMap<String, Facets>,
+    pub(super) sets: Vec<Set>,
+    /// Names of singletons, which bindings may lead to.
+    pub(super) singletons: Vec<String>,
+    /// Annotations by target path.
+    pub(super) targets: Vec<(String, Facts)>,
+}
+
+/// Aliases of namespaces.
+#[derive(Debug, Default)]
+pub(super) struct Aliases(HashMap<String, String>);
+
+#[derive(Debug)]
+pub(super) struct Structured {
+    pub(super) offset: usize,
+    pub(super) name: String,
+    pub(super) qualified_name: String,
+    pub(super) base: Option<String>,
+    pub(super) is_abstract: bool,
+    pub(super) is_open: Option<bool>,
+    pub(super) key: Vec<String>,
+    pub(super) properties: Vec<Property>,
+    pub(super) navigation: Vec<Navigation>,
+    pub(super) facts: Facts,
+}
+
+#[derive(Debug)]
+pub(super) struct Property {
+    pub(super) offset: usize,
+    pub(super) name: String,
+    pub(super) facets: Facets,
+    pub(super) default: Option<String>,
+    pub(super) facts: Facts,
+}
+
+#[derive(Debug)]
+pub(super) struct Navigation {
+    pub(super) offset: usize,
+    pub(super) name: String,
+    pub(super) target: String,
+    pub(super) collection: bool,
+    pub(super) nullable: bool,
+    pub(super) contains_target: bool,
+    pub(super) partner: Option<String>,
+    /// (property, referenced property)
+    pub(super) constraints: Vec<(String, String)>,
+}
+
+#[derive(Debug)]
+pub(super) struct Enumeration {
+    pub(super) offset: usize,
+    pub(super) qualified_name: String,
+    pub(super) is_flags: bool,
+    /// (name, value)
+    pub(super) members: Vec<(String, i64)>,
+}
+
+#[derive(Debug)]
+pub(super) struct Set {
+    pub(super) offset: usize,
+    pub(super) name: String,
+    /// Qualified name of the container and the set's name, as annotations target it.
+    pub(super) target: String,
+    pub(super) type_name: String,
+    /// (path, target)
+    pub(super) bindings: Vec<(String, String)>,
+    pub(super) facts: Facts,
+}
+
+impl Aliases {
+    /// The namespace of an alias; anything else is taken for a namespace.
+    pub(super) fn namespace<'a>(&'a self, alias: &'a str) -> &'a str {
+        self.0.get(alias).map_or(alias, String::as_str)
+    }
+
+    /// A qualified name with the namespace in place of an alias.
+    pub(super) fn qualify(&self, name: &str) -> String {
+        match name.rsplit_once('.') {
+            Some((prefix, last)) => format!("{}.{last}", self.namespace(prefix)),
+            None => name.into(),
+        }
+    }
+
+    /// All (alias, namespace).
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&String, &String)> {
+        self.0.iter()
+    }
+
+    fn add(&mut self, element: &Element<'_>) -> Result<(), Fault> {
+        if let (Some(alias), Some(namespace)) = (element.get("Alias")?, element.get("Namespace")?) {
+            self.0.insert(alias, namespace);
+        }
+        Ok(())
+    }
+}
+
+/// Reads a document.
+pub(super) fn read(text: &str) -> Result<Declared, Fault> {
+    let mut source = Source::new(text);
+    let mut declared = Declared::default();
+    let missing = || Fault { offset: 0, problem: super::CsdlProblem::Xml("there is no <edmx:Edmx> element".into()) };
+    let root = source.child()?.filter(|root| root.name() == "Edmx").ok_or_else(missing)?;
+    root.require("Version")?;
+    while let Some(part) = source.child()? {
+        match part.name() {
+            "Reference" => {
+                while let Some(include) = source.child()? {
+                    declared.aliases.add(&include)?;
+                    source.skip()?;
+                }
+            }
+            "DataServices" => {
+                while let Some(schema) = source.child()? {
+                    declared.schema(&mut source, &schema)?;
+                }
+            }
+            _ => source.skip()?,
+        }
+    }
+    Ok(declared)
+}
+
+impl Declared {
+    fn schema(&mut self, source: &mut Source<'_>, schema: &Element<'_>) -> Result<(), Fault> {
+        if schema.name() != "Schema" {
+            return source.skip();
+        }
+        let namespace = schema.require("Namespace")?;
+        self.aliases.add(schema)?;
+        while let Some(element) = source.child()? {
+            match element.name() {
+                "EntityType" | "ComplexType" => {
+                    let ty = self.structured(source, &element, &namespace)?;
+                    self.types.push(ty);
+                }
+                "EnumType" => self.enums.push(enumeration(source, &element, &namespace)?),
+                "TypeDefinition" => {
+                    let name = format!("{namespace}.{}", element.require("Name")?);
+                    self.definitions.insert(name, Facets::read(&element, "UnderlyingType")?);
+                    source.skip()?;
+                }
+                "EntityContainer" => self.container(source, &element, &namespace)?,
+                "Annotations" => self.annotations(source, &element)?,
+                _ => source.skip()?,
+            }
+        }
+        Ok(())
+    }
+
+    fn structured(&self, source: &mut Source<'_>, ty: &Element<'_>, namespace: &str) -> Result<Structured, Fault> {
+        let name = ty.require("Name")?;
+        let mut structured = Structured {
+            offset: ty.offset,
+            qualified_name: format!("{namespace}.{name}"),
+            name,
+            base: ty.get("BaseType")?,
+            is_abstract: ty.flag("Abstract")?.unwrap_or(false),
+            is_open: ty.flag("OpenType")?,
+            key: Vec::new(),
+            properties: Vec::new(),
+            navigation: Vec::new(),
+            facts: Facts::default(),
+        };
+        while let Some(element) = source.child()? {
+            match element.name() {
+                "Key" => {
+                    while let Some(property) = source.child()? {
+                        structured.key.push(property.require("Name")?);
+                        source.skip()?;
+                    }
+                }
+                "Property" => structured.properties.push(self.property(source, &element)?),
+                "NavigationProperty" => structured.navigation.push(navigation(source, &element)?),
+                "Annotation" => structured.facts.read(source, &element, &self.aliases)?,
+                _ => source.skip()?,
+            }
+        }
+        Ok(structured)
+    }
+
+    fn property(&self, source: &mut Source<'_>, element: &Element<'_>) -> Result<Property, Fault> {
+        let name = element.require("Name")?;
+        element.require("Type")?;
+        let facets = Facets::read(element, "Type")?;
+        let default = element.get("DefaultValue")?;
+        let facts = self.facts(source)?;
+        Ok(Property { offset: element.offset, name, facets, default, facts })
+    }
+
+    /// The annotations among the children of the element just met.
+    fn facts(&self, source: &mut Source<'_>) -> Result<Facts, Fault> {
+        let mut facts = Facts::default();
+        while let Some(child) = source.child()? {
+            match child.name() {
+                "Annotation" => facts.read(source, &child, &self.aliases)?,
+                _ => source.skip()?,
+            }
+        }
+        Ok(facts)
+    }
+
+    fn annotations(&mut self, source: &mut Source<'_>, element: &Element<'_>) -> Result<(), Fault> {
+        let target = element.require("Target")?;
+        let facts = self.facts(source)?;
+        self.targets.push((target, facts));
+        Ok(())
+    }
+
+    fn container(&mut self, source: &mut Source<'_>, container: &Element<'_>, namespace: &str) -> Result<(), Fault> {
+        let container = format!("{namespace}.{}", container.require("Name")?);
+        while let Some(element) = source.child()? {
+            match element.name() {
+                "EntitySet" => {
+                    let set = self.set(source, &element, &container)?;
+                    self.sets.push(set);
+                }
+                "Singleton" => {
+                    self.singletons.push(element.require("Name")?);
+                    source.skip()?;
+                }
+                _ => source.skip()?,
+            }
+        }
+        Ok(())
+    }
+
+    fn set(&self, source: &mut Source<'_>, element: &Element<'_>, container: &str) -> Result<Set, Fault> {
+        let name = element.require("Name")?;
+        let type_name = element.require("EntityType")?;
+        let (mut bindings, mut facts) = (Vec::new(), Facts::default());
+        while let Some(child) = source.child()? {
+            match child.name() {
+                "NavigationPropertyBinding" => {
+                    bindings.push((child.require("Path")?, child.require("Target")?));
+                    source.skip()?;
+                }
+                "Annotation" => facts.read(source, &child, &self.aliases)?,
+                _ => source.skip()?,
+            }
+        }
+        Ok(Set { offset: element.offset, target: format!("{container}/{name}"), name, type_name, bindings, facts })
+    }
+}
+
+fn navigation(source: &mut Source<'_>, element: &Element<'_>) -> Result<Navigation, Fault> {
+    let (target, collection) = item_type(&element.require("Type")?);
+    let mut constraints = Vec::new();
+    while let Some(child) = source.child()? {
+        if child.name() == "ReferentialConstraint" {
+            constraints.push((child.require("Property")?, child.require("ReferencedProperty")?));
+        }
+        source.skip()?;
+    }
+    Ok(Navigation {
+        offset: element.offset,
+        name: element.require("Name")?,
+        target,
+        collection,
+        nullable: element.flag("Nullable")?.unwrap_or(true),
+        contains_target: element.flag("ContainsTarget")?.unwrap_or(false),
+        partner: element.get("Partner")?,
+        constraints,
+    })
+}
+
+fn enumeration(source: &mut Source<'_>, element: &Element<'_>, namespace: &str) -> Result<Enumeration, Fault> {
+    let mut members = Vec::new();
+    // A member without value follows the one before it (CSDL 4.01 §10.3).
+    let mut next = 0_i64;
+    while let Some(member) = source.child()? {
+        if member.name() == "Member" {
+            let value = match member.get("Value")? {
+                Some(text) => text.parse().map_err(|_| member.bad("Value", &text))?,
+                None => next,
+            };
+            next = value.wrapping_add(1);
+            members.push((member.require("Name")?, value));
+        }
+        source.skip()?;
+    }
+    Ok(Enumeration {
+        offset: element.offset,
+        qualified_name: format!("{namespace}.{}", element.require("Name")?),
+        is_flags: element.flag("IsFlags")?.unwrap_or(false),
+        members,
+    })
+}

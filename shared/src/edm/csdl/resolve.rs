@@ -1,0 +1,395 @@
+//! Turns declarations into a model: names become indices, inherited members come first.
+
+use std::collections::{HashMap, HashSet};
+
+use bytes::Bytes;
+
+use super::CsdlProblem;
+use super::annotation::Facts;
+use super::declared::{Aliases, Declared, Enumeration, Navigation, Set, Structured};
+use super::facets::Facets;
+use super::source::Fault;
+use crate::edm::{
+    AlternateKey, EntitySet, EnumId, EnumMember, EnumType, Model, NavigationProperty, PrimitiveType, Property,
+    PropertyType, SetId, StructuredType, TypeId, TypeKind, Value,
+};
+
+/// Resolves a document's declarations.
+pub(super) fn model(mut declared: Declared, document: Bytes) -> Result<Model, Fault> {
+    attach_annotations(&mut declared);
+    let Declared { aliases, types, enums, definitions, sets, singletons, .. } = declared;
+    let enums: Vec<(usize, EnumType)> =
+        enums.into_iter().map(|ty| Ok((ty.offset, enumeration(ty)?))).collect::<Result<_, Fault>>()?;
+    let names = Names::new(aliases, definitions, &types, &enums)?;
+    let enums: Vec<EnumType> = enums.into_iter().map(|(_, ty)| ty).collect();
+    let types = structured_types(types, &names, &enums)?;
+    let (sets, set_names) = entity_sets(sets, &singletons, &names)?;
+    let mut model = Model { types, enums, sets, set_names, type_names: names.types, enum_names: names.enums, document };
+    add_aliased_names(&mut model, &names.aliases);
+    Ok(model)
+}
+
+/// Index number `at` of a table.
+fn index(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
+}
+
+/// What the names of types mean.
+struct Names {
+    aliases: Aliases,
+    definitions: HashMap<String, Facets>,
+    types: HashMap<String, TypeId>,
+    enums: HashMap<String, EnumId>,
+}
+
+impl Names {
+    fn new(
+        aliases: Aliases,
+        definitions: HashMap<String, Facets>,
+        types: &[Structured],
+        enums: &[(usize, EnumType)],
+    ) -> Result<Self, Fault> {
+        let mut names = Self { aliases, definitions, types: HashMap::new(), enums: HashMap::new() };
+        let duplicate = |offset: usize, name: &str| Err(Fault { offset, problem: CsdlProblem::Duplicate(name.into()) });
+        for (at, (offset, ty)) in enums.iter().enumerate() {
+            let known = names.definitions.contains_key(&ty.qualified_name);
+            if known || names.enums.insert(ty.qualified_name.clone(), EnumId(index(at))).is_some() {
+                return duplicate(*offset, &ty.qualified_name);
+            }
+        }
+        for (at, ty) in types.iter().enumerate() {
+            let name = &ty.qualified_name;
+            let known = names.definitions.contains_key(name) || names.enums.contains_key(name);
+            if known || names.types.insert(name.clone(), TypeId(index(at))).is_some() {
+                return duplicate(ty.offset, name);
+            }
+        }
+        Ok(names)
+    }
+
+    fn structured(&self, name: &str, offset: usize) -> Result<TypeId, Fault> {
+        let unknown = || Fault { offset, problem: CsdlProblem::UnknownType(name.into()) };
+        self.types.get(&self.aliases.qualify(name)).copied().ok_or_else(unknown)
+    }
+
+    /// Type and facets of a property; `None` for a stream, which is no structural value.
+    fn property_type(&self, mut facets: Facets, offset: usize) -> Result<Option<PropertyType>, Fault> {
+        let mut name = self.aliases.qualify(&facets.type_name);
+        if let Some(definition) = self.definitions.get(&name) {
+            facets.inherit(definition);
+            name.clone_from(&definition.type_name);
+        }
+        let kind = match name.strip_prefix("Edm.") {
+            Some("Stream") => return Ok(None),
+            Some("ComplexType") => Some(TypeKind::Primitive(PrimitiveType::Untyped)),
+            Some(primitive) => PrimitiveType::from_name(primitive).map(TypeKind::Primitive),
+            None => match self.enums.get(&name) {
+                Some(id) => Some(TypeKind::Enum(*id)),
+                None => self.types.get(&name).map(|id| TypeKind::Complex(*id)),
+            },
+        };
+        let Some(kind) = kind else { return Err(Fault { offset, problem: CsdlProblem::UnknownType(name) }) };
+        let Facets { collection, nullable, max_length, precision, scale, .. } = facets;
+        Ok(Some(PropertyType { kind, collection, nullable, max_length, precision, scale }))
+    }
+}
+
+/// Gives each element the annotations that target it from outside, and each type those of its entity sets.
+fn attach_annotations(declared: &mut Declared) {
+    let types: HashMap<String, usize> =
+        declared.types.iter().enumerate().map(|(at, ty)| (ty.qualified_name.clone(), at)).collect();
+    let sets: HashMap<String, usize> =
+        declared.sets.iter().enumerate().map(|(at, set)| (set.target.clone(), at)).collect();
+    for (target, facts) in std::mem::take(&mut declared.targets) {
+        let (first, rest) = target.split_once('/').map_or((target.as_str(), None), |(ty, rest)| (ty, Some(rest)));
+        let qualified = declared.aliases.qualify(first);
+        let ty = types.get(&qualified).and_then(|at| declared.types.get_mut(*at));
+        match (ty, rest) {
+            (Some(ty), None) => ty.facts.merge(facts),
+            (Some(ty), Some(name)) => {
+                if let Some(property) = ty.properties.iter_mut().find(|property| property.name == name) {
+                    property.facts.merge(facts);
+                }
+            }
+            (None, Some(set)) => {
+                let set = sets.get(&format!("{qualified}/{set}")).and_then(|at| declared.sets.get_mut(*at));
+                if let Some(set) = set {
+                    set.facts.merge(facts);
+                }
+            }
+            (None, None) => {}
+        }
+    }
+    for set in &mut declared.sets {
+        let at = types.get(&declared.aliases.qualify(&set.type_name));
+        if let Some(ty) = at.and_then(|at| declared.types.get_mut(*at)) {
+            ty.facts.merge(std::mem::take(&mut set.facts));
+        }
+    }
+}
+
+fn enumeration(declared: Enumeration) -> Result<EnumType, Fault> {
+    let mut seen = HashSet::new();
+    let mut members = Vec::with_capacity(declared.members.len());
+    for (name, value) in declared.members {
+        if !seen.insert(name.clone()) {
+            let problem = CsdlProblem::Duplicate(format!("{}/{name}", declared.qualified_name));
+            return Err(Fault { offset: declared.offset, problem });
+        }
+        members.push(EnumMember { caption: caption(&name), name, value });
+    }
+    Ok(EnumType { qualified_name: declared.qualified_name, is_flags: declared.is_flags, members })
+}
+
+/// A name with `_xHHHH_` turned into the character of that code.
+fn caption(name: &str) -> String {
+    let mut caption = String::with_capacity(name.len());
+    let mut rest = name;
+    while let Some(at) = rest.find("_x") {
+        let (before, from) = rest.split_at(at);
+        caption.push_str(before);
+        let code = from.get(2..6).filter(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        let character = code.and_then(|hex| u32::from_str_radix(hex, 16).ok()).and_then(char::from_u32);
+        match (character, from.get(6..7)) {
+            (Some(character), Some("_")) => {
+                caption.push(character);
+                rest = from.get(7..).unwrap_or_default();
+            }
+            _ => {
+                caption.push_str("_x");
+                rest = from.get(2..).unwrap_or_default();
+            }
+        }
+    }
+    caption.push_str(rest);
+    caption
+}
+
+/// All structured types, bases before what derives from them, put into declared order at the end.
+fn structured_types(
+    declared: Vec<Structured>,
+    names: &Names,
+    enums: &[EnumType],
+) -> Result<Vec<StructuredType>, Fault> {
+    let bases = declared
+        .iter()
+        .map(|ty| ty.base.as_deref().map(|base| names.structured(base, ty.offset)).transpose())
+        .collect::<Result<Vec<_>, Fault>>()?;
+    let order = bases_first(&bases, &declared)?;
+    let mut waiting: Vec<Option<Structured>> = declared.into_iter().map(Some).collect();
+    let mut done: Vec<Option<StructuredType>> = waiting.iter().map(|_| None).collect();
+    let mut offsets = vec![Vec::new(); done.len()];
+    for at in order {
+        let Some(ty) = waiting.get_mut(at).and_then(Option::take) else { continue };
+        let base_id = bases.get(at).copied().flatten();
+        let base = base_id.and_then(|id| done.get(id.0 as usize)).and_then(Option::as_ref);
+        let constraints: Vec<_> = ty.navigation.iter().map(|nav| (nav.offset, nav.constraints.clone())).collect();
+        let resolved = structured_type(ty, base_id.zip(base), names, enums)?;
+        if let (Some(slot), Some(offset)) = (done.get_mut(at), offsets.get_mut(at)) {
+            *slot = Some(resolved);
+            *offset = constraints;
+        }
+    }
+    let mut types: Vec<StructuredType> = done.into_iter().flatten().collect();
+    resolve_constraints(&mut types, &offsets)?;
+    Ok(types)
+}
+
+/// The order in which types can be resolved.
+fn bases_first(bases: &[Option<TypeId>], declared: &[Structured]) -> Result<Vec<usize>, Fault> {
+    let mut order = Vec::with_capacity(bases.len());
+    let mut ready = vec![false; bases.len()];
+    for start in 0..bases.len() {
+        let mut chain = Vec::new();
+        let mut on_chain = HashSet::new();
+        let mut next = Some(start);
+        while let Some(at) = next.filter(|at| !ready.get(*at).copied().unwrap_or(true)) {
+            if !on_chain.insert(at) {
+                let (offset, name) =
+                    declared.get(at).map(|ty| (ty.offset, ty.qualified_name.clone())).unwrap_or_default();
+                return Err(Fault { offset, problem: CsdlProblem::Cycle(name) });
+            }
+            chain.push(at);
+            next = bases.get(at).copied().flatten().map(|id| id.0 as usize);
+        }
+        for at in chain.into_iter().rev() {
+            if let Some(ready) = ready.get_mut(at) {
+                *ready = true;
+            }
+            order.push(at);
+        }
+    }
+    Ok(order)
+}
+
+fn structured_type(
+    declared: Structured,
+    base: Option<(TypeId, &StructuredType)>,
+    names: &Names,
+    enums: &[EnumType],
+) -> Result<StructuredType, Fault> {
+    let (offset, inherited) = (declared.offset, base.map(|(_, ty)| ty));
+    let mut ty = StructuredType {
+        name: declared.name,
+        qualified_name: declared.qualified_name,
+        base: base.map(|(id, _)| id),
+        is_abstract: declared.is_abstract,
+        is_open: declared.is_open.unwrap_or(false) || inherited.is_some_and(|base| base.is_open),
+        properties: inherited.map(|base| base.properties.clone()).unwrap_or_default(),
+        navigation: inherited.map(|base| base.navigation.clone()).unwrap_or_default(),
+        key: inherited.map(|base| base.key.clone()).unwrap_or_default(),
+        alternate_keys: inherited.map(|base| base.alternate_keys.clone()).unwrap_or_default(),
+        property_names: inherited.map(|base| base.property_names.clone()).unwrap_or_default(),
+        navigation_names: inherited.map(|base| base.navigation_names.clone()).unwrap_or_default(),
+    };
+    for property in declared.properties {
+        let Some(property_type) = names.property_type(property.facets, property.offset)? else { continue };
+        let default = property.default.map(|text| {
+            let bad = CsdlProblem::BadAttribute {
+                owner: property.name.clone(),
+                attribute: "DefaultValue",
+                value: text.clone(),
+            };
+            default_value(&property_type, &text, enums).ok_or(Fault { offset: property.offset, problem: bad })
+        });
+        let Facts { computed, immutable, read_only, .. } = property.facts;
+        let read_only = read_only && !declared.key.contains(&property.name);
+        let (name, computed) = (property.name, computed || read_only);
+        add_name(&mut ty.property_names, &name, ty.properties.len(), &ty.qualified_name, property.offset)?;
+        ty.properties.push(Property { name, ty: property_type, computed, immutable, default: default.transpose()? });
+    }
+    for navigation in declared.navigation {
+        add_name(&mut ty.navigation_names, &navigation.name, ty.navigation.len(), &ty.qualified_name, offset)?;
+        ty.navigation.push(navigation_property(navigation, names)?);
+    }
+    if let Some(name) = ty.navigation_names.keys().find(|name| ty.property_names.contains_key(*name)) {
+        return Err(Fault { offset, problem: CsdlProblem::Duplicate(format!("{}/{name}", ty.qualified_name)) });
+    }
+    if !declared.key.is_empty() {
+        ty.key = declared.key.iter().map(|name| position(&ty, name, offset)).collect::<Result<_, _>>()?;
+    }
+    for key in declared.facts.alternate_keys {
+        let properties = key.into_iter().map(|(path, alias)| Ok((alias, position(&ty, &path, offset)?)));
+        let key = AlternateKey { properties: properties.collect::<Result<_, Fault>>()? };
+        ty.alternate_keys.push(key);
+    }
+    Ok(ty)
+}
+
+fn default_value(ty: &PropertyType, text: &str, enums: &[EnumType]) -> Option<Value> {
+    match ty.kind {
+        TypeKind::Primitive(primitive) => primitive.parse_text(text).ok(),
+        TypeKind::Enum(id) => enums.get(id.0 as usize)?.parse(text).map(Value::Enum),
+        TypeKind::Complex(_) => None,
+    }
+}
+
+fn navigation_property(declared: Navigation, names: &Names) -> Result<NavigationProperty, Fault> {
+    Ok(NavigationProperty {
+        target: names.structured(&declared.target, declared.offset)?,
+        name: declared.name,
+        collection: declared.collection,
+        nullable: declared.nullable,
+        contains_target: declared.contains_target,
+        partner: declared.partner,
+        constraints: Vec::new(),
+    })
+}
+
+/// Referential constraints of each type's own navigation properties, which are its last ones, then of the inherited.
+fn resolve_constraints(
+    types: &mut [StructuredType],
+    declared: &[Vec<(usize, Vec<(String, String)>)>],
+) -> Result<(), Fault> {
+    let mut own = Vec::with_capacity(types.len());
+    for (ty, navigation) in types.iter().zip(declared) {
+        let first = ty.navigation.len().saturating_sub(navigation.len());
+        let mut resolved = HashMap::new();
+        for (property, (offset, pairs)) in ty.navigation.iter().skip(first).zip(navigation) {
+            let Some(target) = types.get(property.target.0 as usize) else { continue };
+            let pairs =
+                pairs.iter().map(|(from, to)| Ok((position(ty, from, *offset)?, position(target, to, *offset)?)));
+            resolved.insert(property.name.clone(), pairs.collect::<Result<Vec<_>, Fault>>()?);
+        }
+        own.push((ty.base, resolved));
+    }
+    for (at, ty) in types.iter_mut().enumerate() {
+        for navigation in &mut ty.navigation {
+            // Positions of inherited properties are the same in a derived type.
+            let mut holder = own.get(at);
+            while let Some((base, resolved)) = holder {
+                if let Some(pairs) = resolved.get(&navigation.name) {
+                    navigation.constraints.clone_from(pairs);
+                    break;
+                }
+                holder = base.and_then(|id| own.get(id.0 as usize));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn add_name(
+    names: &mut HashMap<String, usize>,
+    name: &str,
+    at: usize,
+    owner: &str,
+    offset: usize,
+) -> Result<(), Fault> {
+    match names.insert(name.into(), at) {
+        None => Ok(()),
+        Some(_) => Err(Fault { offset, problem: CsdlProblem::Duplicate(format!("{owner}/{name}")) }),
+    }
+}
+
+fn position(ty: &StructuredType, name: &str, offset: usize) -> Result<usize, Fault> {
+    ty.property(name).ok_or_else(|| {
+        let problem = CsdlProblem::UnknownProperty { type_name: ty.qualified_name.clone(), property: name.into() };
+        Fault { offset, problem }
+    })
+}
+
+fn entity_sets(
+    declared: Vec<Set>,
+    singletons: &[String],
+    names: &Names,
+) -> Result<(Vec<EntitySet>, HashMap<String, SetId>), Fault> {
+    let mut ids = HashMap::new();
+    for (at, set) in declared.iter().enumerate() {
+        if ids.insert(set.name.clone(), SetId(index(at))).is_some() {
+            return Err(Fault { offset: set.offset, problem: CsdlProblem::Duplicate(set.name.clone()) });
+        }
+    }
+    let mut sets = Vec::with_capacity(declared.len());
+    for set in declared {
+        let mut bindings = HashMap::new();
+        for (path, target) in set.bindings {
+            // The target is a set, or a set of a container; deeper paths lead to contained entities.
+            let name = target.rsplit_once('/').map_or(target.as_str(), |(_, name)| name);
+            match ids.get(name) {
+                Some(id) => {
+                    bindings.insert(path, *id);
+                }
+                None if target.contains('/') || singletons.iter().any(|singleton| singleton == name) => {}
+                None => return Err(Fault { offset: set.offset, problem: CsdlProblem::UnknownSet(target) }),
+            }
+        }
+        let entity_type = names.structured(&set.type_name, set.offset)?;
+        sets.push(EntitySet { name: set.name, entity_type, bindings });
+    }
+    Ok((sets, ids))
+}
+
+/// Lets types be found by their alias-qualified names, too: payloads may use them (JSON Format §4.6.3).
+fn add_aliased_names(model: &mut Model, aliases: &Aliases) {
+    for (alias, namespace) in aliases.iter() {
+        let alias_of = |name: &str| {
+            let (prefix, last) = name.rsplit_once('.')?;
+            (prefix == namespace).then(|| format!("{alias}.{last}"))
+        };
+        let types: Vec<_> = model.type_names.iter().filter_map(|(name, id)| Some((alias_of(name)?, *id))).collect();
+        model.type_names.extend(types);
+        let enums: Vec<_> = model.enum_names.iter().filter_map(|(name, id)| Some((alias_of(name)?, *id))).collect();
+        model.enum_names.extend(enums);
+    }
+}

@@ -1,0 +1,13 @@
+//! JSON bodies of entities, properties and references (OData JSON Format 4.01), both ways.
+
+mod compact;
+mod object;
+mod read;
+mod write;
+
+pub(crate) use read::value_from_json;
+pub use read::{Bind, EntityPayload, Nested, read_entity, read_property, read_reference};
+pub use write::{write_record, write_value};
+
+/// Deepest nesting of complex values.
+const MAX_DEPTH: usize = 32;

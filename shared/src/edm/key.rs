@@ -1,0 +1,155 @@
+//! Keys as text for a sort key of the database.
+
+use bigdecimal::BigDecimal;
+use jiff::SignedDuration;
+use thiserror::Error;
+
+use super::primitive::time;
+use super::{Model, Record, Value};
+
+/// Longest encoding in bytes: the limit of a DynamoDB sort key.
+const MAX_BYTES: usize = 1024;
+
+/// Between the parts of a key, and the whole of an empty one: below every byte that a part can have.
+const SEPARATOR: char = '\u{1}';
+
+/// Before an escaped character.
+const ESCAPE: char = '\u{2}';
+
+/// The values of an entity's key, in the key's order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EntityKey(pub Vec<Value>);
+
+/// Why a key has no encoding.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum KeyError {
+    /// A value of this kind cannot be part of a key.
+    #[error("{0} cannot be part of a key")]
+    Unsupported(&'static str),
+    /// The encoding is too long.
+    #[error("the key takes {got} bytes, the maximum is {max}")]
+    TooLong {
+        /// Bytes of the encoding.
+        got: usize,
+        /// Bytes allowed.
+        max: usize,
+    },
+}
+
+impl EntityKey {
+    /// The key of a record; `None` unless it has all key values.
+    pub fn of(model: &Model, record: &Record) -> Option<Self> {
+        let ty = model.ty(record.ty);
+        let values = ty.key.iter().map(|at| match record.values.get(*at) {
+            Some(Some(value)) if *value != Value::Null => Some(value.clone()),
+            _ => None,
+        });
+        values.collect::<Option<Vec<_>>>().filter(|values| !values.is_empty()).map(Self)
+    }
+
+    /// A text for each key, never empty, in the order of the keys of one type: bytewise order of the texts is the
+    /// order of the values, first part first. Short texts and GUIDs stay readable.
+    pub fn encode(&self) -> Result<String, KeyError> {
+        let mut text = String::new();
+        for (at, value) in self.0.iter().enumerate() {
+            if at > 0 {
+                text.push(SEPARATOR);
+            }
+            encode(&mut text, value)?;
+        }
+        if text.is_empty() {
+            text.push(SEPARATOR);
+        }
+        if text.len() > MAX_BYTES {
+            return Err(KeyError::TooLong { got: text.len(), max: MAX_BYTES });
+        }
+        Ok(text)
+    }
+}
+
+fn encode(text: &mut String, value: &Value) -> Result<(), KeyError> {
+    match value {
+        Value::Boolean(flag) => text.push(if *flag { '1' } else { '0' }),
+        Value::Integer(number) | Value::Enum(number) => text.push_str(&format!("{:020}", ordered(*number))),
+        Value::Decimal(exact) => encode_decimal(text, exact)?,
+        Value::Double(number) => encode_double(text, *number)?,
+        Value::String(string) => encode_string(text, string),
+        Value::Guid(guid) => text.push_str(guid.hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer())),
+        Value::Date(date) => text.push_str(&date.to_string()),
+        Value::DateTimeOffset(at) => {
+            // Without `Z`, which is greater than the digits of a fraction.
+            let utc = at.utc().ok_or(KeyError::Unsupported("a time after the year 9999"))?;
+            text.push_str(&format!("{}T{}", utc.date(), time::time_text(utc.time())));
+        }
+        Value::TimeOfDay(time) => text.push_str(&time::time_text(*time)),
+        Value::Duration(duration) => encode_duration(text, *duration),
+        Value::Binary(bytes) => bytes.iter().for_each(|byte| text.push_str(&format!("{byte:02x}"))),
+        Value::Null => return Err(KeyError::Unsupported("null")),
+        Value::Complex(_) => return Err(KeyError::Unsupported("a complex value")),
+        Value::Collection(_) => return Err(KeyError::Unsupported("a collection")),
+        Value::Json(_) => return Err(KeyError::Unsupported("a JSON value")),
+    }
+    Ok(())
+}
+
+/// Characters below U+0003 are escaped, in their order, so that the separator is below all of a string's characters.
+fn encode_string(text: &mut String, string: &str) {
+    for character in string.chars() {
+        match character {
+            '\0' => text.extend([ESCAPE, '\u{2}']),
+            '\u{1}' => text.extend([ESCAPE, '\u{3}']),
+            '\u{2}' => text.extend([ESCAPE, '\u{4}']),
+            other => text.push(other),
+        }
+    }
+}
+
+/// An integer moved to where its order is that of an unsigned one.
+fn ordered(number: i64) -> u64 {
+    number.cast_unsigned() ^ (1 << 63)
+}
+
+fn encode_duration(text: &mut String, duration: SignedDuration) {
+    let floor = duration.as_nanos().div_euclid(1_000_000_000);
+    let nanos = duration.as_nanos().rem_euclid(1_000_000_000);
+    let seconds = i64::try_from(floor).unwrap_or(i64::MIN);
+    text.push_str(&format!("{:020}.{nanos:09}", ordered(seconds)));
+}
+
+fn encode_double(text: &mut String, number: f64) -> Result<(), KeyError> {
+    if number.is_nan() {
+        return Err(KeyError::Unsupported("NaN"));
+    }
+    // Both zeros are equal.
+    let bits = if number == 0.0 { 0 } else { number.to_bits() };
+    let ordered = if bits >> 63 == 1 { !bits } else { bits | 1 << 63 };
+    text.push_str(&format!("{ordered:016x}"));
+    Ok(())
+}
+
+/// Sign, power of ten and digits; of a negative number both complemented, and ended by what is above digits.
+fn encode_decimal(text: &mut String, exact: &BigDecimal) -> Result<(), KeyError> {
+    let plain = exact.normalized();
+    let (number, scale) = plain.into_bigint_and_scale();
+    let signed = number.to_string();
+    let (negative, digits) = match signed.strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, signed.as_str()),
+    };
+    if digits == "0" {
+        text.push('1');
+        return Ok(());
+    }
+    let power = i64::try_from(digits.len()).unwrap_or(i64::MAX).saturating_sub(scale).saturating_add(50_000);
+    if !(0..100_000).contains(&power) {
+        return Err(KeyError::Unsupported("a Decimal beyond 10^±50000"));
+    }
+    if negative {
+        text.push_str(&format!("0{:05}", 99_999 - power));
+        text.extend(digits.bytes().map(|digit| char::from(b'9' - (digit - b'0'))));
+        text.push('~');
+    } else {
+        text.push_str(&format!("2{power:05}{digits}"));
+    }
+    Ok(())
+}
