@@ -3,6 +3,7 @@
 //! Deserialized from `[profile]` of a `service.toml`; `base` picks one of the four presets, further members override it.
 
 use serde::Deserialize;
+use toml::Spanned;
 
 /// How a service differs on the wire from plain OData 4.01. Each field names the rule it switches.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,4 +116,162 @@ pub enum Preset {
     BusinessCentral,
     /// Dataverse Web API.
     Dataverse,
+}
+
+impl Profile {
+    /// The wire rules of a preset.
+    pub fn preset(preset: Preset) -> Self {
+        match preset {
+            Preset::Odata => Self::odata(),
+            Preset::FinanceOperations => Self {
+                json_continues: false,
+                json_answer_to_multipart: false,
+                upsert: false,
+                filter_ignores_case: true,
+                errors: ErrorShape::FinanceOperations,
+                ..Self::odata()
+            },
+            Preset::BusinessCentral => Self {
+                json_continues: false,
+                json_default_response: ResponseFormat::Multipart,
+                json_answer_to_multipart: false,
+                update_returns: Returned::Representation,
+                upsert: false,
+                if_match_required: true,
+                stale_etag_status: 409,
+                failed_group_keeps_status: true,
+                malformed_batch_status: 500,
+                snapshot_is_unit: true,
+                version_on_no_content: false,
+                empty_guid_is_null: true,
+                errors: ErrorShape::BusinessCentral,
+                ..Self::odata()
+            },
+            Preset::Dataverse => Self {
+                json_continues: false,
+                outer_status_of_failure: true,
+                json_answer_to_multipart: false,
+                header_case: HeaderCase::Canonical,
+                create_returns: Returned::Minimal,
+                failed_change_set: FailedChangeSet::ChangeSetResponse,
+                filter_ignores_case: true,
+                errors: ErrorShape::Dataverse,
+                ..Self::odata()
+            },
+        }
+    }
+
+    /// OData 4.01 with the choices that it leaves open.
+    fn odata() -> Self {
+        Self {
+            json_continues: true,
+            outer_status_of_failure: false,
+            json_default_response: ResponseFormat::Json,
+            json_answer_to_multipart: true,
+            header_case: HeaderCase::Lower,
+            create_returns: Returned::Representation,
+            update_returns: Returned::Minimal,
+            upsert: true,
+            if_match_required: false,
+            stale_etag_status: 412,
+            failed_change_set: FailedChangeSet::SinglePart,
+            failed_group_keeps_status: false,
+            malformed_batch_status: 400,
+            snapshot_is_unit: false,
+            version_on_no_content: true,
+            entity_id_with_body: false,
+            empty_guid_is_null: false,
+            filter_ignores_case: false,
+            errors: ErrorShape::Odata,
+        }
+    }
+}
+
+/// Declares `[profile]`: a preset under `base`, and every field of [`Profile`] as an optional override.
+macro_rules! profile_config {
+    ($($field:ident: $ty:ty),* $(,)?) => {
+        /// `[profile]` of a `service.toml`.
+        #[derive(Clone, Debug, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub(super) struct ProfileConfig {
+            /// The preset that is overridden.
+            pub(super) base: Preset,
+            $($field: Option<Spanned<$ty>>,)*
+        }
+
+        impl ProfileConfig {
+            /// A preset as it is.
+            pub(super) fn of(base: Preset) -> Self {
+                Self { base, $($field: None,)* }
+            }
+
+            /// The overrides that are statuses of errors.
+            pub(super) fn error_statuses(&self) -> [Option<&Spanned<u16>>; 2] {
+                [self.stale_etag_status.as_ref(), self.malformed_batch_status.as_ref()]
+            }
+
+            /// The preset with its overrides.
+            pub(super) fn profile(&self) -> Profile {
+                let preset = Profile::preset(self.base);
+                Profile { $($field: self.$field.as_ref().map_or(preset.$field, |own| *own.as_ref()),)* }
+            }
+        }
+    };
+}
+
+profile_config! {
+    json_continues: bool,
+    outer_status_of_failure: bool,
+    json_default_response: ResponseFormat,
+    json_answer_to_multipart: bool,
+    header_case: HeaderCase,
+    create_returns: Returned,
+    update_returns: Returned,
+    upsert: bool,
+    if_match_required: bool,
+    stale_etag_status: u16,
+    failed_change_set: FailedChangeSet,
+    failed_group_keeps_status: bool,
+    malformed_batch_status: u16,
+    snapshot_is_unit: bool,
+    version_on_no_content: bool,
+    entity_id_with_body: bool,
+    empty_guid_is_null: bool,
+    filter_ignores_case: bool,
+    errors: ErrorShape,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_override_changes_its_field_alone() {
+        let config: ProfileConfig =
+            toml::from_str("base = \"business-central\"\nstale_etag_status = 412\nheader_case = \"canonical\"")
+                .unwrap();
+        let expected = Profile {
+            stale_etag_status: 412,
+            header_case: HeaderCase::Canonical,
+            ..Profile::preset(Preset::BusinessCentral)
+        };
+        assert_eq!(config.profile(), expected);
+    }
+
+    #[test]
+    fn a_field_that_no_profile_has_is_refused() {
+        let error = toml::from_str::<ProfileConfig>("base = \"odata\"\ncolour = 1").unwrap_err();
+        assert!(error.message().contains("colour"), "{error}");
+    }
+
+    #[test]
+    fn presets_differ_where_the_services_do() {
+        let [odata, finance, central, dataverse] =
+            [Preset::Odata, Preset::FinanceOperations, Preset::BusinessCentral, Preset::Dataverse].map(Profile::preset);
+        assert!(
+            odata.json_continues && !finance.json_continues && !central.json_continues && !dataverse.json_continues
+        );
+        assert!(odata.upsert && !finance.upsert && !central.upsert && dataverse.upsert);
+        assert_eq!([odata, finance, central, dataverse].map(|p| p.malformed_batch_status), [400, 400, 500, 400]);
+    }
 }

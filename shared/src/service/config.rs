@@ -1,0 +1,119 @@
+//! `service.toml` as it is written. Names are checked against the model afterwards; their spans lead back to the file.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use toml::{Spanned, Table, Value};
+
+use super::{
+    Problem, ServiceError,
+    profile::{Preset, ProfileConfig},
+};
+
+/// The whole file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ServiceConfig {
+    /// Root patterns: [`super::roots`].
+    pub(super) roots: Spanned<Vec<Spanned<String>>>,
+    /// Wire differences: a preset and what overrides it.
+    #[serde(default)]
+    pub(super) profile: ProfileConfig,
+    /// What is refused as too much.
+    #[serde(default)]
+    pub(super) limits: LimitsConfig,
+    /// Entities on one page of a collection.
+    pub(super) page_size: Option<Spanned<u32>>,
+    /// Entity sets that take no writes.
+    #[serde(default)]
+    pub(super) read_only: Vec<Spanned<String>>,
+    /// Entity set → number of partitions it is spread over.
+    #[serde(default)]
+    pub(super) shards: BTreeMap<Spanned<String>, Spanned<u16>>,
+    /// Companies, when the service keeps the data of several apart.
+    pub(super) companies: Option<Spanned<CompaniesConfig>>,
+    /// Type → property → how its value comes about.
+    #[serde(default)]
+    pub(super) derived: BTreeMap<Spanned<String>, BTreeMap<Spanned<String>, Spanned<RuleConfig>>>,
+}
+
+/// `[limits]`: each overrides the preset's.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LimitsConfig {
+    pub(super) operations: Option<Spanned<usize>>,
+    pub(super) change_set_operations: Option<Spanned<usize>>,
+    pub(super) body_bytes: Option<Spanned<usize>>,
+    pub(super) url_bytes: Option<Spanned<usize>>,
+    pub(super) header_bytes: Option<Spanned<usize>>,
+    pub(super) nesting_depth: Option<Spanned<usize>>,
+}
+
+/// `[companies]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CompaniesConfig {
+    /// The entity set that shows them.
+    pub(super) set: Spanned<String>,
+    /// The property that the `Company` header and `?company=` name.
+    pub(super) name_property: Spanned<String>,
+    /// Name of the one that is meant when a request names none.
+    pub(super) default: Spanned<String>,
+    /// The companies: properties and values.
+    pub(super) rows: Vec<Spanned<Table>>,
+}
+
+/// How a property's value comes about: [`super::Rule`].
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum RuleConfig {
+    /// `{ default = … }`
+    Default(Value),
+    /// `{ sequence = { start = …, step = … } }`
+    Sequence(SequenceConfig),
+    /// `{ copy = "navigation/property" }`
+    Copy(String),
+    /// `{ copy_from_parent = "property" }`
+    CopyFromParent(String),
+    /// `{ now = "create" }` or `{ now = "change" }`
+    Now(NowConfig),
+    /// `"new_guid"`
+    NewGuid,
+}
+
+/// Start and step of a sequence.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SequenceConfig {
+    pub(super) start: i64,
+    pub(super) step: i64,
+}
+
+/// When a time is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum NowConfig {
+    /// At creation.
+    Create,
+    /// At creation and at every change.
+    Change,
+}
+
+impl Default for ProfileConfig {
+    fn default() -> Self {
+        Self::of(Preset::Odata)
+    }
+}
+
+impl ServiceConfig {
+    /// Reads the file.
+    pub(super) fn parse(file: &str, text: &str) -> Result<Self, ServiceError> {
+        toml::from_str(text).map_err(|error| {
+            let problem = Problem::Toml(error.message().into());
+            match error.span() {
+                Some(span) => problem.at(file, text, span.start),
+                None => problem.in_file(file),
+            }
+        })
+    }
+}

@@ -1,0 +1,127 @@
+//! What can be wrong with the folder of a service, and where.
+
+use std::fmt;
+
+use crate::edm::{CsdlError, KeyError, ValueError};
+
+/// A service that cannot be loaded. Shown as `folder/file:line:column: problem`.
+#[derive(Debug, thiserror::Error)]
+pub struct ServiceError {
+    /// The file, as given to the loader.
+    pub file: String,
+    /// Where in the file, when the problem has a place.
+    pub position: Option<Position>,
+    /// What is wrong.
+    #[source]
+    pub problem: Problem,
+}
+
+/// A place in a text file; both count from 1, columns in characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// Line.
+    pub line: usize,
+    /// Column.
+    pub column: usize,
+}
+
+/// What is wrong with a service's folder.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each variant says what it is")]
+pub enum Problem {
+    #[error("cannot be read: {0}")]
+    Read(std::io::Error),
+    #[error("no folder with a service.toml in it")]
+    NoService,
+    #[error("is not UTF-8 text")]
+    NotText,
+    #[error("{0}")]
+    Toml(String),
+    #[error("{0}")]
+    Json(String),
+    #[error("{0}")]
+    Model(CsdlError),
+    #[error("the model has no entity set")]
+    NoSet,
+    #[error("the model has no entity set '{0}'")]
+    UnknownSet(String),
+    #[error("the model has no type '{0}'")]
+    UnknownType(String),
+    #[error("type '{ty}' has no property '{name}'")]
+    UnknownProperty { ty: String, name: String },
+    #[error("type '{ty}' has no navigation property '{name}'")]
+    UnknownNavigation { ty: String, name: String },
+    #[error("navigation property '{0}' leads to many; a value is copied from one")]
+    CollectionNavigation(String),
+    #[error("'{0}' is not 'navigation/property'")]
+    CopyPath(String),
+    #[error("type '{0}' is contained in no other, so it has no parent to copy from")]
+    NoParent(String),
+    #[error("the parents of '{ty}' do not all have '{name}' in the same place")]
+    ParentsDiffer { ty: String, name: String },
+    #[error("rule '{rule}' needs {needs}, and '{property}' is none")]
+    RuleType { rule: &'static str, needs: &'static str, property: String },
+    #[error("a sequence must step by 1 or more, not {0}")]
+    SequenceStep(i64),
+    #[error("value of '{property}': {error}")]
+    Value { property: String, error: ValueError },
+    #[error("a limit of 0 would refuse everything")]
+    ZeroLimit,
+    #[error("{0} is no status of an error (400 to 599)")]
+    Status(u16),
+    #[error("a set has 1 to {max} shards, not {got}")]
+    Shards { got: u16, max: u16 },
+    #[error("no root")]
+    NoRoot,
+    #[error("root '{pattern}': {reason}")]
+    Root { pattern: String, reason: &'static str },
+    #[error("root '{pattern}' answers the same paths as '{other}' of service '{service}'")]
+    SameRoot { pattern: String, other: String, service: String },
+    #[error("no company")]
+    NoCompany,
+    #[error("two companies are named '{0}'")]
+    SameCompany(String),
+    #[error("no company is named '{0}'")]
+    UnknownCompany(String),
+    #[error("a company's '{0}' must be a string")]
+    CompanyName(String),
+    #[error("key of a company: {0}")]
+    CompanyKey(KeyError),
+    #[error("the service has no companies, so its seed cannot be grouped by them")]
+    SeedCompanies,
+    #[error("'{0}' is read-only: its rows come from service.toml")]
+    SeedReadOnly(String),
+}
+
+impl Problem {
+    /// With the file it was found in.
+    pub(super) fn in_file(self, file: &str) -> ServiceError {
+        ServiceError { file: file.into(), position: None, problem: self }
+    }
+
+    /// With file and byte offset.
+    pub(super) fn at(self, file: &str, text: &str, offset: usize) -> ServiceError {
+        ServiceError { file: file.into(), position: Some(Position::of(text, offset)), problem: self }
+    }
+}
+
+impl Position {
+    /// The place of a byte offset.
+    pub(super) fn of(text: &str, offset: usize) -> Self {
+        let before = text.get(..offset).unwrap_or(text);
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        Self {
+            line: before.matches('\n').count() + 1,
+            column: before.get(line_start..).map_or(0, |line| line.chars().count()) + 1,
+        }
+    }
+}
+
+impl fmt::Display for ServiceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.position {
+            Some(Position { line, column }) => write!(f, "{}:{line}:{column}: {}", self.file, self.problem),
+            None => write!(f, "{}: {}", self.file, self.problem),
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! What a service refuses as too much, before any work.
+
+use toml::Spanned;
+
+use super::{Problem, config::LimitsConfig, derived::Located, profile::Preset};
+
+/// Upper bounds of what a client may send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Operations in a batch.
+    pub operations: usize,
+    /// Operations in one change set or atomicity group, where that is bounded by itself.
+    pub change_set_operations: Option<usize>,
+    /// Bytes of a request's body, as sent.
+    pub body_bytes: usize,
+    /// Bytes of an URL, path and query, of a request alone or in a batch.
+    pub url_bytes: usize,
+    /// Bytes of all headers of one request.
+    pub header_bytes: usize,
+    /// Nesting of JSON objects and arrays, and of expressions.
+    pub nesting_depth: usize,
+}
+
+impl Limits {
+    /// The limits of the service that a preset stands for, where they are known; else what a Lambda can take.
+    pub fn preset(preset: Preset) -> Self {
+        let (operations, change_set_operations) = match preset {
+            Preset::Odata | Preset::Dataverse => (1_000, None),
+            Preset::FinanceOperations => (5_000, Some(5_000)),
+            Preset::BusinessCentral => (100, None),
+        };
+        Self {
+            operations,
+            change_set_operations,
+            // The largest event of a synchronous invocation.
+            body_bytes: 6 * 1024 * 1024,
+            url_bytes: 64 * 1024,
+            header_bytes: 64 * 1024,
+            nesting_depth: 64,
+        }
+    }
+
+    pub(super) fn new(preset: Preset, config: &LimitsConfig) -> Result<Self, Located> {
+        let preset = Self::preset(preset);
+        Ok(Self {
+            operations: or(config.operations.as_ref(), preset.operations)?,
+            change_set_operations: match &config.change_set_operations {
+                Some(limit) => Some(positive(limit)?),
+                None => preset.change_set_operations,
+            },
+            body_bytes: or(config.body_bytes.as_ref(), preset.body_bytes)?,
+            url_bytes: or(config.url_bytes.as_ref(), preset.url_bytes)?,
+            header_bytes: or(config.header_bytes.as_ref(), preset.header_bytes)?,
+            nesting_depth: or(config.nesting_depth.as_ref(), preset.nesting_depth)?,
+        })
+    }
+}
+
+fn or(limit: Option<&Spanned<usize>>, preset: usize) -> Result<usize, Located> {
+    limit.map_or(Ok(preset), positive)
+}
+
+fn positive(limit: &Spanned<usize>) -> Result<usize, Located> {
+    if *limit.as_ref() == 0 { Err((limit.span().start, Problem::ZeroLimit)) } else { Ok(*limit.as_ref()) }
+}

@@ -1,0 +1,254 @@
+//! Services from folders: `service.toml` (roots, profile, limits, derived values), `model.xml` (CSDL), `seed.json`.
+//!
+//! Loaded once at start and immutable from then on. Everything that `service.toml` and `seed.json` name is looked up in the
+//! model here, so that a misspelt name stops the start with its line, not a request later.
+
+mod companies;
+mod config;
+mod derived;
+mod error;
+mod limits;
+mod literal;
+mod load;
+pub mod profile;
+mod roots;
+mod seed;
+
+use std::{
+    collections::{HashMap, HashSet},
+    path::Path,
+    sync::Arc,
+};
+
+use bytes::Bytes;
+
+pub use self::{
+    companies::Companies,
+    derived::{Derived, Rule},
+    error::{Position, Problem, ServiceError},
+    limits::Limits,
+    profile::Profile,
+    seed::SeedGroup,
+};
+use self::{
+    config::ServiceConfig,
+    derived::Located,
+    roots::{Origin, Pattern, Roots},
+};
+use crate::{
+    edm::{Model, SetId, TypeId},
+    uri::Encoding,
+};
+
+/// Entities on a page when `service.toml` does not say.
+const PAGE_SIZE: u32 = 1_000;
+/// More partitions for one set would make listing it slower than any write it speeds up.
+const MAX_SHARDS: u16 = 256;
+
+/// One OData service.
+#[derive(Clone, Debug)]
+pub struct Service {
+    /// Name of its folder; part of every key in the table.
+    pub name: String,
+    /// How it differs on the wire from plain OData 4.01.
+    pub profile: Profile,
+    /// Its types and entity sets.
+    pub model: Model,
+    /// What it refuses as too much.
+    pub limits: Limits,
+    /// Its companies, when it keeps the data of several apart.
+    pub companies: Option<Companies>,
+    /// Derived values by type (inherited ones included), in the order they are to be applied.
+    pub derived: HashMap<TypeId, Vec<Derived>>,
+    /// Number of partitions of the sets that are spread over more than one.
+    pub shards: HashMap<SetId, u16>,
+    /// Entities on one page of a collection.
+    pub page_size: u32,
+    /// Sets that take no writes, the companies among them.
+    pub read_only: HashSet<SetId>,
+    /// The rows of an empty store.
+    pub seed: Vec<SeedGroup>,
+    /// Namespace of the first entity set's type, for names without one.
+    pub default_namespace: String,
+}
+
+/// The files of one service.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// Name of the service, and of its folder in messages.
+    pub name: String,
+    /// `service.toml`
+    pub service_toml: String,
+    /// `model.xml`
+    pub model_xml: Bytes,
+    /// `seed.json`, if there is one.
+    pub seed_json: Option<Bytes>,
+}
+
+/// All services of a host.
+#[derive(Clone, Debug)]
+pub struct Services {
+    services: Vec<Arc<Service>>,
+    roots: Roots,
+}
+
+/// The service that a path belongs to.
+#[derive(Clone, Debug)]
+pub struct Found<'a> {
+    /// The service.
+    pub service: &'a Arc<Service>,
+    /// Its root as called, without a final slash: `/api/data/v8.2`.
+    pub root: &'a str,
+    /// What follows the root, without a leading slash: `accounts(1)`.
+    pub rest: &'a str,
+}
+
+impl Services {
+    /// Loads every sub-folder of `dir` that has a `service.toml`.
+    pub fn load(dir: &Path) -> Result<Self, ServiceError> {
+        let sources = load::sources(dir)?;
+        if sources.is_empty() {
+            return Err(Problem::NoService.in_file(&dir.display().to_string()));
+        }
+        Self::from_sources(sources)
+    }
+
+    /// The services of these files.
+    #[expect(clippy::needless_pass_by_value, reason = "whoever has read the files has no further use for them")]
+    pub fn from_sources(sources: Vec<Source>) -> Result<Self, ServiceError> {
+        let mut services = Vec::with_capacity(sources.len());
+        let mut patterns = Vec::new();
+        for (index, source) in sources.iter().enumerate() {
+            let file = format!("{}/service.toml", source.name);
+            let config = ServiceConfig::parse(&file, &source.service_toml)?;
+            let located = |(offset, problem): Located| problem.at(&file, &source.service_toml, offset);
+            patterns.extend(root_patterns(&config, index).map_err(located)?);
+            services.push(Arc::new(Service::new(source, &config)?));
+        }
+        let roots = Roots::new(patterns).map_err(|same| same_root(&sources, &same))?;
+        Ok(Self { services, roots })
+    }
+
+    /// All services, in the order of their names.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Service>> {
+        self.services.iter()
+    }
+
+    /// The service of a path, which begins at the root of the host and has no query.
+    pub fn find<'a>(&'a self, path: &'a str, encoding: Encoding) -> Option<Found<'a>> {
+        let (index, root, rest) = self.roots.find(path, encoding)?;
+        Some(Found { service: self.services.get(index)?, root, rest })
+    }
+}
+
+impl Service {
+    fn new(source: &Source, config: &ServiceConfig) -> Result<Self, ServiceError> {
+        let (toml_file, model_file) = (format!("{}/service.toml", source.name), format!("{}/model.xml", source.name));
+        let model =
+            Model::from_csdl(source.model_xml.clone()).map_err(|error| Problem::Model(error).in_file(&model_file))?;
+        let located = |(offset, problem): Located| problem.at(&toml_file, &source.service_toml, offset);
+        let Some((_, first)) = model.sets().next() else { return Err(Problem::NoSet.in_file(&model_file)) };
+        let ty = model.ty(first.entity_type);
+        let default_namespace = ty.qualified_name.strip_suffix(&format!(".{}", ty.name)).unwrap_or_default().to_owned();
+
+        let companies = match &config.companies {
+            Some(config) => Some(Companies::new(&model, config.as_ref()).map_err(located)?),
+            None => None,
+        };
+        let mut read_only = sets(&model, config).map_err(located)?;
+        read_only.extend(companies.as_ref().map(|companies| companies.set));
+        let seed = match &source.seed_json {
+            Some(json) => seed::parse(&format!("{}/seed.json", source.name), json, &model, companies.as_ref())?,
+            None => Vec::new(),
+        };
+        Ok(Self {
+            name: source.name.clone(),
+            profile: profile(config).map_err(located)?,
+            limits: Limits::new(config.profile.base, &config.limits).map_err(located)?,
+            derived: derived_values(&model, &default_namespace, config).map_err(located)?,
+            shards: shards(&model, config).map_err(located)?,
+            page_size: page_size(config).map_err(located)?,
+            model,
+            companies,
+            read_only,
+            seed,
+            default_namespace,
+        })
+    }
+}
+
+fn root_patterns(config: &ServiceConfig, service: usize) -> Result<Vec<(Pattern, Origin)>, Located> {
+    if config.roots.as_ref().is_empty() {
+        return Err((config.roots.span().start, Problem::NoRoot));
+    }
+    let parse = |root: &toml::Spanned<String>| {
+        let offset = root.span().start;
+        let pattern = Pattern::parse(root.as_ref()).map_err(|problem| (offset, problem))?;
+        Ok((pattern, Origin { service, offset }))
+    };
+    config.roots.as_ref().iter().map(parse).collect()
+}
+
+fn same_root(sources: &[Source], [(first, one), (second, other)]: &[(Pattern, Origin); 2]) -> ServiceError {
+    let source =
+        |origin: &Origin| sources.get(origin.service).map(|source| (source.name.as_str(), &*source.service_toml));
+    let (service, _) = source(one).unwrap_or_default();
+    let (folder, text) = source(other).unwrap_or_default();
+    let problem =
+        Problem::SameRoot { pattern: second.text().into(), other: first.text().into(), service: service.into() };
+    problem.at(&format!("{folder}/service.toml"), text, other.offset)
+}
+
+fn set(model: &Model, name: &toml::Spanned<String>) -> Result<SetId, Located> {
+    model.set_id(name.as_ref()).ok_or_else(|| (name.span().start, Problem::UnknownSet(name.as_ref().clone())))
+}
+
+fn sets(model: &Model, config: &ServiceConfig) -> Result<HashSet<SetId>, Located> {
+    config.read_only.iter().map(|name| set(model, name)).collect()
+}
+
+fn shards(model: &Model, config: &ServiceConfig) -> Result<HashMap<SetId, u16>, Located> {
+    let mut shards = HashMap::new();
+    for (name, count) in &config.shards {
+        let got = *count.as_ref();
+        if !(1..=MAX_SHARDS).contains(&got) {
+            return Err((count.span().start, Problem::Shards { got, max: MAX_SHARDS }));
+        }
+        shards.insert(set(model, name)?, got);
+    }
+    Ok(shards)
+}
+
+fn profile(config: &ServiceConfig) -> Result<Profile, Located> {
+    for status in config.profile.error_statuses().into_iter().flatten() {
+        if !(400..600).contains(status.as_ref()) {
+            return Err((status.span().start, Problem::Status(*status.as_ref())));
+        }
+    }
+    Ok(config.profile.profile())
+}
+
+fn page_size(config: &ServiceConfig) -> Result<u32, Located> {
+    match &config.page_size {
+        Some(size) if *size.as_ref() == 0 => Err((size.span().start, Problem::ZeroLimit)),
+        Some(size) => Ok(*size.as_ref()),
+        None => Ok(PAGE_SIZE),
+    }
+}
+
+fn derived_values(
+    model: &Model,
+    namespace: &str,
+    config: &ServiceConfig,
+) -> Result<HashMap<TypeId, Vec<Derived>>, Located> {
+    let mut values = HashMap::new();
+    for (name, rules) in &config.derived {
+        let ty = model.type_id(name.as_ref()).or_else(|| model.type_id(&format!("{namespace}.{}", name.as_ref())));
+        let ty = ty.ok_or_else(|| (name.span().start, Problem::UnknownType(name.as_ref().clone())))?;
+        derived::add_rules(model, ty, rules, &mut values)?;
+    }
+    Ok(values)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,165 @@
+//! `seed.json`: the rows of an empty store, as the payloads that would create them.
+//!
+//! `{"set": [{…}, …], …}`, created in the order of the file. Where the service keeps companies apart, these rows are the
+//! default company's; `{"companies": {"name or key": {"set": [{…}]}}}` names others. A payload is OData JSON: nested
+//! collections (deep insert) and `@odata.bind` with paths relative to the service root work as in a request.
+
+use std::{fmt, marker::PhantomData};
+
+use bytes::Bytes;
+use serde::{Deserialize, Deserializer, de};
+use serde_json::value::RawValue;
+
+use super::{Companies, Problem, ServiceError, error::Position};
+use crate::edm::{Model, SetId};
+
+/// Rows of one entity set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeedGroup {
+    /// Index of the company, where the service has companies.
+    pub company: Option<usize>,
+    /// The entity set.
+    pub set: SetId,
+    /// The create payloads, each the bytes of the file, in its order.
+    pub payloads: Vec<Bytes>,
+}
+
+/// The members of a JSON object in their order; repeated names stay.
+#[derive(Debug)]
+struct Members<'a, T>(Vec<(&'a RawValue, T)>);
+
+/// What stands behind a name at the top.
+#[derive(Debug)]
+enum Section<'a> {
+    Rows(Vec<&'a RawValue>),
+    Groups(Vec<(&'a RawValue, Members<'a, Vec<&'a RawValue>>)>),
+}
+
+/// Reads the file.
+pub(super) fn parse(
+    file: &str,
+    json: &Bytes,
+    model: &Model,
+    companies: Option<&Companies>,
+) -> Result<Vec<SeedGroup>, ServiceError> {
+    let text = std::str::from_utf8(json).map_err(|_| Problem::NotText.in_file(file))?;
+    let sections: Members<'_, Section<'_>> = serde_json::from_str(text).map_err(|error| ServiceError {
+        file: file.into(),
+        position: Some(Position { line: error.line(), column: error.column() }),
+        problem: Problem::Json(error.to_string()),
+    })?;
+    let reader = Reader { file, json, text, model, companies };
+    let default = companies.map(|companies| companies.default);
+    let mut groups = Vec::new();
+    for (name, section) in sections.0 {
+        match section {
+            Section::Rows(rows) => groups.push(reader.group(default, name, &rows)?),
+            Section::Groups(named) => reader.companies(name, named, &mut groups)?,
+        }
+    }
+    Ok(groups)
+}
+
+struct Reader<'a> {
+    file: &'a str,
+    json: &'a Bytes,
+    text: &'a str,
+    model: &'a Model,
+    companies: Option<&'a Companies>,
+}
+
+impl Reader<'_> {
+    fn companies(
+        &self,
+        section: &RawValue,
+        named: Vec<(&RawValue, Members<'_, Vec<&RawValue>>)>,
+        groups: &mut Vec<SeedGroup>,
+    ) -> Result<(), ServiceError> {
+        let Some(companies) = self.companies.filter(|_| string(section) == "companies") else {
+            return Err(self.problem(section, Problem::SeedCompanies));
+        };
+        for (name, sets) in named {
+            let company = companies
+                .by_name(&string(name))
+                .or_else(|| companies.by_key_text(self.model, &string(name)))
+                .ok_or_else(|| self.problem(name, Problem::UnknownCompany(string(name))))?;
+            for (set, rows) in sets.0 {
+                groups.push(self.group(Some(company), set, &rows)?);
+            }
+        }
+        Ok(())
+    }
+
+    fn group(&self, company: Option<usize>, name: &RawValue, rows: &[&RawValue]) -> Result<SeedGroup, ServiceError> {
+        let set =
+            self.model.set_id(&string(name)).ok_or_else(|| self.problem(name, Problem::UnknownSet(string(name))))?;
+        if self.companies.is_some_and(|companies| companies.set == set) {
+            return Err(self.problem(name, Problem::SeedReadOnly(string(name))));
+        }
+        let payloads = rows.iter().map(|row| self.json.slice_ref(row.get().as_bytes())).collect();
+        Ok(SeedGroup { company, set, payloads })
+    }
+
+    fn problem(&self, at: &RawValue, problem: Problem) -> ServiceError {
+        let offset = at.get().as_ptr().addr().saturating_sub(self.text.as_ptr().addr());
+        problem.at(self.file, self.text, offset)
+    }
+}
+
+/// The text of a JSON string.
+fn string(raw: &RawValue) -> String {
+    serde_json::from_str(raw.get()).unwrap_or_default()
+}
+
+impl<'de: 'a, 'a, T: Deserialize<'de>> Deserialize<'de> for Members<'a, T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(MembersVisitor(PhantomData))
+    }
+}
+
+struct MembersVisitor<'a, T>(PhantomData<(&'a RawValue, T)>);
+
+impl<'de: 'a, 'a, T: Deserialize<'de>> de::Visitor<'de> for MembersVisitor<'a, T> {
+    type Value = Members<'a, T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut members = Vec::new();
+        while let Some(member) = map.next_entry()? {
+            members.push(member);
+        }
+        Ok(Members(members))
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Section<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(SectionVisitor(PhantomData))
+    }
+}
+
+struct SectionVisitor<'a>(PhantomData<&'a RawValue>);
+
+impl<'de: 'a, 'a> de::Visitor<'de> for SectionVisitor<'a> {
+    type Value = Section<'a>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array of entities, or an object with one member a company")
+    }
+
+    fn visit_seq<A: de::SeqAccess<'de>>(self, mut rows: A) -> Result<Self::Value, A::Error> {
+        let mut all = Vec::new();
+        while let Some(row) = rows.next_element()? {
+            all.push(row);
+        }
+        Ok(Section::Rows(all))
+    }
+
+    fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        let Members(groups) = MembersVisitor(PhantomData).visit_map(map)?;
+        Ok(Section::Groups(groups))
+    }
+}

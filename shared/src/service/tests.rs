@@ -1,0 +1,264 @@
+use std::path::PathBuf;
+
+use super::*;
+use crate::edm;
+
+fn shipped() -> Services {
+    let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../infra/services");
+    Services::load(&dir).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn service<'s>(services: &'s Services, name: &str) -> &'s Service {
+    services.iter().find(|service| service.name == name).unwrap()
+}
+
+const MODEL: &str = r#"<edmx:Edmx Version="4.0" xmlns:edmx="http://docs.oasis-open.org/odata/ns/edmx"><edmx:DataServices>
+<Schema Namespace="Shop" xmlns="http://docs.oasis-open.org/odata/ns/edm">
+<EntityType Name="Order"><Key><PropertyRef Name="Id"/></Key>
+  <Property Name="Id" Type="Edm.Guid" Nullable="false"/><Property Name="Note" Type="Edm.String" MaxLength="4"/>
+  <Property Name="Number" Type="Edm.Int32"/><Property Name="Total" Type="Edm.Decimal" Scale="2"/>
+  <Property Name="At" Type="Edm.DateTimeOffset" Precision="3"/><Property Name="CustomerName" Type="Edm.String"/>
+  <NavigationProperty Name="Customer" Type="Shop.Customer"/>
+  <NavigationProperty Name="Lines" Type="Collection(Shop.Line)" ContainsTarget="true"/></EntityType>
+<EntityType Name="Line"><Key><PropertyRef Name="No"/></Key>
+  <Property Name="No" Type="Edm.Int32" Nullable="false"/><Property Name="OrderNote" Type="Edm.String"/></EntityType>
+<EntityType Name="Customer"><Key><PropertyRef Name="Name"/></Key>
+  <Property Name="Name" Type="Edm.String" Nullable="false"/></EntityType>
+<EntityType Name="Firm" BaseType="Shop.Customer"><Property Name="Size" Type="Edm.Int32"/></EntityType>
+<EntityContainer Name="C"><EntitySet Name="Orders" EntityType="Shop.Order"/>
+<EntitySet Name="Customers" EntityType="Shop.Customer"/></EntityContainer>
+</Schema></edmx:DataServices></edmx:Edmx>"#;
+
+fn shop(toml: &str, seed: Option<&str>) -> Result<Services, ServiceError> {
+    Services::from_sources(vec![Source {
+        name: "shop".into(),
+        service_toml: toml.into(),
+        model_xml: MODEL.into(),
+        seed_json: seed.map(|seed| Bytes::from(seed.to_owned())),
+    }])
+}
+
+#[test]
+fn the_shipped_services_load_in_the_order_of_their_names() {
+    let services = shipped();
+    let names: Vec<_> = services.iter().map(|service| service.name.as_str()).collect();
+    assert_eq!(names, ["business-central", "dataverse", "finance-operations", "trippin"]);
+    assert_eq!(service(&services, "business-central").limits.operations, 100);
+    assert_eq!(service(&services, "finance-operations").limits.change_set_operations, Some(5_000));
+}
+
+#[test]
+fn paths_reach_the_shipped_services() {
+    let services = shipped();
+    for (path, expected) in [
+        ("/api/v2.0/companies(1)/journals(2)", ("business-central", "/api/v2.0", "companies(1)/journals(2)")),
+        ("/api/contoso/shop/v1.0/items", ("business-central", "/api/contoso/shop/v1.0", "items")),
+        ("/api/data/v8.2/$batch", ("dataverse", "/api/data/v8.2", "$batch")),
+        ("/api/data/v9.2/accounts", ("dataverse", "/api/data/v9.2", "accounts")),
+        ("/data/BatchJobs", ("finance-operations", "/data", "BatchJobs")),
+        ("/trippin", ("trippin", "/trippin", "")),
+    ] {
+        let found = services.find(path, Encoding::Decoded).unwrap();
+        assert_eq!((found.service.name.as_str(), found.root, found.rest), expected);
+    }
+    assert!(services.find("/elsewhere", Encoding::Percent).is_none());
+}
+
+#[test]
+fn every_shipped_seed_row_is_an_entity_of_its_set() {
+    for service in shipped().iter() {
+        assert!(!service.seed.is_empty(), "{}", service.name);
+        for group in &service.seed {
+            let set = service.model.set(group.set);
+            for payload in &group.payloads {
+                let read = edm::read_entity(&service.model, set.entity_type, payload);
+                assert!(read.is_ok(), "{} {}: {:?}", service.name, set.name, read.err());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_journal_line_has_the_documented_properties_in_order() {
+    let services = shipped();
+    let central = service(&services, "business-central");
+    let ty = central.model.ty(central.model.type_id("Microsoft.NAV.journalLine").unwrap());
+    let Some(documented) = documented_journal_line() else { return };
+    let names: Vec<_> = ty.properties.iter().map(|property| property.name.clone()).collect();
+    assert_eq!(names, documented);
+}
+
+fn documented_journal_line() -> Option<Vec<String>> {
+    let workspace = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
+    let dir = std::env::var("REBATCH_SHARED").map_or_else(|_| workspace.join("../shared"), PathBuf::from);
+    let Ok(text) = std::fs::read_to_string(dir.join("seeds/runnable/002-response.json")) else {
+        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "no shared folder at {}", dir.display());
+        eprintln!("skipped: no shared folder at {}", dir.display());
+        return None;
+    };
+    // The order of the members is that of their quoted names in the text.
+    let body = text.split("\"body\":").nth(1)?.split('}').next()?.to_owned();
+    let names = body.lines().filter_map(|line| line.trim().strip_prefix('"')?.split_once('"').map(|(name, _)| name));
+    Some(names.filter(|name| !name.starts_with('@')).map(str::to_owned).collect())
+}
+
+#[test]
+fn journal_lines_derive_what_the_documented_answer_shows() {
+    let services = shipped();
+    let central = service(&services, "business-central");
+    let id = central.model.type_id("Microsoft.NAV.journalLine").unwrap();
+    let rule = |name: &str| {
+        let property = central.model.ty(id).property(name).unwrap();
+        central.derived[&id].iter().find(|derived| derived.property == property).map(|derived| derived.rule.clone())
+    };
+    assert_eq!(rule("lineNumber"), Some(Rule::Sequence { start: 10_000, step: 10_000 }));
+    assert_eq!(rule("accountType"), Some(Rule::Default(edm::Value::Enum(0))));
+    assert_eq!(rule("taxCode"), Some(Rule::Default(edm::Value::String("NONTAXABLE".into()))));
+    assert_eq!(rule("balancingAccountId"), Some(Rule::Default(edm::Value::Guid(uuid::Uuid::nil()))));
+    assert_eq!(rule("lastModifiedDateTime"), Some(Rule::Now { on_update: true }));
+    assert!(matches!(rule("accountNumber"), Some(Rule::CopyFromLookup { .. })));
+    assert!(matches!(rule("journalId"), Some(Rule::CopyFromParent { property: 0 })));
+    assert_eq!(rule("postingDate"), None);
+}
+
+#[test]
+fn companies_are_found_by_key_and_by_name_in_any_case() {
+    let services = shipped();
+    let companies = service(&services, "business-central").companies.clone().unwrap();
+    assert_eq!(companies.by_name("CRONUS international ltd."), Some(companies.default));
+    assert_eq!(companies.by_name("nobody"), None);
+    for company in 0..companies.rows.len() {
+        assert_eq!(companies.by_key(companies.key(company)), Some(company));
+    }
+    assert_eq!(companies.name(1), "Fjord Outdoor AS");
+}
+
+#[test]
+fn seed_rows_keep_their_bytes_and_belong_to_a_company() {
+    let services = shipped();
+    let central = service(&services, "business-central");
+    let companies: Vec<_> = central.seed.iter().map(|group| group.company).collect();
+    assert!(companies.contains(&Some(0)) && companies.contains(&Some(1)) && !companies.contains(&None));
+
+    let shop = shop("roots = ['/shop']", Some(r#"{"Orders": [{"Total": 1.10 , "Note":"a"}]}"#)).unwrap();
+    let group = &shop.iter().next().unwrap().seed[0];
+    assert_eq!(group.payloads, [Bytes::from_static(br#"{"Total": 1.10 , "Note":"a"}"#)]);
+    assert_eq!(group.company, None);
+}
+
+#[test]
+fn derived_types_inherit_rules_and_may_replace_them() {
+    let toml =
+        "roots = ['/shop']\n[derived.Customer]\nName = { default = 'x' }\n[derived.Firm]\nName = { default = 'y' }";
+    let services = shop(toml, None).unwrap();
+    let shop = services.iter().next().unwrap();
+    let rule = |name: &str| shop.derived[&shop.model.type_id(name).unwrap()].clone();
+    let default = |text: &str| vec![Derived { property: 0, rule: Rule::Default(edm::Value::String(text.into())) }];
+    assert_eq!(rule("Shop.Customer"), default("x"));
+    assert_eq!(rule("Shop.Firm"), default("y"));
+}
+
+#[test]
+fn whatever_is_wrong_is_named_with_its_line_and_column() {
+    for (toml, expected) in [
+        ("roots = [", "shop/service.toml:1:"),
+        ("roots = ['/s']\ncolour = 1", "shop/service.toml:2:1: unknown field `colour`"),
+        ("roots = []", "shop/service.toml:1:9: no root"),
+        ("roots = ['s']", "shop/service.toml:1:10: root 's': it must begin with '/'"),
+        ("roots = ['/s', '/s']", "shop/service.toml:1:17: root '/s' answers the same paths as '/s' of service 'shop'"),
+        ("roots = ['/s']\nread_only = ['Nope']", "shop/service.toml:2:14: the model has no entity set 'Nope'"),
+        ("roots = ['/s']\npage_size = 0", "shop/service.toml:2:13: a limit of 0"),
+        ("roots = ['/s']\n[limits]\noperations = 0", "shop/service.toml:3:14: a limit of 0"),
+        ("roots = ['/s']\n[shards]\nNope = 4", "shop/service.toml:3:1: the model has no entity set 'Nope'"),
+        ("roots = ['/s']\n[shards]\nOrders = 0", "shop/service.toml:3:10: a set has 1 to 256 shards, not 0"),
+        ("roots = ['/s']\n[profile]\nbase = 'other'", "shop/service.toml:3:8: unknown variant `other`"),
+        (
+            "roots = ['/s']\n[profile]\nbase = 'odata'\nstale_etag_status = 99",
+            "shop/service.toml:4:21: 99 is no status of an error",
+        ),
+        ("roots = ['/s']\n[derived.Nope]", "shop/service.toml:2:10: the model has no type 'Nope'"),
+        (
+            "roots = ['/s']\n[derived.Order]\nNope = 'new_guid'",
+            "shop/service.toml:3:1: type 'Shop.Order' has no property 'Nope'",
+        ),
+        ("roots = ['/s']\n[derived.Order]\nNote = 'new_guid'", "shop/service.toml:3:8: rule 'new_guid' needs a Guid"),
+        ("roots = ['/s']\n[derived.Order]\nNote = { default = 'too long' }", "shop/service.toml:3:8: value of 'Note'"),
+        (
+            "roots = ['/s']\n[derived.Order]\nNumber = { sequence = { start = 1, step = 0 } }",
+            "shop/service.toml:3:10: a sequence must step",
+        ),
+        ("roots = ['/s']\n[derived.Order]\nNote = { now = 'create' }", "shop/service.toml:3:8: rule 'now' needs"),
+        ("roots = ['/s']\n[derived.Order]\nNote = { copy = 'Customer' }", "shop/service.toml:3:8: 'Customer' is not"),
+        (
+            "roots = ['/s']\n[derived.Order]\nNote = { copy = 'Nope/Name' }",
+            "shop/service.toml:3:8: type 'Shop.Order' has no navigation property 'Nope'",
+        ),
+        (
+            "roots = ['/s']\n[derived.Order]\nNote = { copy = 'Customer/Nope' }",
+            "shop/service.toml:3:8: type 'Shop.Customer' has no property 'Nope'",
+        ),
+        (
+            "roots = ['/s']\n[derived.Order]\nNote = { copy = 'Lines/OrderNote' }",
+            "shop/service.toml:3:8: navigation property 'Lines' leads to many",
+        ),
+        (
+            "roots = ['/s']\n[derived.Order]\nNote = { copy_from_parent = 'Id' }",
+            "shop/service.toml:3:8: type 'Shop.Order' is contained in no other",
+        ),
+        (
+            "roots = ['/s']\n[derived.Line]\nOrderNote = { copy_from_parent = 'Nope' }",
+            "shop/service.toml:3:13: type 'Shop.Order' has no property 'Nope'",
+        ),
+        (
+            "roots = ['/s']\n[derived.Line]\nOrderNote = { copy_from_parent = 'Number' }",
+            "shop/service.toml:3:13: rule 'copy_from_parent' needs a property of the same type",
+        ),
+        (
+            "roots = ['/s']\n[companies]\nset = 'Nope'\nname_property = 'Name'\ndefault = 'A'\nrows = []",
+            "shop/service.toml:3:7: the model has no entity set 'Nope'",
+        ),
+        (
+            "roots = ['/s']\n[companies]\nset = 'Customers'\nname_property = 'Name'\ndefault = 'B'\n[[companies.rows]]\nName = 'A'",
+            "shop/service.toml:5:11: no company is named 'B'",
+        ),
+        (
+            "roots = ['/s']\n[companies]\nset = 'Customers'\nname_property = 'Name'\ndefault = 'A'\n[[companies.rows]]\nName = 'A'\n[[companies.rows]]\nName = 'A'",
+            "shop/service.toml:8:1: two companies are named 'A'",
+        ),
+    ] {
+        let error = shop(toml, None).expect_err(toml).to_string();
+        assert!(error.starts_with(expected), "{error}\nexpected {expected}");
+    }
+}
+
+#[test]
+fn a_wrong_seed_is_named_with_its_line_and_column() {
+    for (seed, expected) in [
+        ("{\"Orders\": [}", "shop/seed.json:1:13: "),
+        ("{\n  \"Nope\": []}", "shop/seed.json:2:3: the model has no entity set 'Nope'"),
+        ("{\"companies\": {\"A\": {}}}", "shop/seed.json:1:2: the service has no companies"),
+        ("{\"Orders\": 1}", "shop/seed.json:1:"),
+        ("[]", "shop/seed.json:1:"),
+    ] {
+        let error = shop("roots = ['/s']", Some(seed)).expect_err(seed).to_string();
+        assert!(error.starts_with(expected), "{error}\nexpected {expected}");
+    }
+}
+
+#[test]
+fn services_that_claim_the_same_root_do_not_load() {
+    let source = |name: &str, root: &str| Source {
+        name: name.into(),
+        service_toml: format!("roots = ['{root}']"),
+        model_xml: MODEL.into(),
+        seed_json: None,
+    };
+    let error = Services::from_sources(vec![source("a", "/x/{one}"), source("b", "/x/{two}")]).unwrap_err().to_string();
+    assert!(error.contains("service.toml:1:11: root '/x/{") && error.contains("answers the same paths"), "{error}");
+}
+
+#[test]
+fn a_folder_without_services_is_an_error_that_names_it() {
+    let error = Services::load(Path::new("no/such/folder")).unwrap_err().to_string();
+    assert!(error.starts_with("no/such/folder: cannot be read"), "{error}");
+}
