@@ -45,12 +45,15 @@ impl Headers {
 
     /// The first value of a header, when it is UTF-8. `name` is lower-case.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.get_all(name).next()
+        self.0.iter().find(|(n, _)| n.as_str() == name).and_then(|(_, v)| std::str::from_utf8(v.as_bytes()).ok())
     }
 
     /// All values of a header, when they are UTF-8. `name` is lower-case.
     pub fn get_all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.0.iter().filter(move |(n, _)| n.as_str() == name).filter_map(|(_, v)| std::str::from_utf8(v.as_bytes()).ok())
+        self.0
+            .iter()
+            .filter(move |(n, _)| n.as_str() == name)
+            .filter_map(|(_, v)| std::str::from_utf8(v.as_bytes()).ok())
     }
 
     /// Takes the first header of a name out. `name` is lower-case.

@@ -3,12 +3,14 @@
 //! OData 4.01 Protocol §11.7 (both formats), JSON Format §19.
 
 mod headers;
+mod prefer;
 mod request_id;
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
 
 pub use headers::{Headers, HeadersError};
+pub use prefer::{Preferences, Return};
 pub use request_id::{RequestId, RequestIdError};
 
 /// The two wire formats of a batch.

@@ -1,0 +1,9 @@
+//! `application/json` batches (JSON Format §19).
+
+mod document;
+mod object;
+mod read;
+mod write;
+
+pub(super) use read::{read_requests, read_responses};
+pub(super) use write::{write_requests, write_responses};

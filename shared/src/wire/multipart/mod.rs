@@ -1,0 +1,9 @@
+//! `multipart/mixed` batches (Protocol §11.7.7, RFC 2046 §5.1).
+
+mod message;
+mod parts;
+mod read;
+mod write;
+
+pub(super) use read::{read_requests, read_responses};
+pub(super) use write::{write_requests, write_responses};
