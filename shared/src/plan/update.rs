@@ -228,7 +228,7 @@ impl<'a> Unit<'a> {
             Some(tags) if tags.matches(&old.etag()) => return Err(PlanError::Stale.into()),
             _ => {}
         }
-        self.apply(request, spot, &old, change).map(|entity| Some(Updated::Known(entity)))
+        self.apply(spot, &old, change, request.company).map(|entity| Some(Updated::Known(entity)))
     }
 
     /// Whether a missing entity may be created by this request; an error when not.
@@ -306,8 +306,13 @@ impl<'a> Unit<'a> {
     }
 
     /// Applies a change to an entity that was read.
-    fn apply(&mut self, request: &Prepared, spot: &Spot, old: &Arc<Entity>, change: Change) -> Step<Arc<Entity>> {
-        let company = request.company;
+    pub(super) fn apply(
+        &mut self,
+        spot: &Spot,
+        old: &Arc<Entity>,
+        change: Change,
+        company: Option<usize>,
+    ) -> Step<Arc<Entity>> {
         let mut new = Entity::clone(old);
         if change.replace {
             new.record.dynamic.clear();

@@ -1,0 +1,164 @@
+//! The one entrance: an HTTP request in, its answer out.
+
+use std::{sync::Arc, time::Duration};
+
+use http::{Method, StatusCode};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::{
+    batch::{Request, Response},
+    exchange::{Incoming, Outgoing},
+    plan::{self, Context, Fresh, Job, OdataVersion, Place, PlanError, References, prepare_at},
+    respond::{ErrorContext, error_response},
+    service::{Service, Services},
+    store::{Deadline, Store},
+    uri::{self, QueryOptions},
+};
+
+use super::{BatchError, Failure, origin::origin};
+
+/// What a host configures.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The URL clients call this host by, where no header says it right.
+    pub public_url: Option<String>,
+    /// How long one request may take at the table before the client is told to try again.
+    pub time_budget: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { public_url: None, time_budget: Duration::from_secs(25) }
+    }
+}
+
+/// Answers OData requests from a table. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    pub(super) services: Arc<Services>,
+    pub(super) store: Store,
+    settings: Arc<Settings>,
+}
+
+/// One HTTP request, with the service it is for.
+#[derive(Debug)]
+pub(super) struct Call<'c> {
+    pub(super) incoming: &'c Incoming,
+    pub(super) service: &'c Arc<Service>,
+    pub(super) root: &'c str,
+    pub(super) rest: &'c str,
+    pub(super) origin: &'c str,
+    pub(super) deadline: Deadline,
+}
+
+impl Engine {
+    /// An engine over these services and this table.
+    pub fn new(services: Arc<Services>, store: Store, settings: Settings) -> Self {
+        Self { services, store, settings: Arc::new(settings) }
+    }
+
+    /// The services it answers for.
+    pub fn services(&self) -> &Services {
+        &self.services
+    }
+
+    /// Answers a request. Never fails: what goes wrong is in the answer.
+    pub async fn handle(&self, incoming: Incoming) -> Outgoing {
+        let Some(found) = self.services.find(&incoming.path, incoming.path_encoding) else {
+            return outgoing(self.failed(None, OdataVersion::V40, &Failure::NoService));
+        };
+        let origin = origin(self.settings.public_url.as_deref(), &incoming);
+        let call = Call {
+            incoming: &incoming,
+            service: found.service,
+            root: found.root,
+            rest: found.rest,
+            origin: &origin,
+            deadline: self.deadline(),
+        };
+        if call.rest == "$batch" {
+            return self.batch(&call).await;
+        }
+        let mut answer = outgoing(self.single(&call).await);
+        if incoming.method == Method::HEAD {
+            answer.body.clear();
+        }
+        answer
+    }
+
+    pub(super) fn deadline(&self) -> Deadline {
+        Deadline::after(self.settings.time_budget)
+    }
+
+    /// A request that came alone: a batch of one.
+    async fn single(&self, call: &Call<'_>) -> Response {
+        let service = call.service;
+        let version = plan::version(&call.incoming.headers, service).unwrap_or(OdataVersion::V40);
+        let context = self.context(call);
+        match self.run_single(call, &context).await {
+            Ok(response) => response,
+            Err(failure) => self.failed(Some(service), version, &failure),
+        }
+    }
+
+    async fn run_single(&self, call: &Call<'_>, context: &Context<'_>) -> Result<Response, Failure> {
+        let incoming = call.incoming;
+        let max = call.service.limits.body_bytes;
+        if incoming.body.len() > max {
+            return Err(BatchError::BodyTooLarge { got: incoming.body.len(), max }.into());
+        }
+        let limits = call.service.limits.uri();
+        let query = incoming.query.as_deref();
+        let place = Place {
+            segments: uri::parse_path(call.rest, incoming.path_encoding, &limits).map_err(PlanError::from)?,
+            options: QueryOptions::parse(query.unwrap_or_default(), &limits).map_err(PlanError::from)?,
+            root: call.root.to_owned(),
+            path: call.rest.to_owned(),
+        };
+        let method = if incoming.method == Method::HEAD { Method::GET } else { incoming.method.clone() };
+        let request = Request {
+            id: None,
+            method,
+            url: String::new(),
+            headers: incoming.headers.clone(),
+            body: incoming.body.clone(),
+            depends_on: Vec::new(),
+            condition: None,
+        };
+        let mut references = References::new();
+        let prepared = prepare_at(context, &request, &references, place, query)?;
+        let mut jobs = [Job { index: 0, request: &request, prepared: Some(Arc::new(prepared)) }];
+        let make = Uuid::new_v4;
+        let fresh = Fresh::new(&make);
+        let end = self.run_unit(context, &mut jobs, &mut references, &fresh, call.deadline).await;
+        let mut outcomes = end.map_err(|failed| failed.failure)?;
+        Ok(outcomes.pop().map_or_else(|| no_answer(request.id), |outcome| outcome.response))
+    }
+
+    pub(super) fn context<'c>(&'c self, call: &'c Call<'_>) -> Context<'c> {
+        Context {
+            services: &self.services,
+            service: call.service,
+            origin: call.origin,
+            root: call.root,
+            now: Timestamp::now(),
+        }
+    }
+
+    /// The answer to a request that failed.
+    pub(super) fn failed(&self, service: Option<&Service>, version: OdataVersion, failure: &Failure) -> Response {
+        let context =
+            ErrorContext { profile: service.map(|s| &s.profile), version, correlation: Uuid::new_v4() };
+        error_response(context, failure, None)
+    }
+}
+
+fn no_answer(id: Option<crate::batch::RequestId>) -> Response {
+    let headers = crate::batch::Headers::new();
+    Response { id, status: StatusCode::INTERNAL_SERVER_ERROR, headers, body: bytes::Bytes::new() }
+}
+
+pub(super) fn outgoing(response: Response) -> Outgoing {
+    Outgoing { status: response.status, headers: response.headers, body: response.body }
+}

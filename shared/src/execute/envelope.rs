@@ -1,0 +1,159 @@
+//! What a batch request asks for as a whole: headers, format of the answer, isolation, references.
+
+use std::collections::HashSet;
+
+use http::Method;
+
+use crate::{
+    batch::{BatchItem, BatchRequest, Headers, Preferences},
+    exchange::Incoming,
+    plan::reference,
+    service::{Service, profile::ResponseFormat},
+    uri::{QueryOptions, UriError},
+    wire::Envelope,
+};
+
+use super::BatchError;
+
+/// Format of the answer to a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    Json,
+    Multipart,
+}
+
+/// Method, size and headers, before the body is looked at.
+pub(super) fn check_headers(incoming: &Incoming, service: &Service) -> Result<(), BatchError> {
+    if incoming.method != Method::POST {
+        return Err(BatchError::Method { allow: "POST" });
+    }
+    let (got, max) = (incoming.body.len(), service.limits.body_bytes);
+    if got > max {
+        return Err(BatchError::BodyTooLarge { got, max });
+    }
+    let headers = &incoming.headers;
+    for name in ["if-match", "if-none-match"] {
+        // Some clients send the literal `null` with everything.
+        if headers.get(name).is_some_and(|value| value.trim() != "null") {
+            return Err(BatchError::Header { name, reason: "it belongs to the requests of a batch, not to the batch" });
+        }
+    }
+    if let Some(encoding) = headers.get("content-encoding").filter(|e| !e.eq_ignore_ascii_case("identity")) {
+        return Err(BatchError::ContentEncoding(encoding.to_owned()));
+    }
+    if Preferences::of(headers).return_.is_some() {
+        let reason = "the preference 'return' belongs to the requests of a batch, not to the batch";
+        return Err(BatchError::Header { name: "prefer", reason });
+    }
+    crate::plan::version(headers, service)
+        .map_err(|_| BatchError::Header { name: "odata-version", reason: "4.0 and 4.01 are supported" })?;
+    Ok(())
+}
+
+/// The format of the answer. `$format` beats `Accept`; without either it is the profile's.
+pub(super) fn answer_format(
+    incoming: &Incoming,
+    service: &Service,
+    envelope: &Envelope,
+) -> Result<Answer, BatchError> {
+    let profile = &service.profile;
+    let own = match envelope {
+        Envelope::Json => Answer::Json,
+        Envelope::Multipart { .. } => Answer::Multipart,
+    };
+    if let Some(format) = format_option(incoming, service)? {
+        return named(&format).ok_or(BatchError::NotAcceptable(format));
+    }
+    let accept = incoming.headers.get_all("accept").collect::<Vec<_>>().join(",");
+    if accept.trim().is_empty() {
+        return Ok(match (own, profile.json_default_response) {
+            (Answer::Json, ResponseFormat::Multipart) => Answer::Multipart,
+            _ => own,
+        });
+    }
+    let (mut json, mut multipart, mut any) = (false, false, false);
+    for range in accept.split(',') {
+        let media_type = range.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let refused = range.split(';').skip(1).any(|p| matches!(p.trim(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000"));
+        match media_type.as_str() {
+            _ if refused => {}
+            "application/json" => json = true,
+            "multipart/mixed" | "multipart/*" => multipart = true,
+            "*/*" | "application/*" => any = true,
+            _ => {}
+        }
+    }
+    let json_to_multipart = profile.json_answer_to_multipart && asks_for_401(&incoming.headers);
+    match own {
+        Answer::Json if json || any => Ok(Answer::Json),
+        Answer::Multipart if json && !multipart && json_to_multipart => Ok(Answer::Json),
+        Answer::Multipart if json || any => Ok(Answer::Multipart),
+        _ if multipart => Ok(Answer::Multipart),
+        _ => Err(BatchError::NotAcceptable(accept.chars().take(200).collect())),
+    }
+}
+
+/// `$format`, the only system option of `$batch`.
+fn format_option(incoming: &Incoming, service: &Service) -> Result<Option<String>, BatchError> {
+    let options = QueryOptions::parse(incoming.query.as_deref().unwrap_or_default(), &service.limits.uri())?;
+    let others = [
+        ("$select", options.select.is_some()),
+        ("$filter", options.filter.is_some()),
+        ("$top", options.top.is_some()),
+        ("$skip", options.skip.is_some()),
+        ("$count", options.count.is_some()),
+        ("$skiptoken", options.skiptoken.is_some()),
+        ("$id", options.id.is_some()),
+    ];
+    match others.iter().find(|(_, given)| *given) {
+        Some((name, _)) => Err(UriError::BadOption { name: (*name).into(), reason: "$batch does not have it" }.into()),
+        None => Ok(options.format),
+    }
+}
+
+fn named(format: &str) -> Option<Answer> {
+    match format.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
+        "json" | "application/json" => Some(Answer::Json),
+        "multipart/mixed" => Some(Answer::Multipart),
+        _ => None,
+    }
+}
+
+/// Clients of the Microsoft services ask for JSON and expect multipart; clients that speak 4.01 mean it.
+fn asks_for_401(headers: &Headers) -> bool {
+    ["odata-version", "odata-maxversion"].iter().any(|name| headers.get(name).is_some_and(|v| v.trim() == "4.01"))
+}
+
+/// Whether the batch is one unit of work. An isolation that cannot be kept is refused (Protocol §8.2.6).
+pub(super) fn is_snapshot(headers: &Headers, service: &Service) -> Result<bool, BatchError> {
+    let Some(isolation) = headers.get("isolation").or_else(|| headers.get("odata-isolation")) else {
+        return Ok(false);
+    };
+    if isolation.trim().eq_ignore_ascii_case("snapshot") && service.profile.snapshot_is_unit {
+        Ok(true)
+    } else {
+        Err(BatchError::Isolation(isolation.chars().take(100).collect()))
+    }
+}
+
+/// Checks that each URL that begins with `$<id>` refers to a request before it.
+pub(super) fn references_exist(batch: &BatchRequest) -> Result<(), BatchError> {
+    let mut seen = HashSet::new();
+    let mut position = 0;
+    for item in &batch.items {
+        let requests = match item {
+            BatchItem::Single(request) => std::slice::from_ref(request),
+            BatchItem::Group(group) => group.requests.as_slice(),
+        };
+        for request in requests {
+            position += 1;
+            if let Some((id, _)) = reference(&request.url)
+                && !seen.contains(id)
+            {
+                return Err(BatchError::Reference { position, id: id.chars().take(100).collect() });
+            }
+            seen.extend(request.id.as_ref().map(crate::batch::RequestId::as_str));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,70 @@
+//! Why a request, or a batch as a whole, is not carried out. `respond::error` maps it to HTTP.
+
+use crate::{plan::PlanError, store::StoreError, uri::UriError, wire::DecodeError};
+
+/// Why a request fails.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// It cannot be planned.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The table did not do its part.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The batch as a whole is refused; nothing of it was run.
+    #[error(transparent)]
+    Batch(#[from] BatchError),
+    /// No service has this path.
+    #[error("there is no service at this path")]
+    NoService,
+}
+
+/// Why a batch is refused as a whole, before anything of it runs.
+#[derive(Debug, thiserror::Error)]
+pub enum BatchError {
+    /// Its body cannot be read.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// `$batch` is called with another method than POST.
+    #[error("$batch takes POST requests only")]
+    Method {
+        /// The method it takes.
+        allow: &'static str,
+    },
+    /// The body is too large.
+    #[error("the body has {got} bytes, at most {max} are possible")]
+    BodyTooLarge {
+        /// Its bytes.
+        got: usize,
+        /// The limit.
+        max: usize,
+    },
+    /// No form of answer that the client accepts.
+    #[error("a batch is answered as application/json or multipart/mixed; '{0}' asks for neither")]
+    NotAcceptable(String),
+    /// An isolation that cannot be kept.
+    #[error("the isolation '{0}' is not supported here")]
+    Isolation(String),
+    /// The body is compressed.
+    #[error("the content encoding '{0}' is not supported")]
+    ContentEncoding(String),
+    /// A header that a batch request may not have.
+    #[error("header '{name}': {reason}")]
+    Header {
+        /// Header name.
+        name: &'static str,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// A query option that `$batch` does not have.
+    #[error(transparent)]
+    Option(#[from] UriError),
+    /// A URL refers to a request that does not stand before it.
+    #[error("request {position}: Content-ID Reference: '${id}' does not exist in the batch context.")]
+    Reference {
+        /// Position of the request, from 1.
+        position: usize,
+        /// The id.
+        id: String,
+    },
+}

@@ -1,0 +1,14 @@
+//! Runs requests: reads what planning needs, commits what it decides, answers. The only stage that awaits.
+
+mod batch;
+mod engine;
+mod envelope;
+mod error;
+mod fetch;
+mod origin;
+mod seed;
+mod unit;
+
+pub use engine::{Engine, Settings};
+pub use error::{BatchError, Failure};
+pub use seed::SeedError;

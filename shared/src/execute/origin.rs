@@ -1,0 +1,34 @@
+//! The host's own address, as clients see it: the configured one, then `X-Forwarded-*`, then `Host`.
+
+use crate::{batch::Headers, exchange::Incoming};
+
+/// Scheme, authority and path prefix, without a final slash.
+pub(super) fn origin(public_url: Option<&str>, incoming: &Incoming) -> String {
+    if let Some(url) = public_url {
+        return url.trim_end_matches('/').to_owned();
+    }
+    let headers = &incoming.headers;
+    let scheme = first(headers, "x-forwarded-proto").filter(|s| matches!(*s, "http" | "https"));
+    let authority = first(headers, "x-forwarded-host").or_else(|| first(headers, "host")).filter(|a| is_authority(a));
+    let authority = authority.unwrap_or("localhost");
+    let prefix = first(headers, "x-forwarded-prefix").filter(|p| is_prefix(p)).map(|p| p.trim_matches('/'));
+    let scheme = scheme.unwrap_or(incoming.scheme);
+    match prefix.filter(|p| !p.is_empty()) {
+        Some(prefix) => format!("{scheme}://{authority}/{prefix}"),
+        None => format!("{scheme}://{authority}"),
+    }
+}
+
+/// The first of the values that proxies have lined up.
+fn first<'h>(headers: &'h Headers, name: &'h str) -> Option<&'h str> {
+    headers.get(name)?.split(',').next().map(str::trim).filter(|value| !value.is_empty())
+}
+
+/// Host and port: what may stand in a URL that answers repeat.
+fn is_authority(text: &str) -> bool {
+    text.len() <= 255 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~:[]".contains(&b))
+}
+
+fn is_prefix(text: &str) -> bool {
+    text.len() <= 255 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~/$".contains(&b))
+}

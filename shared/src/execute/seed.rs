@@ -1,0 +1,97 @@
+//! Loads the rows of `seed.json` into a store that has not seen them.
+
+use http::{HeaderValue, Method, header};
+use uuid::Uuid;
+
+use crate::{
+    batch::{Headers, Request},
+    plan::{self, Collection, Context, Fresh, Job, PlanError, References},
+    service::{SeedGroup, Service},
+    store::{Commit, Condition, ItemKey, StoreError, Stored, Write, WriteKind},
+};
+
+use super::{Engine, Failure, unit::FailedUnit};
+
+/// Why a service's rows could not be loaded.
+#[derive(Debug, thiserror::Error)]
+#[error("{service}/seed.json, row {row} of '{set}': {failure}")]
+pub struct SeedError {
+    /// Name of the service.
+    pub service: String,
+    /// Entity set.
+    pub set: String,
+    /// Row of the set, from 1.
+    pub row: usize,
+    /// What went wrong.
+    pub failure: Failure,
+}
+
+impl Engine {
+    /// Creates the rows of each service that has none of them yet. Returns how many were created.
+    ///
+    /// A marker says that a service is done; rows that are there already (an earlier start was cut short) stay.
+    pub async fn seed(&self) -> Result<usize, SeedError> {
+        let mut created = 0;
+        for service in self.services.iter() {
+            let marker = ItemKey { partition: format!("B|seed|{}", service.name), sort: "-".into() };
+            let failed = |failure: StoreError| error(service, "-", 0, failure.into());
+            let seen = self.store.get(std::slice::from_ref(&marker), self.deadline()).await.map_err(failed)?;
+            if seen.contains_key(&marker) {
+                continue;
+            }
+            for group in &service.seed {
+                created += self.seed_group(service, group).await?;
+            }
+            let kind = WriteKind::Put(Stored::Link);
+            let write = [Write { key: marker, kind, condition: Condition::None }];
+            let operation = plan::operation_id(Uuid::new_v4());
+            match self.store.commit(&service.model, &write, &operation, self.deadline()).await.map_err(failed)? {
+                Commit::Done | Commit::Refused(_) | Commit::Conflict => {}
+            }
+        }
+        Ok(created)
+    }
+
+    async fn seed_group(&self, service: &Service, group: &SeedGroup) -> Result<usize, SeedError> {
+        let root = "";
+        let context = Context {
+            services: &self.services,
+            service,
+            origin: "seed://",
+            root,
+            now: jiff::Timestamp::now(),
+        };
+        let url = Collection::of_set(service, group.set, group.company).path;
+        let mut created = 0;
+        for (row, payload) in group.payloads.iter().enumerate() {
+            let mut headers = Headers::new();
+            headers.append(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            let request = Request {
+                id: None,
+                method: Method::POST,
+                url: url.clone(),
+                headers,
+                body: payload.clone(),
+                depends_on: Vec::new(),
+                condition: None,
+            };
+            let make = Uuid::new_v4;
+            let fresh = Fresh::new(&make);
+            let mut jobs = [Job { index: 0, request: &request, prepared: None }];
+            let mut references = References::new();
+            match self.run_unit(&context, &mut jobs, &mut references, &fresh, self.deadline()).await {
+                Ok(_) => created += 1,
+                Err(FailedUnit { failure: Failure::Plan(PlanError::Duplicate { .. }), .. }) => {}
+                Err(failed) => {
+                    let set = service.model.set(group.set).name.clone();
+                    return Err(error(service, &set, row + 1, failed.failure));
+                }
+            }
+        }
+        Ok(created)
+    }
+}
+
+fn error(service: &Service, set: &str, row: usize, failure: Failure) -> SeedError {
+    SeedError { service: service.name.clone(), set: set.to_owned(), row, failure }
+}

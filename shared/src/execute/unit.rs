@@ -1,0 +1,150 @@
+//! Runs one unit of work: evaluate, read what is missing, commit; again when other writers were faster.
+
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use uuid::Uuid;
+
+use crate::{
+    plan::{self, Context, Evaluation, Fresh, Job, Outcome, PlanError, References, Snapshot},
+    store::{Commit, Deadline, StoreError},
+};
+
+use super::{Engine, Failure};
+
+/// How often a unit is run when other writers keep changing what it reads.
+const MAX_ATTEMPTS: usize = 30;
+/// How often a unit may find that it has to read more. Each path segment or lookup can ask once.
+const MAX_READS: usize = 200;
+
+/// A unit that was not applied.
+#[derive(Debug)]
+pub(super) struct FailedUnit {
+    /// Position of the request that failed.
+    pub(super) culprit: usize,
+    pub(super) failure: Failure,
+    /// The answers of those before it, as they would have been.
+    pub(super) before: Vec<Outcome>,
+}
+
+impl FailedUnit {
+    fn as_a_whole(error: StoreError) -> Self {
+        Self { culprit: 0, failure: error.into(), before: Vec::new() }
+    }
+}
+
+impl Engine {
+    /// Runs a unit to its end: everything is applied and answered, or nothing is applied.
+    pub(super) async fn run_unit(
+        &self,
+        context: &Context<'_>,
+        jobs: &mut [Job<'_>],
+        references: &mut References,
+        fresh: &Fresh<'_>,
+        deadline: Deadline,
+    ) -> Result<Vec<Outcome>, FailedUnit> {
+        let model = &context.service.model;
+        let mut snapshot = Snapshot::default();
+        let mut pauses = pauses();
+        for attempt in 1..=MAX_ATTEMPTS {
+            let operation = plan::operation_id(Uuid::new_v4());
+            let (outcomes, writes) =
+                match self.decide(context, jobs, &mut snapshot, references, fresh, &operation, deadline).await? {
+                    Evaluation::Ready { outcomes, writes } => (outcomes, writes),
+                    Evaluation::Failed { culprit, error, before } => {
+                        return Err(FailedUnit { culprit, failure: error.into(), before });
+                    }
+                    Evaluation::Needs(_) => {
+                        let failure = PlanError::Undecided.into();
+                        return Err(FailedUnit { culprit: 0, failure, before: Vec::new() });
+                    }
+                };
+            if writes.is_empty() {
+                return Ok(outcomes);
+            }
+            // Whatever was read may be stale by the next attempt; what a refusal showed is not.
+            snapshot = Snapshot::default();
+            match self.store.commit(model, &writes, &operation, deadline).await.map_err(FailedUnit::as_a_whole)? {
+                Commit::Done => return Ok(outcomes),
+                Commit::Refused(items) => items.into_iter().for_each(|(key, stored)| snapshot.learn(key, stored)),
+                Commit::Conflict => {}
+            }
+            tracing::debug!(attempt, "unit of work is run again");
+            let Some(pause) = pauses.next().filter(|pause| !deadline.is_before(*pause)) else {
+                return Err(FailedUnit::as_a_whole(StoreError::Contention { attempts: attempt }));
+            };
+            if attempt > 1 {
+                tokio::time::sleep(pause).await;
+            }
+        }
+        Err(FailedUnit::as_a_whole(StoreError::Contention { attempts: MAX_ATTEMPTS }))
+    }
+
+    /// Evaluates until nothing more has to be read.
+    #[expect(clippy::too_many_arguments, reason = "what an evaluation takes, and the deadline")]
+    async fn decide(
+        &self,
+        context: &Context<'_>,
+        jobs: &mut [Job<'_>],
+        snapshot: &mut Snapshot,
+        references: &mut References,
+        fresh: &Fresh<'_>,
+        operation: &str,
+        deadline: Deadline,
+    ) -> Result<Evaluation, FailedUnit> {
+        for _ in 0..MAX_READS {
+            match plan::evaluate(context, jobs, snapshot, references, fresh, operation) {
+                Evaluation::Needs(needs) => {
+                    self.fetch(context, needs, snapshot, deadline).await.map_err(FailedUnit::as_a_whole)?;
+                }
+                decided => return Ok(decided),
+            }
+        }
+        Err(FailedUnit { culprit: 0, failure: PlanError::Undecided.into(), before: Vec::new() })
+    }
+
+    /// Runs reads that stand in a row: each on its own, but what they need is read together.
+    pub(super) async fn run_reads(
+        &self,
+        context: &Context<'_>,
+        jobs: &mut [Job<'_>],
+        references: &mut References,
+        fresh: &Fresh<'_>,
+        deadline: Deadline,
+    ) -> Vec<Result<Outcome, Failure>> {
+        let mut snapshot = Snapshot::default();
+        let mut results: Vec<Option<Result<Outcome, Failure>>> = jobs.iter().map(|_| None).collect();
+        for _ in 0..MAX_READS {
+            let mut needs = plan::Needs::default();
+            for (job, result) in jobs.iter_mut().zip(&mut results).filter(|(_, result)| result.is_none()) {
+                match plan::evaluate(context, std::slice::from_mut(job), &snapshot, references, fresh, "") {
+                    Evaluation::Needs(more) => needs.merge(more),
+                    Evaluation::Failed { error, .. } => *result = Some(Err(error.into())),
+                    Evaluation::Ready { mut outcomes, .. } => {
+                        *result = Some(outcomes.pop().ok_or_else(|| PlanError::Undecided.into()));
+                    }
+                }
+            }
+            if needs.is_empty() {
+                break;
+            }
+            if let Err(error) = self.fetch(context, needs, &mut snapshot, deadline).await {
+                let text = error.to_string();
+                let unanswered = results.iter_mut().filter(|result| result.is_none());
+                unanswered.for_each(|result| *result = Some(Err(StoreError::Unavailable(text.clone()).into())));
+                break;
+            }
+        }
+        results.into_iter().map(|result| result.unwrap_or_else(|| Err(PlanError::Undecided.into()))).collect()
+    }
+}
+
+/// The pauses between attempts: jittered, growing, bounded.
+fn pauses() -> impl Iterator<Item = Duration> {
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(5))
+        .with_max_delay(Duration::from_millis(500))
+        .with_max_times(MAX_ATTEMPTS)
+        .with_jitter()
+        .build()
+}

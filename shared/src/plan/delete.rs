@@ -1,0 +1,107 @@
+//! Deleting entities (Protocol §11.4.5).
+
+use crate::{
+    batch::Headers,
+    edm::Entity,
+    store::Condition,
+    uri::EntityPath,
+};
+
+use super::{
+    PlanError,
+    context::Reference,
+    lookup::{inverse, lookup_sort},
+    overlay::Step,
+    place::{self, Collection},
+    prepare::{Prepared, Tags},
+    unit::{Outcome, Unit, no_content, not_allowed},
+    walk::{Spot, Target},
+};
+
+impl Unit<'_> {
+    /// DELETE of an entity. Its contained children are stored under its incarnation and out of reach from then on.
+    pub(super) fn delete(&mut self, request: &Prepared, path: &EntityPath) -> Step<Outcome> {
+        if path.collection {
+            return Err(not_allowed(request, "GET, POST"));
+        }
+        let spot = match self.walk(path, request.company, path.steps.len())? {
+            Target::Entity(spot) => spot,
+            Target::NoAlternate { collection, index, values } => {
+                return Err(self.no_alternate(&collection, index, &values).into());
+            }
+            _ => return Err(not_allowed(request, "GET, POST")),
+        };
+        if self.can_be_deleted_blindly(request, &spot) {
+            match request.if_match.as_ref().and_then(Tags::single) {
+                Some(etag) => self.overlay.rely(&spot.key, Condition::Version(etag.clone())),
+                None if self.overlay.require(&spot.key) => {}
+                None => return Err(self.not_found(spot.collection.ty, &spot.path).into()),
+            }
+        } else {
+            self.observe_and_unlink(request, &spot)?;
+        }
+        self.overlay.delete(&spot.key);
+        let mut headers = Headers::new();
+        crate::respond::version_header(self.context, request, &mut headers, false);
+        Ok(no_content(headers, Reference::Nothing))
+    }
+
+    fn observe_and_unlink(&mut self, request: &Prepared, spot: &Spot) -> Step<()> {
+        let Some(entity) = self.overlay.observe(&spot.key)? else {
+            return Err(match &request.if_match {
+                Some(Tags::List(_)) if self.service().profile.upsert => PlanError::Stale,
+                _ => self.not_found(spot.collection.ty, &spot.path),
+            }
+            .into());
+        };
+        if let Some(tags) = &request.if_match
+            && !tags.matches(&entity.etag())
+        {
+            return Err(PlanError::Stale.into());
+        }
+        if let Some(tags) = &request.if_none_match
+            && tags.matches(&entity.etag())
+        {
+            return Err(PlanError::Stale.into());
+        }
+        self.give_up_alternate_keys(&spot.collection, &entity)?;
+        for nav in 0..entity.lookups.len() {
+            let old = lookup_sort(self.service(), &entity.record, &entity.lookups, nav);
+            self.relink(&spot.key, spot.collection.set, entity.record.ty, nav, (old, None), request.company)?;
+        }
+        if let Some((owner, nav)) = &spot.via {
+            let navigation = self.navigation(owner.ty, *nav)?;
+            self.overlay.delete(&place::link_key(&owner.key, &navigation.name, &spot.key)?);
+        }
+        Ok(())
+    }
+
+    /// Nothing of the entity is kept elsewhere, so it need not be read.
+    fn can_be_deleted_blindly(&self, request: &Prepared, spot: &Spot) -> bool {
+        let ty = self.ty(spot.collection.ty);
+        let tags_fit = match &request.if_match {
+            None | Some(Tags::Any) => true,
+            Some(tags) => tags.single().is_some(),
+        };
+        let linked = ty.navigation.iter().any(|nav| inverse(&self.service().model, nav).is_some());
+        tags_fit
+            && request.if_none_match.is_none()
+            && ty.alternate_keys.is_empty()
+            && !linked
+            && spot.via.is_none()
+            && !self.overlay.knows(&spot.key)
+    }
+
+    fn give_up_alternate_keys(&mut self, collection: &Collection, entity: &Entity) -> Step<()> {
+        for (index, alternate) in self.ty(collection.ty).alternate_keys.iter().enumerate() {
+            let values = alternate.properties.iter().map(|(_, position)| {
+                entity.record.values.get(*position).cloned().flatten().unwrap_or(crate::edm::Value::Null)
+            });
+            let values: Vec<_> = values.collect();
+            if let Some(key) = place::alternate_key(collection, index, &values).map_err(PlanError::from)? {
+                self.overlay.delete(&key);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,30 @@
+//! From requests to writes: what each request means, and what a unit of work has to commit. Pure.
+//!
+//! [`evaluate`] runs a unit against a [`Snapshot`] of the store and says what it needs to know, why it fails, or what
+//! to answer and to commit. `execute` does the reading and the committing around it.
+
+mod context;
+mod create;
+mod delete;
+mod derive;
+mod error;
+mod lookup;
+mod negotiate;
+mod overlay;
+mod place;
+mod prepare;
+mod reference;
+mod retrieve;
+mod unit;
+mod update;
+mod walk;
+
+pub use context::{Context, Fresh, Reference, References, operation_id};
+pub(crate) use create::Created;
+pub use error::PlanError;
+pub use negotiate::{Metadata, OdataVersion, version};
+pub use overlay::{Needs, Rows, Snapshot, Source, Wanted};
+pub use place::Collection;
+pub use prepare::{Place, Prepared, Tags, prepare_at, reference};
+pub use unit::{Evaluation, Job, Outcome, evaluate};
+pub(crate) use update::Updated;

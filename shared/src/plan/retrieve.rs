@@ -1,0 +1,256 @@
+//! Reading: entities, collections, properties, counts, links (Protocol §11.2).
+
+use std::{collections::HashSet, sync::Arc};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+
+use crate::{
+    edm::{Entity, EntityKey, Incarnation, TypeId, Version},
+    query::{self, Selection},
+    respond::{self, Listing},
+    uri::{EntityPath, Key, Last, UriError},
+};
+
+use super::{
+    PlanError,
+    overlay::{Rows, Source, Step, Wanted},
+    place::{self, Collection},
+    prepare::Prepared,
+    unit::{Outcome, Owner, Unit},
+    walk::{Spot, Target},
+};
+
+impl Unit<'_> {
+    /// GET of anything below an entity set.
+    pub(super) fn retrieve(&mut self, request: &Prepared, path: &EntityPath) -> Step<Outcome> {
+        if !path.collection || !path.property.is_empty() {
+            refuse_collection_options(request)?;
+        }
+        if path.company.is_none() && self.service().companies.as_ref().is_some_and(|c| c.set == path.set) {
+            return self.retrieve_company(request, path);
+        }
+        match self.walk(path, request.company, path.steps.len())? {
+            Target::Collection { collection, parent } => {
+                let base = collection.path.clone();
+                let rows = |unit: &mut Self, wanted: Wanted| unit.overlay.rows(unit.index, wanted);
+                let source = Source::Entities(collection.clone());
+                let _ = parent;
+                self.list(request, path, &collection, &base, source, rows)
+            }
+            Target::Linked { owner, nav, collection } => self.list_linked(request, path, &owner, nav, &collection),
+            Target::Entity(spot) => self.retrieve_entity(request, path, &spot),
+            Target::NoAlternate { collection, index, values } => {
+                Err(self.no_alternate(&collection, index, &values).into())
+            }
+        }
+    }
+
+    fn retrieve_entity(&mut self, request: &Prepared, path: &EntityPath, spot: &Spot) -> Step<Outcome> {
+        let entity = self.overlay.entity(&spot.key)?;
+        let entity = entity.ok_or_else(|| self.not_found(spot.collection.ty, &spot.path))?;
+        self.show(request, path, &spot.collection.path, &spot.path, &entity)
+    }
+
+    /// An entity, or what the path names of it.
+    fn show(
+        &self,
+        request: &Prepared,
+        path: &EntityPath,
+        collection_path: &str,
+        entity_path: &str,
+        entity: &Arc<Entity>,
+    ) -> Step<Outcome> {
+        if let Some(tags) = &request.if_match
+            && !tags.matches(&entity.etag())
+        {
+            return Err(PlanError::Stale.into());
+        }
+        if let Some(tags) = &request.if_none_match
+            && tags.matches(&entity.etag())
+        {
+            return Ok(respond::not_modified(self.context, request, entity, entity_path));
+        }
+        match (path.last, path.property.is_empty()) {
+            (Last::Ref, _) => Ok(respond::reference(self.context, request, entity_path)),
+            (Last::None, true) => {
+                let selection = self.selection(request, entity.record.ty)?;
+                Ok(respond::entity(self.context, request, selection.as_ref(), collection_path, entity_path, entity))
+            }
+            (last, _) => respond::property(self.context, request, path, last, entity_path, entity)
+                .ok_or_else(|| PlanError::NoTarget(request.path.clone()).into()),
+        }
+    }
+
+    pub(super) fn selection(&self, request: &Prepared, ty: TypeId) -> Result<Option<Selection>, PlanError> {
+        Ok(query::select(&self.service().model, ty, &request.options.select)?)
+    }
+
+    fn list_linked(
+        &mut self,
+        request: &Prepared,
+        path: &EntityPath,
+        owner: &Owner,
+        nav: usize,
+        collection: &Collection,
+    ) -> Step<Outcome> {
+        let navigation = self.navigation(owner.ty, nav)?;
+        let partition = place::link_partition(&owner.key, &navigation.name);
+        let source = Source::Links { partition, targets: collection.clone(), owner: owner.key.clone() };
+        let base = format!("{}/{}", owner.path, navigation.name);
+        let rows = |unit: &mut Self, wanted: Wanted| {
+            let rows = unit.overlay.rows(unit.index, wanted)?;
+            let exists = match unit.overlay.knows(&owner.key) {
+                true => unit.overlay.entity(&owner.key)?.is_some(),
+                false => rows.owner_exists,
+            };
+            if exists { Ok(rows) } else { Err(unit.not_found(owner.ty, &owner.path).into()) }
+        };
+        self.list(request, path, collection, &base, source, rows)
+    }
+
+    /// A page of a collection, or its count.
+    fn list(
+        &mut self,
+        request: &Prepared,
+        path: &EntityPath,
+        collection: &Collection,
+        base: &str,
+        source: Source,
+        rows: impl FnOnce(&mut Self, Wanted) -> Step<Rows>,
+    ) -> Step<Outcome> {
+        let options = &request.options;
+        let model = &self.service().model;
+        let selection = self.selection(request, collection.ty)?;
+        let ignore_case = self.service().profile.filter_ignores_case;
+        let predicate = options.filter.as_ref().map(|filter| query::bind(model, collection.ty, filter, ignore_case));
+        let predicate = predicate.transpose()?.map(Arc::new);
+        let after = options.skiptoken.as_deref().map(skip_token).transpose()?;
+        let only_count = path.last == Last::Count;
+        let page = self.page_size(request);
+        let skip = options.skip.unwrap_or(0).try_into().unwrap_or(usize::MAX);
+        let top = options.top.map_or(usize::MAX, |top| top.try_into().unwrap_or(usize::MAX));
+        let limit = if only_count { 0 } else { top.min(page).saturating_add(skip) };
+        let count = only_count || options.count == Some(true);
+        let wanted = Wanted { source, after, limit, count, predicate, except: HashSet::new() };
+        let mut found = rows(self, wanted)?;
+        if only_count {
+            return Ok(respond::count(self.context, request, found.count.unwrap_or(0)));
+        }
+        let last = found.rows.last().map(|(sort, _)| sort.clone());
+        found.rows.drain(..skip.min(found.rows.len()));
+        let next = match last {
+            Some(last) if found.more && top > page => {
+                let remaining = options.top.map(|top| top - page as u64);
+                Some(self.next_link(request, base, &last, remaining))
+            }
+            _ => None,
+        };
+        let listing = Listing {
+            collection,
+            references: path.last == Last::Ref,
+            rows: found.rows.iter().map(|(_, entity)| entity).collect(),
+            count: if options.count == Some(true) { found.count } else { None },
+            next,
+            applied_page_size: request.prefer.maxpagesize.map(|_| page),
+        };
+        Ok(respond::collection(self.context, request, selection.as_ref(), &listing))
+    }
+
+    /// Entities on a page: the service's number, or fewer where the client prefers that.
+    fn page_size(&self, request: &Prepared) -> usize {
+        let own = self.service().page_size;
+        request.prefer.maxpagesize.map_or(own, |preferred| preferred.min(own)) as usize
+    }
+
+    /// The URL of the next page: the same options, going on after `last`.
+    fn next_link(&self, request: &Prepared, base: &str, last: &str, remaining: Option<u64>) -> String {
+        let mut url = format!("{}/{base}?", self.context.root_url(&request.root));
+        for option in request.query.as_deref().unwrap_or_default().split('&').filter(|o| !o.is_empty()) {
+            let name = option.split('=').next().unwrap_or_default().to_ascii_lowercase().replace("%24", "$");
+            if !matches!(name.trim_start_matches('$'), "skiptoken" | "skip" | "top") {
+                url.push_str(option);
+                url.push('&');
+            }
+        }
+        if let Some(remaining) = remaining {
+            url.push_str(&format!("$top={remaining}&"));
+        }
+        url.push_str("$skiptoken=");
+        url.push_str(&URL_SAFE_NO_PAD.encode(last));
+        url
+    }
+
+    /// Companies are configuration: the answer needs no table.
+    fn retrieve_company(&mut self, request: &Prepared, path: &EntityPath) -> Step<Outcome> {
+        let Some(companies) = &self.service().companies else { return Err(PlanError::Undecided.into()) };
+        let collection = Collection::of_set(self.service(), companies.set, None);
+        let entity = |row: &crate::edm::Record| {
+            let lookups = vec![None; self.ty(row.ty).navigation.len()];
+            let (incarnation, version) = (Incarnation("configured".into()), Version("0".into()));
+            Arc::new(Entity { record: row.clone(), lookups, incarnation, version })
+        };
+        let Some(key) = &path.key else {
+            let mut rows: Vec<(String, Arc<Entity>)> = Vec::with_capacity(companies.rows.len());
+            for (index, row) in companies.rows.iter().enumerate() {
+                rows.push((companies.key(index).encode().map_err(PlanError::from)?, entity(row)));
+            }
+            rows.sort_by(|(a, _), (b, _)| a.cmp(b));
+            let source = Source::Entities(collection.clone());
+            let base = collection.path.clone();
+            return self.list(request, path, &collection, &base, source, |_, wanted| Ok(wanted.pick(rows)));
+        };
+        let index = match key {
+            Key::Primary(key) => companies.by_key(key),
+            Key::Alternate { .. } => None,
+        };
+        let text = || request.path.clone();
+        let row = index.and_then(|index| companies.rows.get(index));
+        let row = row.ok_or_else(|| PlanError::CompanyNotFound(text()))?;
+        if !path.steps.is_empty() {
+            return Err(PlanError::Unsupported(text()).into());
+        }
+        let key = EntityKey::of(&self.service().model, row).ok_or(PlanError::Undecided)?;
+        let entity_path =
+            format!("{}{}", collection.path, crate::uri::write_key(&self.service().model, row.ty, &key));
+        self.show(request, path, &collection.path, &entity_path, &entity(row))
+    }
+}
+
+impl Wanted {
+    /// Picks the wanted ones out of all rows, which are in key order.
+    fn pick(&self, all: Vec<(String, Arc<Entity>)>) -> Rows {
+        let matching = |(_, entity): &(String, Arc<Entity>)| self.predicate.as_ref().is_none_or(|p| p.matches(entity));
+        let all: Vec<_> = all.into_iter().filter(matching).collect();
+        let count = self.count.then_some(all.len() as u64);
+        let after = |(sort, _): &(String, Arc<Entity>)| self.after.as_ref().is_none_or(|after| sort > after);
+        let mut rows: Vec<_> = all.into_iter().filter(after).collect();
+        let more = rows.len() > self.limit;
+        rows.truncate(self.limit);
+        Rows { rows, more, count, owner_exists: true }
+    }
+}
+
+fn skip_token(token: &str) -> Result<String, PlanError> {
+    let bytes = URL_SAFE_NO_PAD.decode(token).ok();
+    let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok()).filter(|text| !text.is_empty());
+    let bad = UriError::BadOption { name: "$skiptoken".into(), reason: "it does not come from a next link" };
+    text.ok_or_else(|| bad.into())
+}
+
+/// Options that only a collection has.
+fn refuse_collection_options(request: &Prepared) -> Result<(), PlanError> {
+    let options = &request.options;
+    let given = [
+        ("$filter", options.filter.is_some()),
+        ("$top", options.top.is_some()),
+        ("$skip", options.skip.is_some()),
+        ("$count", options.count.is_some()),
+        ("$skiptoken", options.skiptoken.is_some()),
+    ];
+    match given.iter().find(|(_, given)| *given) {
+        Some((name, _)) => {
+            Err(UriError::BadOption { name: (*name).into(), reason: "the resource is no collection" }.into())
+        }
+        None => Ok(()),
+    }
+}

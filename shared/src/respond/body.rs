@@ -1,0 +1,444 @@
+//! Answers that hold entities, collections and values (JSON Format §6–§13).
+
+use std::{io::Write as _, sync::Arc};
+
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode, header};
+
+use crate::{
+    batch::{Headers, Response, Return},
+    edm::{self, Entity, EntityKey, PropertyType, Value},
+    plan::{Collection, Context, Created, Metadata, Outcome, Prepared, Reference, Updated},
+    query::Selection,
+    service::profile::Returned,
+    uri::{EntityPath, Last, write_key},
+};
+
+use super::headers::{self, ODATA_ENTITY_ID, PREFERENCE_APPLIED, preference_applied, version_header};
+
+/// A page of a collection.
+#[derive(Debug)]
+pub(crate) struct Listing<'l> {
+    pub(crate) collection: &'l Collection,
+    /// Only references to the entities.
+    pub(crate) references: bool,
+    pub(crate) rows: Vec<&'l Arc<Entity>>,
+    pub(crate) count: Option<u64>,
+    /// URL of the next page.
+    pub(crate) next: Option<String>,
+    /// Entities on a page, where the client's preference counted.
+    pub(crate) applied_page_size: Option<usize>,
+}
+
+/// 201 with the entity, or 204 with where it is.
+pub(crate) fn created(context: &Context<'_>, request: &Prepared, created: &Created) -> Outcome {
+    let profile = &context.service.profile;
+    let returned = match request.prefer.return_ {
+        Some(Return::Minimal) => Returned::Minimal,
+        Some(Return::Representation) => Returned::Representation,
+        None => profile.create_returns,
+    };
+    stored(context, request, created, &created.path, returned)
+}
+
+/// The insert of an upsert.
+pub(crate) fn upserted(context: &Context<'_>, request: &Prepared, created: &Created, client_path: &str) -> Outcome {
+    let profile = &context.service.profile;
+    let returned = match request.prefer.return_ {
+        Some(Return::Minimal) => Returned::Minimal,
+        Some(Return::Representation) => Returned::Representation,
+        None if profile.update_returns == profile.create_returns => profile.create_returns,
+        None => Returned::Representation,
+    };
+    stored(context, request, created, client_path, returned)
+}
+
+fn stored(
+    context: &Context<'_>,
+    request: &Prepared,
+    created: &Created,
+    client_path: &str,
+    returned: Returned,
+) -> Outcome {
+    let url = format!("{}/{}", context.root_url(&request.root), created.path);
+    let reference = entity_reference(&created.path, &created.entity);
+    let mut all = Headers::new();
+    if returned == Returned::Minimal {
+        version_header(context, request, &mut all, false);
+        headers::text(&mut all, header::LOCATION, &url);
+        let id = format!("{}/{client_path}", context.root_url(&request.root));
+        headers::text(&mut all, ODATA_ENTITY_ID, &id);
+        preference_applied(request, &mut all, Return::Minimal);
+        return outcome(StatusCode::NO_CONTENT, all, Bytes::new(), reference);
+    }
+    headers::text(&mut all, header::LOCATION, &url);
+    headers::json(request, &mut all);
+    version_header(context, request, &mut all, true);
+    headers::text(&mut all, header::ETAG, &created.entity.etag().to_string());
+    if context.service.profile.entity_id_with_body {
+        headers::text(&mut all, ODATA_ENTITY_ID, &url);
+    }
+    preference_applied(request, &mut all, Return::Representation);
+    let selection = crate::query::select(&context.service.model, created.entity.record.ty, &request.options.select);
+    let selection = selection.ok().flatten();
+    let mut body = Vec::with_capacity(512);
+    let collection_path = parent_path(&created.path);
+    open_entity(&mut body, context, request, selection.as_ref(), collection_path);
+    write_members(&mut body, context, request, selection.as_ref(), &created.entity);
+    write_inline(&mut body, context, request, created);
+    body.push(b'}');
+    outcome(StatusCode::CREATED, all, body.into(), reference)
+}
+
+/// 200 with the entity or 204.
+pub(crate) fn updated(
+    context: &Context<'_>,
+    request: &Prepared,
+    client_path: &str,
+    path: &str,
+    updated: &Updated,
+) -> Outcome {
+    let returned = match request.prefer.return_ {
+        Some(Return::Minimal) => Returned::Minimal,
+        Some(Return::Representation) => Returned::Representation,
+        None if request.options.select.is_some() => Returned::Representation,
+        None => context.service.profile.update_returns,
+    };
+    if let (Returned::Representation, Updated::Known(entity)) = (returned, updated) {
+        let selection = crate::query::select(&context.service.model, entity.record.ty, &request.options.select);
+        let selection = selection.ok().flatten();
+        let mut outcome = self::entity(context, request, selection.as_ref(), parent_path(path), path, entity);
+        preference_applied(request, &mut outcome.response.headers, Return::Representation);
+        return outcome;
+    }
+    let mut outcome = property_changed(context, request, path, updated);
+    if context.service.profile.upsert {
+        let url = format!("{}/{client_path}", context.root_url(&request.root));
+        headers::text(&mut outcome.response.headers, ODATA_ENTITY_ID, &url);
+    }
+    preference_applied(request, &mut outcome.response.headers, Return::Minimal);
+    outcome
+}
+
+/// 204 after a change of a property.
+pub(crate) fn property_changed(context: &Context<'_>, request: &Prepared, path: &str, updated: &Updated) -> Outcome {
+    let etag = match updated {
+        Updated::Known(entity) => Some(entity.etag()),
+        Updated::Blind(etag) => etag.clone(),
+    };
+    let etag = etag.map(|etag| etag.to_string());
+    let mut all = Headers::new();
+    version_header(context, request, &mut all, false);
+    if let Some(etag) = etag.as_deref().filter(|_| context.service.profile.version_on_no_content) {
+        headers::text(&mut all, header::ETAG, etag);
+    }
+    outcome(StatusCode::NO_CONTENT, all, Bytes::new(), Reference::Entity { path: path.to_owned(), etag })
+}
+
+/// 200 with an entity.
+pub(crate) fn entity(
+    context: &Context<'_>,
+    request: &Prepared,
+    selection: Option<&Selection>,
+    collection_path: &str,
+    path: &str,
+    entity: &Arc<Entity>,
+) -> Outcome {
+    let mut all = Headers::new();
+    headers::json(request, &mut all);
+    version_header(context, request, &mut all, true);
+    headers::text(&mut all, header::ETAG, &entity.etag().to_string());
+    let mut body = Vec::with_capacity(512);
+    open_entity(&mut body, context, request, selection, collection_path);
+    write_members(&mut body, context, request, selection, entity);
+    body.push(b'}');
+    outcome(StatusCode::OK, all, body.into(), entity_reference(path, entity))
+}
+
+/// 304.
+pub(crate) fn not_modified(context: &Context<'_>, request: &Prepared, entity: &Arc<Entity>, path: &str) -> Outcome {
+    let mut all = Headers::new();
+    version_header(context, request, &mut all, true);
+    headers::text(&mut all, header::ETAG, &entity.etag().to_string());
+    outcome(StatusCode::NOT_MODIFIED, all, Bytes::new(), entity_reference(path, entity))
+}
+
+/// 200 with a page of entities or of references to them.
+pub(crate) fn collection(
+    context: &Context<'_>,
+    request: &Prepared,
+    selection: Option<&Selection>,
+    listing: &Listing<'_>,
+) -> Outcome {
+    let mut all = Headers::new();
+    headers::json(request, &mut all);
+    version_header(context, request, &mut all, true);
+    if let Some(size) = listing.applied_page_size {
+        let name = if request.version.prefix() == "@" { "maxpagesize" } else { "odata.maxpagesize" };
+        headers::text(&mut all, PREFERENCE_APPLIED, &format!("{name}={size}"));
+    }
+    let prefix = request.version.prefix();
+    let mut body = Vec::with_capacity(256 + listing.rows.len() * 256);
+    body.push(b'{');
+    if request.metadata == Metadata::Minimal {
+        let fragment = match listing.references {
+            true => "Collection($ref)".to_owned(),
+            false => format!("{}{}", listing.collection.path, selected(context, listing.collection.ty, selection)),
+        };
+        write_context(&mut body, context, request, &fragment);
+        body.push(b',');
+    }
+    if let Some(count) = listing.count {
+        let _ = write!(body, "\"{prefix}count\":{count},");
+    }
+    body.extend_from_slice(b"\"value\":[");
+    for (position, entity) in listing.rows.iter().enumerate() {
+        if position > 0 {
+            body.push(b',');
+        }
+        body.push(b'{');
+        if listing.references {
+            let url = entity_url(context, request, &listing.collection.path, entity);
+            let _ = write!(body, "\"{prefix}id\":");
+            write_text(&mut body, &url);
+        } else {
+            write_members(&mut body, context, request, selection, entity);
+        }
+        body.push(b'}');
+    }
+    body.push(b']');
+    if let Some(next) = &listing.next {
+        let _ = write!(body, ",\"{prefix}nextLink\":");
+        write_text(&mut body, next);
+    }
+    body.push(b'}');
+    outcome(StatusCode::OK, all, body.into(), Reference::Nothing)
+}
+
+/// 200 with a property as `{"value": …}` or raw; 204 when it is null. `None` when the path leads through a null.
+pub(crate) fn property(
+    context: &Context<'_>,
+    request: &Prepared,
+    path: &EntityPath,
+    last: Last,
+    entity_path: &str,
+    entity: &Arc<Entity>,
+) -> Option<Outcome> {
+    let model = &context.service.model;
+    let (value, ty, names) = value_at(context, path, entity)?;
+    let reference = Reference::Nothing;
+    let mut all = Headers::new();
+    if value == Value::Null {
+        version_header(context, request, &mut all, false);
+        return Some(outcome(StatusCode::NO_CONTENT, all, Bytes::new(), reference));
+    }
+    match last {
+        Last::Value => {
+            let binary = matches!(value, Value::Binary(_));
+            let media_type = if binary { "application/octet-stream" } else { "text/plain; charset=utf-8" };
+            all.append(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+            version_header(context, request, &mut all, true);
+            Some(outcome(StatusCode::OK, all, edm::write_raw(model, &ty, &value).into(), reference))
+        }
+        Last::Count => {
+            let Value::Collection(items) = value else { return None };
+            Some(count(context, request, items.len() as u64))
+        }
+        Last::None | Last::Ref => {
+            headers::json(request, &mut all);
+            version_header(context, request, &mut all, true);
+            headers::text(&mut all, header::ETAG, &entity.etag().to_string());
+            let mut body = vec![b'{'];
+            if request.metadata == Metadata::Minimal {
+                write_context(&mut body, context, request, &format!("{entity_path}/{names}"));
+                body.push(b',');
+            }
+            if let Value::Complex(record) = &value {
+                edm::write_record(&mut body, model, record, None, true, true);
+            } else {
+                body.extend_from_slice(b"\"value\":");
+                edm::write_value(&mut body, model, &ty, &value);
+            }
+            body.push(b'}');
+            Some(outcome(StatusCode::OK, all, body.into(), reference))
+        }
+    }
+}
+
+/// The value that a property path leads to, its type and the path as text.
+fn value_at(context: &Context<'_>, path: &EntityPath, entity: &Entity) -> Option<(Value, PropertyType, String)> {
+    let model = &context.service.model;
+    let mut record = &entity.record;
+    let mut names: Vec<&str> = Vec::new();
+    let (last, outer) = path.property.split_last()?;
+    for position in outer {
+        names.push(&model.ty(record.ty).properties.get(*position)?.name);
+        match record.values.get(*position)?.as_ref()? {
+            Value::Complex(inner) => record = inner,
+            _ => return None,
+        }
+    }
+    let property = model.ty(record.ty).properties.get(*last)?;
+    names.push(&property.name);
+    let value = record.values.get(*last)?.clone().unwrap_or(Value::Null);
+    Some((value, property.ty.clone(), names.join("/")))
+}
+
+/// 200 with a number as text.
+pub(crate) fn count(context: &Context<'_>, request: &Prepared, count: u64) -> Outcome {
+    let mut all = Headers::new();
+    all.append(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    version_header(context, request, &mut all, true);
+    outcome(StatusCode::OK, all, count.to_string().into(), Reference::Nothing)
+}
+
+/// 200 with a reference to an entity.
+pub(crate) fn reference(context: &Context<'_>, request: &Prepared, path: &str) -> Outcome {
+    let mut all = Headers::new();
+    headers::json(request, &mut all);
+    version_header(context, request, &mut all, true);
+    let mut body = vec![b'{'];
+    if request.metadata == Metadata::Minimal {
+        write_context(&mut body, context, request, "$ref");
+        body.push(b',');
+    }
+    let _ = write!(body, "\"{}id\":", request.version.prefix());
+    write_text(&mut body, &format!("{}/{path}", context.root_url(&request.root)));
+    body.push(b'}');
+    outcome(StatusCode::OK, all, body.into(), Reference::Nothing)
+}
+
+fn outcome(status: StatusCode, headers: Headers, body: Bytes, reference: Reference) -> Outcome {
+    Outcome { response: Response { id: None, status, headers, body }, reference }
+}
+
+fn entity_reference(path: &str, entity: &Entity) -> Reference {
+    Reference::Entity { path: path.to_owned(), etag: Some(entity.etag().to_string()) }
+}
+
+fn entity_url(context: &Context<'_>, request: &Prepared, collection: &str, entity: &Entity) -> String {
+    let model = &context.service.model;
+    let key = EntityKey::of(model, &entity.record).unwrap_or(EntityKey(Vec::new()));
+    format!("{}/{collection}{}", context.root_url(&request.root), write_key(model, entity.record.ty, &key))
+}
+
+/// The path of the collection that an entity's canonical path begins with: up to its key predicate.
+fn parent_path(path: &str) -> &str {
+    let mut quoted = false;
+    let mut start = path.len();
+    for (at, c) in path.char_indices() {
+        match c {
+            '\'' => quoted = !quoted,
+            '(' if !quoted => start = at,
+            _ => {}
+        }
+    }
+    path.get(..start).unwrap_or(path)
+}
+
+/// `{` and the context of one entity.
+fn open_entity(
+    body: &mut Vec<u8>,
+    context: &Context<'_>,
+    request: &Prepared,
+    selection: Option<&Selection>,
+    collection_path: &str,
+) {
+    body.push(b'{');
+    if request.metadata == Metadata::Minimal {
+        let ty = context.service.model.set_id(collection_path).map(|set| context.service.model.set(set).entity_type);
+        let names = match (selection, ty) {
+            (None, _) => String::new(),
+            (Some(_), Some(ty)) => selected(context, ty, selection),
+            (Some(_), None) => format!("({})", request.options.select.as_deref().unwrap_or_default().join(",")),
+        };
+        write_context(body, context, request, &format!("{collection_path}{names}/$entity"));
+        body.push(b',');
+    }
+}
+
+/// Etag, type where it is not the declared one, and properties.
+fn write_members(
+    body: &mut Vec<u8>,
+    context: &Context<'_>,
+    request: &Prepared,
+    selection: Option<&Selection>,
+    entity: &Entity,
+) {
+    let model = &context.service.model;
+    let mut first = true;
+    if request.metadata == Metadata::Minimal {
+        let _ = write!(body, "\"{}etag\":", request.version.prefix());
+        write_text(body, &entity.etag().to_string());
+        first = false;
+        if model.ty(entity.record.ty).base.is_some() {
+            let hash = if request.version.prefix() == "@" { "" } else { "#" };
+            let _ = write!(body, ",\"{}type\":", request.version.prefix());
+            write_text(body, &format!("{hash}{}", model.ty(entity.record.ty).qualified_name));
+        }
+    }
+    let Some(selection) = selection else {
+        edm::write_record(body, model, &entity.record, None, true, first);
+        return;
+    };
+    let positions = with_key(context, entity, selection);
+    first &= !edm::write_record(body, model, &entity.record, Some(&positions), false, first);
+    for (name, json) in entity.record.dynamic.iter().filter(|(name, _)| selection.dynamic.contains(name)) {
+        if !first {
+            body.push(b',');
+        }
+        first = false;
+        write_text(body, name);
+        body.push(b':');
+        body.extend_from_slice(json.as_bytes());
+    }
+}
+
+/// The selected properties, and the key after them: clients find an entity by it.
+fn with_key(context: &Context<'_>, entity: &Entity, selection: &Selection) -> Vec<usize> {
+    let mut positions = selection.properties.clone();
+    for key in &context.service.model.ty(entity.record.ty).key {
+        if !positions.contains(key) {
+            positions.push(*key);
+        }
+    }
+    positions
+}
+
+/// What a deep insert created, below its owner.
+fn write_inline(body: &mut Vec<u8>, context: &Context<'_>, request: &Prepared, created: &Created) {
+    let ty = context.service.model.ty(created.entity.record.ty);
+    for (nav, entities) in &created.inline {
+        let Some(navigation) = ty.navigation.get(*nav) else { continue };
+        body.push(b',');
+        write_text(body, &navigation.name);
+        body.extend_from_slice(b":[");
+        for (position, inner) in entities.iter().enumerate() {
+            body.extend_from_slice(if position > 0 { b",{" } else { b"{" });
+            write_members(body, context, request, None, &inner.entity);
+            write_inline(body, context, request, inner);
+            body.push(b'}');
+        }
+        body.push(b']');
+    }
+}
+
+/// The select list of a context URL: `(subject,activityid)`.
+fn selected(context: &Context<'_>, ty: edm::TypeId, selection: Option<&Selection>) -> String {
+    let Some(selection) = selection else { return String::new() };
+    let properties = &context.service.model.ty(ty).properties;
+    let declared = selection.properties.iter().filter_map(|p| properties.get(*p)).map(|p| p.name.as_str());
+    let names: Vec<&str> = declared.chain(selection.dynamic.iter().map(String::as_str)).collect();
+    format!("({})", names.join(","))
+}
+
+fn write_context(body: &mut Vec<u8>, context: &Context<'_>, request: &Prepared, fragment: &str) {
+    let _ = write!(body, "\"{}context\":", request.version.prefix());
+    write_text(body, &format!("{}/$metadata#{fragment}", context.root_url(&request.root)));
+}
+
+/// A JSON string.
+fn write_text(body: &mut Vec<u8>, text: &str) {
+    // Writing a string into memory cannot fail.
+    let _ = serde_json::to_writer(body, text);
+}

@@ -1,0 +1,53 @@
+//! Headers of answers.
+
+use http::{HeaderName, HeaderValue, header};
+
+use crate::{
+    batch::{Headers, Return},
+    plan::{Context, Metadata, OdataVersion, Prepared},
+};
+
+pub(super) const ODATA_VERSION: HeaderName = HeaderName::from_static("odata-version");
+pub(super) const ODATA_ENTITY_ID: HeaderName = HeaderName::from_static("odata-entityid");
+pub(super) const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+
+/// `OData-Version`; on 204 only where the profile sends it.
+pub(crate) fn version_header(context: &Context<'_>, request: &Prepared, headers: &mut Headers, body: bool) {
+    if body || context.service.profile.version_on_no_content {
+        headers.append(ODATA_VERSION, HeaderValue::from_static(request.version.as_str()));
+    }
+}
+
+/// `Content-Type` of JSON.
+pub(super) fn json(request: &Prepared, headers: &mut Headers) {
+    headers.append(header::CONTENT_TYPE, json_type(request.version, request.metadata));
+}
+
+pub(super) fn json_type(version: OdataVersion, metadata: Metadata) -> HeaderValue {
+    HeaderValue::from_static(match (version, metadata) {
+        (OdataVersion::V40, Metadata::Minimal) => "application/json; odata.metadata=minimal",
+        (OdataVersion::V40, Metadata::None) => "application/json; odata.metadata=none",
+        (OdataVersion::V401, Metadata::Minimal) => "application/json; metadata=minimal",
+        (OdataVersion::V401, Metadata::None) => "application/json; metadata=none",
+    })
+}
+
+/// A header whose value is a URL or a tag that this service made: percent-encoded ASCII.
+pub(super) fn text(headers: &mut Headers, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.append(name, value);
+    }
+}
+
+/// `Preference-Applied` for the `return` that the client asked for.
+pub(super) fn preference_applied(request: &Prepared, headers: &mut Headers, applied: Return) {
+    if request.prefer.return_ == Some(applied) {
+        headers.append(
+            PREFERENCE_APPLIED,
+            HeaderValue::from_static(match applied {
+                Return::Minimal => "return=minimal",
+                Return::Representation => "return=representation",
+            }),
+        );
+    }
+}

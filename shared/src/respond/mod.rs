@@ -1,0 +1,13 @@
+//! From outcomes to answers: status, headers and bodies of single requests; the table of errors.
+
+mod body;
+mod document;
+mod error;
+mod headers;
+
+pub use error::{ErrorContext, error_response};
+pub(crate) use body::{
+    Listing, collection, count, created, entity, not_modified, property, property_changed, reference, updated, upserted,
+};
+pub(crate) use document::{metadata, service_document};
+pub(crate) use headers::version_header;
