@@ -225,6 +225,14 @@ pub enum Fault {
         /// Why not.
         reason: DependencyFault,
     },
+    /// More dependencies than the batch may have operations.
+    #[error("a request depends on at most {max} others, this one on {got}")]
+    DependsOnCount {
+        /// Dependencies sent.
+        got: usize,
+        /// Dependencies allowed.
+        max: usize,
+    },
     /// Too many operations in one change set.
     #[error("the change set has {got} operations, at most {max} are allowed")]
     ChangeSetOperations {

@@ -16,7 +16,11 @@ pub(super) struct Document<'a> {
     pub(super) total: usize,
 }
 
-/// Members of an object in order, their values unread.
+/// Members an object may have, so that a body of tiny members takes no multiple of its size; more than any that is
+/// valid has.
+const MAX_MEMBERS: usize = 1_000;
+
+/// Members of an object in order, their values unread. Annotations are left out.
 #[derive(Default)]
 pub(super) struct Members<'a>(pub(super) Vec<(Cow<'a, str>, &'a RawValue)>);
 
@@ -30,7 +34,7 @@ pub(super) struct Outer {
 }
 
 /// Whether a member is an annotation: `@a.b` or `member@a.b`.
-pub(super) fn is_annotation(name: &str) -> bool {
+fn is_annotation(name: &str) -> bool {
     name.contains('@')
 }
 
@@ -111,8 +115,15 @@ impl<'de> Deserialize<'de> for Members<'de> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut members = Vec::new();
-                while let Some((Name(name), value)) = map.next_entry()? {
-                    members.push((name, value));
+                while let Some(Name(name)) = map.next_key()? {
+                    if is_annotation(&name) {
+                        map.next_value::<IgnoredAny>()?;
+                        continue;
+                    }
+                    if members.len() == MAX_MEMBERS {
+                        return Err(A::Error::custom(format_args!("an object has at most {MAX_MEMBERS} members")));
+                    }
+                    members.push((name, map.next_value()?));
                 }
                 Ok(Members(members))
             }
@@ -122,8 +133,8 @@ impl<'de> Deserialize<'de> for Members<'de> {
     }
 }
 
-/// A member's name, borrowed unless it has escapes.
-struct Name<'a>(Cow<'a, str>);
+/// A string, borrowed unless it has escapes.
+pub(super) struct Name<'a>(pub(super) Cow<'a, str>);
 
 impl<'de> Deserialize<'de> for Name<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -133,7 +144,7 @@ impl<'de> Deserialize<'de> for Name<'de> {
             type Value = Name<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a member name")
+                f.write_str("a string")
             }
 
             fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::value::RawValue;
 
-use super::document::{Members, is_annotation};
+use super::document::{Members, Name};
 use crate::{
     batch::{Headers, HeadersError, Request, RequestId, Response},
     wire::{
@@ -49,7 +49,7 @@ pub(super) fn request<'a>(
     let [id, group, depends_on, condition, method, url, headers, body] = slots(members, NAMES)?;
     let id = id.map(|value| name("id", value)).transpose()?;
     let group = group.map(|value| name("atomicityGroup", value)).transpose()?;
-    let depends_on = depends_on.map(names).transpose()?.unwrap_or_default();
+    let depends_on = depends_on.map(|value| names(value, limits)).transpose()?.unwrap_or_default();
     let condition = condition.map(|value| string("if", value)).transpose()?;
     let value = method.ok_or_else(|| whole(Fault::MissingMember("method")))?;
     let method = batch_method(&string("method", value)?).map_err(of(value))?;
@@ -88,7 +88,6 @@ fn slots<'a, const N: usize>(
         match slot {
             Some(Some(_)) => return Err(of(value)(Fault::DuplicateMember(name.to_string()))),
             Some(slot) => *slot = Some(*value),
-            None if is_annotation(name) => {}
             None => return Err(of(value)(Fault::UnknownMember(excerpt(name.as_bytes())))),
         }
     }
@@ -103,10 +102,13 @@ fn name<'a>(member: &'static str, value: &'a RawValue) -> Result<RequestId, Wron
     RequestId::new(&string(member, value)?).map_err(|error| of(value)(error.into()))
 }
 
-fn names(value: &RawValue) -> Result<Vec<RequestId>, Wrong<'_>> {
+fn names<'a>(value: &'a RawValue, limits: &Limits) -> Result<Vec<RequestId>, Wrong<'a>> {
     let expected = Fault::MemberType { member: "dependsOn", expected: "an array of strings" };
-    let texts: Vec<String> = serde_json::from_str(value.get()).map_err(|_| of(value)(expected))?;
-    texts.iter().map(|text| RequestId::new(text).map_err(|error| of(value)(error.into()))).collect()
+    let names: Vec<Name<'_>> = serde_json::from_str(value.get()).map_err(|_| of(value)(expected))?;
+    if names.len() > limits.operations {
+        return Err(of(value)(Fault::DependsOnCount { got: names.len(), max: limits.operations }));
+    }
+    names.iter().map(|Name(text)| RequestId::new(text).map_err(|error| of(value)(error.into()))).collect()
 }
 
 fn batch_method(text: &str) -> Result<Method, Fault> {
@@ -135,9 +137,6 @@ fn header_list<'a>(value: &'a RawValue, limits: &Limits) -> Result<Headers, Wron
     };
     let mut headers = Headers::new();
     for (name, value) in members {
-        if is_annotation(&name) {
-            continue;
-        }
         if headers.len() == limits.headers {
             return Err(of(value)(Fault::HeaderCount { max: limits.headers }));
         }

@@ -177,6 +177,16 @@ fn limits_name_what_was_sent() {
 }
 
 #[test]
+fn objects_and_dependency_lists_are_bounded() {
+    let many = format!("\"dependsOn\":[{}\"a\"],\"method\":\"get\",\"url\":\"a\"", "\"a\",".repeat(1_000));
+    assert!(member_error(&many).ends_with("a request depends on at most 1000 others, this one on 1001"));
+    let members = format!("{}\"a\":1", "\"a\":1,".repeat(1_000));
+    assert!(member_error(&members).ends_with("an object has at most 1000 members"));
+    let annotations = format!("{}\"method\":\"get\",\"url\":\"a\"", "\"@a\":1,".repeat(5_000));
+    assert!(json(&format!("{{\"requests\":[{{{annotations}}}]}}")).is_ok());
+}
+
+#[test]
 fn deep_nesting_does_not_exhaust_the_stack() {
     let deep = "[".repeat(1 << 20);
     for text in [deep.clone(), format!("{{\"requests\":[{{\"body\":{deep}"), format!("{{\"@a\":{deep}")] {
