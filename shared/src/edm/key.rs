@@ -153,3 +153,83 @@ fn encode_decimal(text: &mut String, exact: &BigDecimal) -> Result<(), KeyError>
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cmp::Ordering;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::edm::sample::{self, typed_value};
+
+    fn key<const N: usize>(values: [Value; N]) -> EntityKey {
+        EntityKey(values.into())
+    }
+
+    fn text(value: &str) -> Value {
+        Value::String(value.into())
+    }
+
+    #[test]
+    fn single_texts_and_guids_stay_readable() {
+        assert_eq!(key([text("ALFKI")]).encode().as_deref(), Ok("ALFKI"));
+        let guid = "0a1b2c3d-0000-4000-8000-00000000abcd";
+        assert_eq!(key([Value::Guid(guid.parse().unwrap())]).encode().as_deref(), Ok(guid));
+        assert_eq!(key([text("")]).encode().as_deref(), Ok("\u{1}"));
+    }
+
+    #[test]
+    fn a_key_has_a_limit_of_bytes() {
+        assert!(key([text(&"a".repeat(1024))]).encode().is_ok());
+        assert_eq!(key([text(&"ä".repeat(513))]).encode(), Err(KeyError::TooLong { got: 1026, max: 1024 }));
+    }
+
+    #[test]
+    fn a_record_has_a_key_when_all_its_values_are_there() {
+        let model = sample::model();
+        let mut record = Record::new(&model, sample::type_id(&model, "Other"));
+        record.values = vec![Some(Value::Integer(1)), None];
+        assert_eq!(EntityKey::of(&model, &record), None);
+        record.values[1] = Some(Value::Null);
+        assert_eq!(EntityKey::of(&model, &record), None);
+        record.values[1] = Some(text("x"));
+        assert_eq!(EntityKey::of(&model, &record), Some(key([text("x"), Value::Integer(1)])));
+    }
+
+    /// Checks that the order of two keys is that of their encodings.
+    fn check(a: &EntityKey, b: &EntityKey) -> Result<(), TestCaseError> {
+        let (Ok(encoded_a), Ok(encoded_b)) = (a.encode(), b.encode()) else { return Ok(()) };
+        let order = a.0.iter().zip(&b.0).map(|(a, b)| a.compare(b).unwrap()).find(|order| order.is_ne());
+        prop_assert!(!encoded_a.is_empty());
+        prop_assert_eq!(encoded_a.cmp(&encoded_b), order.unwrap_or(Ordering::Equal), "{:?} {:?}", encoded_a, encoded_b);
+        Ok(())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1000))]
+
+        #[test]
+        fn encodings_of_texts_are_in_order(a in sample::text(), b in sample::text(), c in sample::text(), d in sample::text()) {
+            check(&key([text(&a)]), &key([text(&b)]))?;
+            check(&key([text(&a), text(&b)]), &key([text(&c), text(&d)]))?;
+            check(&key([text(&a), text(&b)]), &key([text(&a), text(&d)]))?;
+        }
+
+        #[test]
+        fn encodings_of_decimals_are_in_order(a in sample::decimal(), b in sample::decimal(), small in -20..20_i64, scale in -3..3_i64) {
+            check(&key([Value::Decimal(a.clone())]), &key([Value::Decimal(b)]))?;
+            let small = Value::Decimal(BigDecimal::new(small.into(), scale));
+            check(&key([Value::Decimal(a)]), &key([small.clone()]))?;
+            check(&key([small]), &key([Value::Decimal(BigDecimal::new((-12).into(), 1))]))?;
+        }
+
+        #[test]
+        fn encodings_of_every_type_are_in_order((ty, a) in typed_value(), others in prop::collection::vec(typed_value(), 30)) {
+            for (_, b) in others.into_iter().filter(|(other, _)| other.kind == ty.kind) {
+                check(&key([a.clone()]), &key([b.clone()]))?;
+                check(&key([a.clone(), text("x")]), &key([b, text("")]))?;
+            }
+        }
+    }
+}
