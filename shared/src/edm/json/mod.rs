@@ -11,3 +11,6 @@ pub use write::{write_record, write_value};
 
 /// Deepest nesting of complex values.
 const MAX_DEPTH: usize = 32;
+
+#[cfg(test)]
+mod tests;
