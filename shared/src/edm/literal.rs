@@ -38,7 +38,9 @@ pub fn parse_literal(model: &Model, ty: &PropertyType, text: &str) -> Result<Val
     }
     let fault = |error| ValueError::of_text(error, String::new(), &ty.name(model), text);
     match ty.kind {
-        TypeKind::Complex(_) => value_from_json(model, ty, text),
+        TypeKind::Complex(_) | TypeKind::Primitive(PrimitiveType::Geo | PrimitiveType::Untyped) => {
+            value_from_json(model, ty, text)
+        }
         TypeKind::Enum(id) => {
             let options = model.enumeration(id);
             let quoted = text.find('\'').map(|at| text.split_at(at));
@@ -48,7 +50,6 @@ pub fn parse_literal(model: &Model, ty: &PropertyType, text: &str) -> Result<Val
             let member = member.ok_or_else(|| fault(TextError::Malformed))?;
             options.parse(&member).map(Value::Enum).ok_or_else(|| options.not_an_option(String::new(), &member))
         }
-        TypeKind::Primitive(PrimitiveType::Geo | PrimitiveType::Untyped) => value_from_json(model, ty, text),
         TypeKind::Primitive(primitive) => parse_primitive(primitive, text).map_err(fault),
     }
 }

@@ -68,7 +68,10 @@ pub(super) fn typed_value() -> impl Strategy<Value = (PropertyType, Value)> {
         primitive(P::SByte, any::<i8>().prop_map(|n| Value::Integer(n.into())).boxed()),
         primitive(P::Decimal, decimal().prop_map(Value::Decimal).boxed()),
         primitive(P::Double, any::<f64>().prop_filter("NaN", |n| !n.is_nan()).prop_map(Value::Double).boxed()),
-        primitive(P::Single, any::<f32>().prop_filter("NaN", |n| !n.is_nan()).prop_map(|n| Value::Double(n.into())).boxed()),
+        primitive(
+            P::Single,
+            any::<f32>().prop_filter("NaN", |n| !n.is_nan()).prop_map(|n| Value::Double(n.into())).boxed(),
+        ),
         primitive(P::String, text().prop_map(Value::String).boxed()),
         primitive(P::Guid, any::<u128>().prop_map(|n| Value::Guid(Uuid::from_u128(n))).boxed()),
         primitive(P::Date, date().prop_map(Value::Date).boxed()),
@@ -98,12 +101,15 @@ fn date() -> impl Strategy<Value = civil::Date> {
 
 fn time() -> impl Strategy<Value = civil::Time> {
     let nanos = prop_oneof![Just(0), 0..1_000_000_000_i32, (0..1000_i32).prop_map(|millis| millis * 1_000_000)];
-    (0..24_i8, 0..60_i8, 0..60_i8, nanos).prop_map(|(hour, minute, second, nanos)| civil::time(hour, minute, second, nanos))
+    (0..24_i8, 0..60_i8, 0..60_i8, nanos)
+        .prop_map(|(hour, minute, second, nanos)| civil::time(hour, minute, second, nanos))
 }
 
 fn date_time() -> impl Strategy<Value = DateTimeOffset> {
-    let zulu = (-62_135_596_800..253_402_207_200_i64, 0..1_000_000_000_i32, 0..=9_u8)
-        .prop_map(|(second, nanos, digits)| DateTimeOffset::from_timestamp(Timestamp::new(second, nanos).unwrap(), digits));
+    let zulu =
+        (-62_135_596_800..253_402_207_200_i64, 0..1_000_000_000_i32, 0..=9_u8).prop_map(|(second, nanos, digits)| {
+            DateTimeOffset::from_timestamp(Timestamp::new(second, nanos).unwrap(), digits)
+        });
     let offset = (date(), time(), -1439..1440_i32).prop_map(|(date, time, minutes)| {
         let sign = if minutes < 0 { '-' } else { '+' };
         let (hours, rest) = (minutes.abs() / 60, minutes.abs() % 60);

@@ -44,7 +44,8 @@ fn trip_pin_loads() {
     assert!(person.properties[person.property("Concurrency").unwrap()].computed);
     assert!(people.bindings.contains_key("Friends"));
     let namespace = "Microsoft.OData.SampleService.Models.TripPin";
-    let (derived, base) = (model.type_id(&format!("{namespace}.Flight")), model.type_id(&format!("{namespace}.PlanItem")));
+    let (derived, base) =
+        (model.type_id(&format!("{namespace}.Flight")), model.type_id(&format!("{namespace}.PlanItem")));
     assert!(model.is_a(derived.unwrap(), base.unwrap()));
     assert!(model.ty(derived.unwrap()).property("PlanItemId").is_some());
 }
@@ -144,7 +145,10 @@ fn annotations_are_understood_inline_and_from_outside() {
 fn mistakes_are_named() {
     use CsdlProblem as P;
     let id = r#"<Property Name="id" Type="Edm.Int32"/>"#;
-    assert_eq!(problem(r#"<ComplexType Name="A"><Property Name="p" Type="S.B"/></ComplexType>"#), P::UnknownType("N.B".into()));
+    assert_eq!(
+        problem(r#"<ComplexType Name="A"><Property Name="p" Type="S.B"/></ComplexType>"#),
+        P::UnknownType("N.B".into())
+    );
     assert_eq!(problem(r#"<ComplexType Name="A"/><EnumType Name="A"/>"#), P::Duplicate("N.A".into()));
     assert_eq!(problem(&format!(r#"<ComplexType Name="A">{id}{id}</ComplexType>"#)), P::Duplicate("N.A/id".into()));
     assert_eq!(

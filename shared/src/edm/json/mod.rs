@@ -1,8 +1,11 @@
 //! JSON bodies of entities, properties and references (OData JSON Format 4.01), both ways.
 
 mod compact;
+mod links;
 mod object;
+mod path;
 mod read;
+mod value;
 mod write;
 
 pub(crate) use read::value_from_json;

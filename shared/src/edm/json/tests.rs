@@ -177,11 +177,8 @@ fn members_are_known_and_given_once() {
     assert_eq!(error(r#"{"nope":1}"#), unknown);
     let unknown = ValueError::UnknownProperty { property: "place/nope".into(), type_name: "N.Place".into() };
     assert_eq!(error(r#"{"place":{"nope":1}}"#), unknown);
-    let annotation = ValueError::WrongTypeAnnotation {
-        property: String::new(),
-        expected: "N.Item".into(),
-        got: "#N.Other".into(),
-    };
+    let annotation =
+        ValueError::WrongTypeAnnotation { property: String::new(), expected: "N.Item".into(), got: "#N.Other".into() };
     assert_eq!(error(r##"{"@odata.type":"#N.Other"}"##), annotation);
 }
 
