@@ -98,10 +98,11 @@ impl<'a> Reader<'_, 'a> {
                 None => bodies.push(item),
             }
         }
-        if !references.is_empty() {
+        let no_references = references.is_empty();
+        if !no_references {
             add_bind(links, at, Bind::Many(references), path)?;
         }
-        if !bodies.is_empty() || shape(raw) == Shape::Array && raw.get().len() == 2 {
+        if !bodies.is_empty() || no_references {
             links.nested.push((at, Nested::Many(bodies)));
         }
         Ok(())

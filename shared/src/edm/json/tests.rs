@@ -143,7 +143,7 @@ fn an_entity_has_its_links_apart() {
 #[test]
 fn an_inline_entity_is_a_body_of_its_own() {
     let model = model();
-    let payload = read(&model, r#"{"owner":{"name":"o","@odata.id":"Items(1)"},"lines":[]}"#).unwrap();
+    let payload = read(&model, r#"{"owner":{"name":"o","@odata.id":"Items(1)"},"lines":[ ]}"#).unwrap();
     let [(1, Nested::One(owner)), (0, Nested::Many(none))] = payload.nested.as_slice() else { panic!("{payload:?}") };
     assert!(none.is_empty() && payload.binds.is_empty());
     let owner = read(&model, owner.get()).unwrap();
