@@ -157,3 +157,72 @@ impl Hash for DateTimeOffset {
         self.order().hash(state);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_kept_exactly() {
+        for text in [
+            "2020-12-17T13:20:26.873Z",
+            "2020-12-17T13:20:26.8730000+02:00",
+            "2012-09-03T13:52Z",
+            "2012-09-03T14:53+00:00",
+            "0001-01-01T00:00:00Z",
+            "9999-12-31T23:59:59.9999999Z",
+            "1999-12-31T23:59:59-23:59",
+        ] {
+            assert_eq!(DateTimeOffset::parse(text).map(|at| at.to_string()).as_deref(), Ok(text));
+        }
+    }
+
+    #[test]
+    fn fractions_are_cut_after_nine_digits_when_the_rest_is_zero() {
+        let at = DateTimeOffset::parse("2020-01-01T00:00:00.123456789000Z").unwrap();
+        assert_eq!(at.to_string(), "2020-01-01T00:00:00.123456789Z");
+        let error = DateTimeOffset::parse("2020-01-01T00:00:00.1234567891Z").unwrap_err();
+        assert_eq!(error.to_string(), "out of range: at most 9 digits of a fraction of a second");
+    }
+
+    #[test]
+    fn other_texts_are_refused() {
+        for text in [
+            "2011-12-31T24:00Z",
+            "2012-09-03T24:00-03:00",
+            "INF",
+            "2012-09-03T23%3A59Z",
+            "2012-09-03T23:59+01%3A00",
+            "2012-09-03T23:59+0100",
+            "2012-09-03T23:59",
+            "2012-09-03T23:59z",
+            "2012-09-03 23:59Z",
+            "0000-01-01T00:00Z",
+            "-0001-01-01T00:00Z",
+            "2023-02-29T00:00Z",
+            "1972-06-30T23:59:60Z",
+            "2012-09-03T23:59:59.Z",
+            "2012-09-03T23:59+24:00",
+        ] {
+            assert!(DateTimeOffset::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn order_and_equality_are_those_of_the_instant() {
+        let parse = |text| DateTimeOffset::parse(text).unwrap();
+        assert_eq!(parse("2020-01-01T13:00:00+01:00"), parse("2020-01-01T12:00Z"));
+        assert!(parse("2020-01-01T13:00:00+01:00") < parse("2020-01-01T12:00:00.001Z"));
+        assert!(parse("9999-12-31T23:59:59Z") < parse("9999-12-31T23:59:59-01:00"));
+        assert_eq!(parse("9999-12-31T23:59:59Z").instant(), Timestamp::MAX);
+        let text = "2020-12-17T13:20:26.873+02:00";
+        assert_eq!(parse(text).instant(), text.parse().unwrap());
+    }
+
+    #[test]
+    fn a_timestamp_is_cut_to_the_digits() {
+        let instant: Timestamp = "2020-12-17T13:20:26.8739Z".parse().unwrap();
+        assert_eq!(DateTimeOffset::from_timestamp(instant, 3).to_string(), "2020-12-17T13:20:26.873Z");
+        assert_eq!(DateTimeOffset::from_timestamp(instant, 0).to_string(), "2020-12-17T13:20:26Z");
+    }
+}

@@ -1,5 +1,7 @@
 //! Keys as text for a sort key of the database.
 
+use std::fmt::Write;
+
 use bigdecimal::BigDecimal;
 use jiff::SignedDuration;
 use thiserror::Error;
@@ -67,10 +69,13 @@ impl EntityKey {
     }
 }
 
+/// Appends one part. Writing to a String cannot fail.
 fn encode(text: &mut String, value: &Value) -> Result<(), KeyError> {
     match value {
         Value::Boolean(flag) => text.push(if *flag { '1' } else { '0' }),
-        Value::Integer(number) | Value::Enum(number) => text.push_str(&format!("{:020}", ordered(*number))),
+        Value::Integer(number) | Value::Enum(number) => {
+            let _ = write!(text, "{:020}", ordered(*number));
+        }
         Value::Decimal(exact) => encode_decimal(text, exact)?,
         Value::Double(number) => encode_double(text, *number)?,
         Value::String(string) => encode_string(text, string),
@@ -79,11 +84,15 @@ fn encode(text: &mut String, value: &Value) -> Result<(), KeyError> {
         Value::DateTimeOffset(at) => {
             // Without `Z`, which is greater than the digits of a fraction.
             let utc = at.utc().ok_or(KeyError::Unsupported("a time after the year 9999"))?;
-            text.push_str(&format!("{}T{}", utc.date(), time::time_text(utc.time())));
+            let _ = write!(text, "{}T{}", utc.date(), time::time_text(utc.time()));
         }
         Value::TimeOfDay(time) => text.push_str(&time::time_text(*time)),
         Value::Duration(duration) => encode_duration(text, *duration),
-        Value::Binary(bytes) => bytes.iter().for_each(|byte| text.push_str(&format!("{byte:02x}"))),
+        Value::Binary(bytes) => {
+            for byte in bytes {
+                let _ = write!(text, "{byte:02x}");
+            }
+        }
         Value::Null => return Err(KeyError::Unsupported("null")),
         Value::Complex(_) => return Err(KeyError::Unsupported("a complex value")),
         Value::Collection(_) => return Err(KeyError::Unsupported("a collection")),
@@ -113,7 +122,7 @@ fn encode_duration(text: &mut String, duration: SignedDuration) {
     let floor = duration.as_nanos().div_euclid(1_000_000_000);
     let nanos = duration.as_nanos().rem_euclid(1_000_000_000);
     let seconds = i64::try_from(floor).unwrap_or(i64::MIN);
-    text.push_str(&format!("{:020}.{nanos:09}", ordered(seconds)));
+    let _ = write!(text, "{:020}.{nanos:09}", ordered(seconds));
 }
 
 fn encode_double(text: &mut String, number: f64) -> Result<(), KeyError> {
@@ -123,7 +132,7 @@ fn encode_double(text: &mut String, number: f64) -> Result<(), KeyError> {
     // Both zeros are equal.
     let bits = if number == 0.0 { 0 } else { number.to_bits() };
     let ordered = if bits >> 63 == 1 { !bits } else { bits | 1 << 63 };
-    text.push_str(&format!("{ordered:016x}"));
+    let _ = write!(text, "{ordered:016x}");
     Ok(())
 }
 
@@ -145,11 +154,91 @@ fn encode_decimal(text: &mut String, exact: &BigDecimal) -> Result<(), KeyError>
         return Err(KeyError::Unsupported("a Decimal beyond 10^±50000"));
     }
     if negative {
-        text.push_str(&format!("0{:05}", 99_999 - power));
+        let _ = write!(text, "0{:05}", 99_999 - power);
         text.extend(digits.bytes().map(|digit| char::from(b'9' - (digit - b'0'))));
         text.push('~');
     } else {
-        text.push_str(&format!("2{power:05}{digits}"));
+        let _ = write!(text, "2{power:05}{digits}");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cmp::Ordering;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::edm::sample::{self, typed_value};
+
+    fn key<const N: usize>(values: [Value; N]) -> EntityKey {
+        EntityKey(values.into())
+    }
+
+    fn text(value: &str) -> Value {
+        Value::String(value.into())
+    }
+
+    #[test]
+    fn single_texts_and_guids_stay_readable() {
+        assert_eq!(key([text("ALFKI")]).encode().as_deref(), Ok("ALFKI"));
+        let guid = "0a1b2c3d-0000-4000-8000-00000000abcd";
+        assert_eq!(key([Value::Guid(guid.parse().unwrap())]).encode().as_deref(), Ok(guid));
+        assert_eq!(key([text("")]).encode().as_deref(), Ok("\u{1}"));
+    }
+
+    #[test]
+    fn a_key_has_a_limit_of_bytes() {
+        assert!(key([text(&"a".repeat(1024))]).encode().is_ok());
+        assert_eq!(key([text(&"ä".repeat(513))]).encode(), Err(KeyError::TooLong { got: 1026, max: 1024 }));
+    }
+
+    #[test]
+    fn a_record_has_a_key_when_all_its_values_are_there() {
+        let model = sample::model();
+        let mut record = Record::new(&model, sample::type_id(&model, "Other"));
+        record.values = vec![Some(Value::Integer(1)), None];
+        assert_eq!(EntityKey::of(&model, &record), None);
+        record.values[1] = Some(Value::Null);
+        assert_eq!(EntityKey::of(&model, &record), None);
+        record.values[1] = Some(text("x"));
+        assert_eq!(EntityKey::of(&model, &record), Some(key([text("x"), Value::Integer(1)])));
+    }
+
+    /// Checks that the order of two keys is that of their encodings.
+    fn check(a: &EntityKey, b: &EntityKey) -> Result<(), TestCaseError> {
+        let (Ok(encoded_a), Ok(encoded_b)) = (a.encode(), b.encode()) else { return Ok(()) };
+        let order = a.0.iter().zip(&b.0).map(|(a, b)| a.compare(b).unwrap()).find(|order| order.is_ne());
+        prop_assert!(!encoded_a.is_empty());
+        prop_assert_eq!(encoded_a.cmp(&encoded_b), order.unwrap_or(Ordering::Equal), "{:?} {:?}", encoded_a, encoded_b);
+        Ok(())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(300))]
+
+        #[test]
+        fn encodings_of_texts_are_in_order(a in sample::text(), b in sample::text(), c in sample::text(), d in sample::text()) {
+            check(&key([text(&a)]), &key([text(&b)]))?;
+            check(&key([text(&a), text(&b)]), &key([text(&c), text(&d)]))?;
+            check(&key([text(&a), text(&b)]), &key([text(&a), text(&d)]))?;
+        }
+
+        #[test]
+        fn encodings_of_decimals_are_in_order(a in sample::decimal(), b in sample::decimal(), small in -20..20_i64, scale in -3..3_i64) {
+            check(&key([Value::Decimal(a.clone())]), &key([Value::Decimal(b)]))?;
+            let small = Value::Decimal(BigDecimal::new(small.into(), scale));
+            check(&key([Value::Decimal(a)]), &key([small.clone()]))?;
+            check(&key([small]), &key([Value::Decimal(BigDecimal::new((-12).into(), 1))]))?;
+        }
+
+        #[test]
+        fn encodings_of_every_type_are_in_order((ty, a) in typed_value(), others in prop::collection::vec(typed_value(), 30)) {
+            for (_, b) in others.into_iter().filter(|(other, _)| other.kind == ty.kind) {
+                check(&key([a.clone()]), &key([b.clone()]))?;
+                check(&key([a.clone(), text("x")]), &key([b, text("")]))?;
+            }
+        }
+    }
 }

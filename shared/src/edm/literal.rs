@@ -38,7 +38,9 @@ pub fn parse_literal(model: &Model, ty: &PropertyType, text: &str) -> Result<Val
     }
     let fault = |error| ValueError::of_text(error, String::new(), &ty.name(model), text);
     match ty.kind {
-        TypeKind::Complex(_) => value_from_json(model, ty, text),
+        TypeKind::Complex(_) | TypeKind::Primitive(PrimitiveType::Geo | PrimitiveType::Untyped) => {
+            value_from_json(model, ty, text)
+        }
         TypeKind::Enum(id) => {
             let options = model.enumeration(id);
             let quoted = text.find('\'').map(|at| text.split_at(at));
@@ -48,7 +50,6 @@ pub fn parse_literal(model: &Model, ty: &PropertyType, text: &str) -> Result<Val
             let member = member.ok_or_else(|| fault(TextError::Malformed))?;
             options.parse(&member).map(Value::Enum).ok_or_else(|| options.not_an_option(String::new(), &member))
         }
-        TypeKind::Primitive(PrimitiveType::Geo | PrimitiveType::Untyped) => value_from_json(model, ty, text),
         TypeKind::Primitive(primitive) => parse_primitive(primitive, text).map_err(fault),
     }
 }
@@ -118,4 +119,77 @@ fn json_text(model: &Model, ty: &PropertyType, value: &Value) -> String {
     let mut out = Vec::new();
     write_value(&mut out, model, ty, value);
     String::from_utf8(out).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use percent_encoding::percent_decode_str;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::edm::sample::{model, property, typed_value};
+
+    #[test]
+    fn literals_are_read_as_the_type_says() {
+        let model = model();
+        let read = |name: &str, text: &str| parse_literal(&model, &property(&model, name), text);
+        assert_eq!(read("name", "'O''Bryan'"), Ok(Value::String("O'Bryan".into())));
+        assert_eq!(read("name", "''"), Ok(Value::String(String::new())));
+        assert_eq!(read("name", "''''"), Ok(Value::String("'".into())));
+        assert_eq!(read("name", "null"), Ok(Value::Null));
+        assert_eq!(read("big", "5637144576"), Ok(Value::Integer(5_637_144_576)));
+        assert_eq!(read("big", "'5637144576'"), Ok(Value::Integer(5_637_144_576)));
+        let guid = "0a1b2c3d-0000-4000-8000-00000000abcd";
+        assert_eq!(read("id", guid), read("id", &format!("'{guid}'")));
+        assert_eq!(read("kind", "N.Kind'Service'"), Ok(Value::Enum(1)));
+        assert_eq!(read("kind", "'Non_x002D_Inventory'"), Ok(Value::Enum(2)));
+        assert_eq!(read("colors", "N.Colors'Red,2'"), Ok(Value::Enum(3)));
+        assert_eq!(read("lasts", "duration'PT1H'"), read("lasts", "'PT60M'"));
+        assert_eq!(read("bytes", "binary'AAE'"), Ok(Value::Binary(vec![0, 1])));
+        assert_eq!(read("tags", "[\"a\"]"), Ok(Value::Collection(vec![Value::String("a".into())])));
+    }
+
+    #[test]
+    fn other_literals_are_refused() {
+        let model = model();
+        for (name, text) in [
+            ("name", "plain"),
+            ("name", "'"),
+            ("name", "'it's'"),
+            ("name", "'a'''b'"),
+            ("big", "1.5"),
+            ("big", "duration'1'"),
+            ("id", "guid'0a1b2c3d-0000-4000-8000-00000000abcd'"),
+            ("kind", "Service"),
+            ("kind", "N.Colors'Red'"),
+            ("kind", "'Tool'"),
+            ("kind", "'7'"),
+            ("colors", "'4'"),
+            ("lasts", "PT1H"),
+            ("at", "2020-01-01"),
+        ] {
+            assert!(parse_literal(&model, &property(&model, name), text).is_err(), "{name} {text}");
+        }
+    }
+
+    #[test]
+    fn literals_are_encoded_for_a_path() {
+        let model = model();
+        let name = property(&model, "name");
+        assert_eq!(write_literal(&model, &name, &Value::String("O'B/?#% +ä".into())), "'O''B%2F%3F%23%25%20%2B%C3%A4'");
+        assert_eq!(write_raw(&model, &property(&model, "bytes"), &Value::Binary(vec![0, 255])), [0, 255]);
+        assert_eq!(write_raw(&model, &property(&model, "colors"), &Value::Enum(3)), b"Red,Blue");
+        assert_eq!(write_literal(&model, &property(&model, "kind"), &Value::Enum(2)), "N.Kind'Non_x002D_Inventory'");
+    }
+
+    proptest! {
+        #[test]
+        fn a_written_literal_reads_as_the_same_value((ty, value) in typed_value()) {
+            let model = model();
+            let literal = write_literal(&model, &ty, &value);
+            prop_assert!(!literal.contains(['/', '?', '#', ' ', '+', '&', '"']), "{}", literal);
+            let decoded = percent_decode_str(&literal).decode_utf8().unwrap();
+            prop_assert_eq!(parse_literal(&model, &ty, &decoded), Ok(value));
+        }
+    }
 }

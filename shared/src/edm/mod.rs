@@ -12,6 +12,8 @@ mod key;
 mod literal;
 mod model;
 mod primitive;
+#[cfg(test)]
+mod sample;
 mod value;
 
 pub use csdl::{CsdlError, CsdlProblem};

@@ -151,3 +151,40 @@ impl Record {
             && self.dynamic == other.dynamic
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_compared_exactly() {
+        let decimal = |text: &str| Value::Decimal(text.parse().unwrap());
+        let big = Value::Integer(i64::MAX);
+        assert_eq!(big.compare(&decimal("9223372036854775807.0")), Some(Ordering::Equal));
+        assert_eq!(decimal("9223372036854775807.1").compare(&big), Some(Ordering::Greater));
+        assert_eq!(decimal("1.50").compare(&decimal("1.5")), Some(Ordering::Equal));
+        assert_eq!(Value::Double(0.5).compare(&decimal("0.5")), Some(Ordering::Equal));
+        assert_eq!(Value::Integer(1).compare(&Value::Double(f64::NAN)), None);
+    }
+
+    #[test]
+    fn null_equals_null_and_has_no_order() {
+        assert!(Value::Null.equals(&Value::Null));
+        assert!(!Value::Null.equals(&Value::Integer(0)));
+        assert_eq!(Value::Null.compare(&Value::Null), None);
+    }
+
+    #[test]
+    fn values_of_different_kinds_have_no_order() {
+        assert_eq!(Value::String("1".into()).compare(&Value::Integer(1)), None);
+        assert!(!Value::Boolean(true).equals(&Value::Integer(1)));
+    }
+
+    #[test]
+    fn collections_are_equal_item_by_item() {
+        let one = Value::Collection(vec![Value::Integer(1), Value::Null]);
+        let same = Value::Collection(vec![Value::Double(1.0), Value::Null]);
+        assert!(one.equals(&same));
+        assert!(!one.equals(&Value::Collection(vec![Value::Integer(1)])));
+    }
+}

@@ -198,8 +198,7 @@ impl Declared {
         element.require("Type")?;
         let facets = Facets::read(element, "Type")?;
         let default = element.get("DefaultValue")?;
-        let facts = self.facts(source)?;
-        Ok(Property { offset: element.offset, name, facets, default, facts })
+        Ok(Property { offset: element.offset, name, facets, default, facts: self.facts(source)? })
     }
 
     /// The annotations among the children of the element just met.

@@ -83,3 +83,6 @@ fn located(text: &str, fault: Fault) -> CsdlError {
         problem: fault.problem,
     }
 }
+
+#[cfg(test)]
+mod tests;

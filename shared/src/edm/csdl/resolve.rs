@@ -29,6 +29,9 @@ pub(super) fn model(mut declared: Declared, document: Bytes) -> Result<Model, Fa
     Ok(model)
 }
 
+/// Offset and (property, referenced property) of a navigation property.
+type DeclaredConstraints = (usize, Vec<(String, String)>);
+
 /// Index number `at` of a table.
 fn index(at: usize) -> u32 {
     u32::try_from(at).unwrap_or(u32::MAX)
@@ -150,16 +153,10 @@ fn caption(name: &str) -> String {
         caption.push_str(before);
         let code = from.get(2..6).filter(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit()));
         let character = code.and_then(|hex| u32::from_str_radix(hex, 16).ok()).and_then(char::from_u32);
-        match (character, from.get(6..7)) {
-            (Some(character), Some("_")) => {
-                caption.push(character);
-                rest = from.get(7..).unwrap_or_default();
-            }
-            _ => {
-                caption.push_str("_x");
-                rest = from.get(2..).unwrap_or_default();
-            }
-        }
+        let end = from.get(6..7) == Some("_");
+        let (shown, length) = character.filter(|_| end).map_or(('_', 1), |character| (character, 7));
+        caption.push(shown);
+        rest = from.get(length..).unwrap_or_default();
     }
     caption.push_str(rest);
     caption
@@ -297,10 +294,7 @@ fn navigation_property(declared: Navigation, names: &Names) -> Result<Navigation
 }
 
 /// Referential constraints of each type's own navigation properties, which are its last ones, then of the inherited.
-fn resolve_constraints(
-    types: &mut [StructuredType],
-    declared: &[Vec<(usize, Vec<(String, String)>)>],
-) -> Result<(), Fault> {
+fn resolve_constraints(types: &mut [StructuredType], declared: &[Vec<DeclaredConstraints>]) -> Result<(), Fault> {
     let mut own = Vec::with_capacity(types.len());
     for (ty, navigation) in types.iter().zip(declared) {
         let first = ty.navigation.len().saturating_sub(navigation.len());

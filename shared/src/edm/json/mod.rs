@@ -1,8 +1,11 @@
 //! JSON bodies of entities, properties and references (OData JSON Format 4.01), both ways.
 
 mod compact;
+mod links;
 mod object;
+mod path;
 mod read;
+mod value;
 mod write;
 
 pub(crate) use read::value_from_json;
@@ -11,3 +14,6 @@ pub use write::{write_record, write_value};
 
 /// Deepest nesting of complex values.
 const MAX_DEPTH: usize = 32;
+
+#[cfg(test)]
+mod tests;

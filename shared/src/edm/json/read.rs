@@ -2,18 +2,15 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
-use std::fmt;
 
 use serde_json::value::RawValue;
 
-use super::MAX_DEPTH;
 use super::compact::compact;
+use super::links::Links;
 use super::object::{Object, Shape, shape, string};
+use super::path::{Path, unknown, wrong_type};
 use crate::edm::error::shorten;
-use crate::edm::primitive::{TextError, number};
-use crate::edm::{
-    Model, NavigationProperty, PrimitiveType, PropertyType, Record, StructuredType, TypeId, TypeKind, Value, ValueError,
-};
+use crate::edm::{Model, PropertyType, Record, StructuredType, TypeId, TypeKind, Value, ValueError};
 
 /// An entity as a client sent it.
 #[derive(Debug)]
@@ -147,7 +144,7 @@ fn parse_object(text: &str) -> Result<Object<'_>, ValueError> {
     Err(ValueError::NotAnObject { property: String::new(), got: shorten(raw.get()) })
 }
 
-fn is_id(name: &str) -> bool {
+pub(super) fn is_id(name: &str) -> bool {
     matches!(name, "@odata.id" | "@id")
 }
 
@@ -156,60 +153,9 @@ fn is_bare(ty: &StructuredType, object: &Object<'_>) -> bool {
     ty.property("value").is_some() || !object.0.iter().any(|(name, _)| name == "value")
 }
 
-/// The way from the body to a value; a text only when an error needs it.
-#[derive(Clone, Copy)]
-struct Path<'p> {
-    outer: Option<&'p Path<'p>>,
-    step: Step<'p>,
-}
-
-#[derive(Clone, Copy)]
-enum Step<'p> {
-    Root,
-    Member(&'p str),
-    Item(usize),
-}
-
-impl<'p> Path<'p> {
-    const ROOT: Self = Self { outer: None, step: Step::Root };
-
-    fn member(&'p self, name: &'p str) -> Self {
-        Self { outer: Some(self), step: Step::Member(name) }
-    }
-
-    fn item(&'p self, at: usize) -> Self {
-        Self { outer: Some(self), step: Step::Item(at) }
-    }
-}
-
-impl fmt::Display for Path<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(outer) = self.outer {
-            outer.fmt(f)?;
-            if !matches!(outer.step, Step::Root) {
-                f.write_str("/")?;
-            }
-        }
-        match self.step {
-            Step::Root => Ok(()),
-            Step::Member(name) => f.write_str(name),
-            Step::Item(at) => write!(f, "{at}"),
-        }
-    }
-}
-
-/// What an entity has besides properties.
-#[derive(Default)]
-struct Links<'a> {
-    nested: Vec<(usize, Nested<'a>)>,
-    binds: Vec<(usize, Bind<'a>)>,
-    etag: Option<Cow<'a, str>>,
-    id: Option<Cow<'a, str>>,
-}
-
 /// A body being read.
-struct Reader<'m, 'a> {
-    model: &'m Model,
+pub(super) struct Reader<'m, 'a> {
+    pub(super) model: &'m Model,
     text: &'a str,
 }
 
@@ -218,18 +164,23 @@ impl<'a> Reader<'_, 'a> {
         parse_object(self.text)
     }
 
-    fn string(&self, raw: &'a RawValue) -> Result<Cow<'a, str>, ValueError> {
+    pub(super) fn string(&self, raw: &'a RawValue) -> Result<Cow<'a, str>, ValueError> {
         string(raw).map_err(|error| json_error(self.text, raw, &error))
     }
 
-    fn object(&self, raw: &'a RawValue, path: &Path<'_>) -> Result<Object<'a>, ValueError> {
+    pub(super) fn object(&self, raw: &'a RawValue, path: &Path<'_>) -> Result<Object<'a>, ValueError> {
         if shape(raw) != Shape::Object {
             return Err(ValueError::NotAnObject { property: path.to_string(), got: shorten(raw.get()) });
         }
         serde_json::from_str(raw.get()).map_err(|error| json_error(self.text, raw, &error))
     }
 
-    fn items(&self, raw: &'a RawValue, expected: &str, path: &Path<'_>) -> Result<Vec<&'a RawValue>, ValueError> {
+    pub(super) fn items(
+        &self,
+        raw: &'a RawValue,
+        expected: &str,
+        path: &Path<'_>,
+    ) -> Result<Vec<&'a RawValue>, ValueError> {
         if shape(raw) != Shape::Array {
             return Err(wrong_type(path, expected, raw));
         }
@@ -237,12 +188,12 @@ impl<'a> Reader<'_, 'a> {
     }
 
     /// A string member, for control information and references.
-    fn text_of(&self, raw: &'a RawValue, path: &Path<'_>) -> Result<Cow<'a, str>, ValueError> {
+    pub(super) fn text_of(&self, raw: &'a RawValue, path: &Path<'_>) -> Result<Cow<'a, str>, ValueError> {
         if shape(raw) == Shape::String { self.string(raw) } else { Err(wrong_type(path, "Edm.String", raw)) }
     }
 
     /// An entity (with `links`) or a complex value (without).
-    fn record(
+    pub(super) fn record(
         &self,
         declared: TypeId,
         object: Object<'a>,
@@ -296,244 +247,4 @@ impl<'a> Reader<'_, 'a> {
             ValueError::WrongTypeAnnotation { property: path.to_string(), expected, got: shorten(&text) }
         })
     }
-
-    /// Reads a member that is a link or control information of an entity. False when it is neither.
-    fn link(
-        &self,
-        ty: &StructuredType,
-        name: &str,
-        raw: &'a RawValue,
-        path: &Path<'_>,
-        links: Option<&mut Links<'a>>,
-    ) -> Result<bool, ValueError> {
-        let Some(links) = links else { return Ok(false) };
-        match name {
-            "@odata.etag" | "@etag" if shape(raw) != Shape::Null => links.etag = Some(self.text_of(raw, path)?),
-            _ if is_id(name) && shape(raw) != Shape::Null => links.id = Some(self.text_of(raw, path)?),
-            _ => {
-                let (property, is_bind) = match name.split_once('@') {
-                    Some((property, "odata.bind" | "bind")) => (property, true),
-                    Some(_) => return Ok(false),
-                    None => (name, false),
-                };
-                let found = ty.navigation(property).and_then(|at| Some((at, ty.navigation.get(at)?)));
-                match found {
-                    Some((at, navigation)) if is_bind => {
-                        let bind = self.bind(navigation, raw, path)?;
-                        add_bind(links, at, bind, path)?;
-                    }
-                    Some((at, navigation)) => self.related(at, navigation, raw, path, links)?,
-                    None if is_bind => return Err(unknown(path, ty)),
-                    None => return Ok(false),
-                }
-            }
-        }
-        Ok(true)
-    }
-
-    /// `nav@odata.bind`
-    fn bind(
-        &self,
-        navigation: &NavigationProperty,
-        raw: &'a RawValue,
-        path: &Path<'_>,
-    ) -> Result<Bind<'a>, ValueError> {
-        if navigation.collection {
-            let items = self.items(raw, "Collection(Edm.String)", path)?;
-            let links = items.into_iter().enumerate().map(|(at, item)| self.text_of(item, &path.item(at)));
-            return Ok(Bind::Many(links.collect::<Result<_, _>>()?));
-        }
-        match shape(raw) {
-            Shape::Null => no_target(navigation, path),
-            _ => Ok(Bind::One(self.text_of(raw, path)?)),
-        }
-    }
-
-    /// Inline entities; those that are entity references only become binds.
-    fn related(
-        &self,
-        at: usize,
-        navigation: &NavigationProperty,
-        raw: &'a RawValue,
-        path: &Path<'_>,
-        links: &mut Links<'a>,
-    ) -> Result<(), ValueError> {
-        if !navigation.collection {
-            if shape(raw) == Shape::Null {
-                return add_bind(links, at, no_target(navigation, path)?, path);
-            }
-            match self.reference(raw, path)? {
-                Some(reference) => add_bind(links, at, Bind::One(reference), path)?,
-                None => links.nested.push((at, Nested::One(raw))),
-            }
-            return Ok(());
-        }
-        let expected = format!("Collection({})", self.model.ty(navigation.target).qualified_name);
-        let (mut bodies, mut references) = (Vec::new(), Vec::new());
-        for (position, item) in self.items(raw, &expected, path)?.into_iter().enumerate() {
-            match self.reference(item, &path.item(position))? {
-                Some(reference) => references.push(reference),
-                None => bodies.push(item),
-            }
-        }
-        if !references.is_empty() {
-            add_bind(links, at, Bind::Many(references), path)?;
-        }
-        if !bodies.is_empty() || shape(raw) == Shape::Array && raw.get().len() == 2 {
-            links.nested.push((at, Nested::Many(bodies)));
-        }
-        Ok(())
-    }
-
-    /// The reference, if an object has control information only and an id in it (JSON Format §14).
-    fn reference(&self, raw: &'a RawValue, path: &Path<'_>) -> Result<Option<Cow<'a, str>>, ValueError> {
-        let Object(members) = self.object(raw, path)?;
-        if !members.iter().all(|(name, _)| name.starts_with('@')) {
-            return Ok(None);
-        }
-        let id = members.iter().find(|(name, _)| is_id(name));
-        id.map(|(_, raw)| self.text_of(raw, &path.member("@odata.id"))).transpose()
-    }
-
-    fn value(
-        &self,
-        ty: &PropertyType,
-        raw: &'a RawValue,
-        path: &Path<'_>,
-        owner: &str,
-        depth: usize,
-    ) -> Result<Value, ValueError> {
-        if !ty.collection {
-            return self.single(ty, raw, path, owner, depth);
-        }
-        if shape(raw) == Shape::Null {
-            return Err(ValueError::NotNullable { property: path.to_string() });
-        }
-        let items = self.items(raw, &ty.name(self.model), path)?.into_iter().enumerate();
-        let values = items.map(|(at, item)| self.single(ty, item, &path.item(at), owner, depth));
-        Ok(Value::Collection(values.collect::<Result<_, _>>()?))
-    }
-
-    fn single(
-        &self,
-        ty: &PropertyType,
-        raw: &'a RawValue,
-        path: &Path<'_>,
-        owner: &str,
-        depth: usize,
-    ) -> Result<Value, ValueError> {
-        if shape(raw) == Shape::Null {
-            let null = || ValueError::NotNullable { property: path.to_string() };
-            return if ty.nullable { Ok(Value::Null) } else { Err(null()) };
-        }
-        match ty.kind {
-            TypeKind::Primitive(primitive) => self.primitive(primitive, ty, raw, path, owner),
-            TypeKind::Enum(id) => {
-                let options = self.model.enumeration(id);
-                if shape(raw) != Shape::String {
-                    return Err(wrong_type(path, &options.qualified_name, raw));
-                }
-                let text = self.string(raw)?;
-                options.parse(&text).map(Value::Enum).ok_or_else(|| options.not_an_option(path.to_string(), &text))
-            }
-            TypeKind::Complex(id) => {
-                if depth >= MAX_DEPTH {
-                    return Err(ValueError::TooDeep { property: path.to_string(), max: MAX_DEPTH });
-                }
-                let object = self.object(raw, path)?;
-                Ok(Value::Complex(Box::new(self.record(id, object, path, depth + 1, None)?)))
-            }
-        }
-    }
-
-    fn primitive(
-        &self,
-        primitive: PrimitiveType,
-        ty: &PropertyType,
-        raw: &'a RawValue,
-        path: &Path<'_>,
-        owner: &str,
-    ) -> Result<Value, ValueError> {
-        use PrimitiveType as P;
-        let text = raw.get();
-        let as_text = |error: TextError| ValueError::of_text(error, path.to_string(), primitive.name(), text);
-        match (primitive, shape(raw)) {
-            (P::Geo, Shape::Object) | (P::Untyped, _) => Ok(Value::Json(compact(text))),
-            (P::Boolean, Shape::Boolean) | (P::Double | P::Single, Shape::Number) => {
-                primitive.parse_text(text).map_err(as_text)
-            }
-            (P::Byte | P::SByte | P::Int16 | P::Int32 | P::Int64, Shape::Number) => {
-                number::integral(text, primitive).map(Value::Integer).map_err(as_text)
-            }
-            (P::Decimal, Shape::Number) => decimal(text, ty, path),
-            (P::Decimal, Shape::String) => decimal(&self.string(raw)?, ty, path),
-            (P::Double | P::Single, Shape::String) => match self.string(raw)?.as_ref() {
-                special @ ("INF" | "-INF" | "NaN") => primitive.parse_text(special).map_err(as_text),
-                _ => Err(wrong_type(path, primitive.name(), raw)),
-            },
-            (P::Int64, Shape::String) => primitive.parse_text(&self.string(raw)?).map_err(as_text),
-            (P::String, Shape::String) => {
-                let text = self.string(raw)?;
-                check_length(ty, path, owner, || text.chars().count(), text.len())?;
-                Ok(Value::String(text.into_owned()))
-            }
-            (P::Binary | P::Guid | P::Date | P::DateTimeOffset | P::TimeOfDay | P::Duration, Shape::String) => {
-                let value = primitive.parse_text(&self.string(raw)?).map_err(as_text)?;
-                if let Value::Binary(bytes) = &value {
-                    check_length(ty, path, owner, || bytes.len(), bytes.len())?;
-                }
-                Ok(value)
-            }
-            _ => Err(wrong_type(path, primitive.name(), raw)),
-        }
-    }
-}
-
-fn decimal(text: &str, ty: &PropertyType, path: &Path<'_>) -> Result<Value, ValueError> {
-    let exact = number::decimal(text)
-        .map_err(|error| ValueError::of_text(error, path.to_string(), PrimitiveType::Decimal.name(), text))?;
-    number::fit(exact, ty.precision, ty.scale).map(Value::Decimal).map_err(|limit| ValueError::OutOfRange {
-        property: path.to_string(),
-        limit,
-        got: shorten(text),
-    })
-}
-
-/// Checks `MaxLength`; `bytes`, never less than the length, saves the count for most values.
-fn check_length(
-    ty: &PropertyType,
-    path: &Path<'_>,
-    owner: &str,
-    length: impl Fn() -> usize,
-    bytes: usize,
-) -> Result<(), ValueError> {
-    match ty.max_length {
-        Some(max) if bytes > max && length() > max => {
-            Err(ValueError::TooLong { property: path.to_string(), max, got: length(), type_name: owner.into() })
-        }
-        _ => Ok(()),
-    }
-}
-
-fn wrong_type(path: &Path<'_>, expected: &str, raw: &RawValue) -> ValueError {
-    ValueError::WrongType { property: path.to_string(), expected: expected.into(), got: shorten(raw.get()) }
-}
-
-fn unknown(path: &Path<'_>, ty: &StructuredType) -> ValueError {
-    ValueError::UnknownProperty { property: path.to_string(), type_name: ty.qualified_name.clone() }
-}
-
-fn no_target(navigation: &NavigationProperty, path: &Path<'_>) -> Result<Bind<'static>, ValueError> {
-    let null = || ValueError::NotNullable { property: path.to_string() };
-    if navigation.nullable { Ok(Bind::Null) } else { Err(null()) }
-}
-
-/// Adds a bind. References to many may come from two members, a single one may not.
-fn add_bind<'a>(links: &mut Links<'a>, at: usize, bind: Bind<'a>, path: &Path<'_>) -> Result<(), ValueError> {
-    match (links.binds.iter_mut().find(|(other, _)| *other == at), bind) {
-        (None, bind) => links.binds.push((at, bind)),
-        (Some((_, Bind::Many(all))), Bind::Many(more)) => all.extend(more),
-        (Some(_), _) => return Err(ValueError::DuplicateMember { property: path.to_string() }),
-    }
-    Ok(())
 }

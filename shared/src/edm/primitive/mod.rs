@@ -148,3 +148,6 @@ fn binary(text: &str) -> Option<Vec<u8>> {
 pub(crate) fn binary_text(bytes: &[u8]) -> String {
     URL_SAFE.encode(bytes)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,135 @@
+//! What an entity has besides properties: related entities, references to them, control information.
+
+use std::borrow::Cow;
+
+use serde_json::value::RawValue;
+
+use super::object::{Object, Shape, shape};
+use super::path::{Path, unknown};
+use super::read::{Bind, Nested, Reader, is_id};
+use crate::edm::{NavigationProperty, StructuredType, ValueError};
+
+/// What an entity has besides properties.
+#[derive(Default)]
+pub(super) struct Links<'a> {
+    pub(super) nested: Vec<(usize, Nested<'a>)>,
+    pub(super) binds: Vec<(usize, Bind<'a>)>,
+    pub(super) etag: Option<Cow<'a, str>>,
+    pub(super) id: Option<Cow<'a, str>>,
+}
+
+impl<'a> Reader<'_, 'a> {
+    /// Reads a member that is a link or control information of an entity. False when it is neither.
+    pub(super) fn link(
+        &self,
+        ty: &StructuredType,
+        name: &str,
+        raw: &'a RawValue,
+        path: &Path<'_>,
+        links: Option<&mut Links<'a>>,
+    ) -> Result<bool, ValueError> {
+        let Some(links) = links else { return Ok(false) };
+        match name {
+            "@odata.etag" | "@etag" if shape(raw) != Shape::Null => links.etag = Some(self.text_of(raw, path)?),
+            _ if is_id(name) && shape(raw) != Shape::Null => links.id = Some(self.text_of(raw, path)?),
+            _ => {
+                let (property, is_bind) = match name.split_once('@') {
+                    Some((property, "odata.bind" | "bind")) => (property, true),
+                    Some(_) => return Ok(false),
+                    None => (name, false),
+                };
+                let found = ty.navigation(property).and_then(|at| Some((at, ty.navigation.get(at)?)));
+                match found {
+                    Some((at, navigation)) if is_bind => {
+                        let bind = self.bind(navigation, raw, path)?;
+                        add_bind(links, at, bind, path)?;
+                    }
+                    Some((at, navigation)) => self.related(at, navigation, raw, path, links)?,
+                    None if is_bind => return Err(unknown(path, ty)),
+                    None => return Ok(false),
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// `nav@odata.bind`
+    fn bind(
+        &self,
+        navigation: &NavigationProperty,
+        raw: &'a RawValue,
+        path: &Path<'_>,
+    ) -> Result<Bind<'a>, ValueError> {
+        if navigation.collection {
+            let items = self.items(raw, "Collection(Edm.String)", path)?;
+            let links = items.into_iter().enumerate().map(|(at, item)| self.text_of(item, &path.item(at)));
+            return Ok(Bind::Many(links.collect::<Result<_, _>>()?));
+        }
+        match shape(raw) {
+            Shape::Null => no_target(navigation, path),
+            _ => Ok(Bind::One(self.text_of(raw, path)?)),
+        }
+    }
+
+    /// Inline entities; those that are entity references only become binds.
+    fn related(
+        &self,
+        at: usize,
+        navigation: &NavigationProperty,
+        raw: &'a RawValue,
+        path: &Path<'_>,
+        links: &mut Links<'a>,
+    ) -> Result<(), ValueError> {
+        if !navigation.collection {
+            if shape(raw) == Shape::Null {
+                return add_bind(links, at, no_target(navigation, path)?, path);
+            }
+            match self.reference(raw, path)? {
+                Some(reference) => add_bind(links, at, Bind::One(reference), path)?,
+                None => links.nested.push((at, Nested::One(raw))),
+            }
+            return Ok(());
+        }
+        let expected = format!("Collection({})", self.model.ty(navigation.target).qualified_name);
+        let (mut bodies, mut references) = (Vec::new(), Vec::new());
+        for (position, item) in self.items(raw, &expected, path)?.into_iter().enumerate() {
+            match self.reference(item, &path.item(position))? {
+                Some(reference) => references.push(reference),
+                None => bodies.push(item),
+            }
+        }
+        let no_references = references.is_empty();
+        if !no_references {
+            add_bind(links, at, Bind::Many(references), path)?;
+        }
+        if !bodies.is_empty() || no_references {
+            links.nested.push((at, Nested::Many(bodies)));
+        }
+        Ok(())
+    }
+
+    /// The reference, if an object has control information only and an id in it (JSON Format §14).
+    fn reference(&self, raw: &'a RawValue, path: &Path<'_>) -> Result<Option<Cow<'a, str>>, ValueError> {
+        let Object(members) = self.object(raw, path)?;
+        if !members.iter().all(|(name, _)| name.starts_with('@')) {
+            return Ok(None);
+        }
+        let id = members.iter().find(|(name, _)| is_id(name));
+        id.map(|(_, raw)| self.text_of(raw, &path.member("@odata.id"))).transpose()
+    }
+}
+
+fn no_target(navigation: &NavigationProperty, path: &Path<'_>) -> Result<Bind<'static>, ValueError> {
+    let null = || ValueError::NotNullable { property: path.to_string() };
+    if navigation.nullable { Ok(Bind::Null) } else { Err(null()) }
+}
+
+/// Adds a bind. References to many may come from two members, a single one may not.
+fn add_bind<'a>(links: &mut Links<'a>, at: usize, bind: Bind<'a>, path: &Path<'_>) -> Result<(), ValueError> {
+    match (links.binds.iter_mut().find(|(other, _)| *other == at), bind) {
+        (None, bind) => links.binds.push((at, bind)),
+        (Some((_, Bind::Many(all))), Bind::Many(more)) => all.extend(more),
+        (Some(_), _) => return Err(ValueError::DuplicateMember { property: path.to_string() }),
+    }
+    Ok(())
+}
