@@ -67,7 +67,7 @@ fn read(rule: &str, input: &str) -> Option<Result<(), UriError>> {
     let limits = UriLimits::default();
     let path = |text: &str| {
         let segments = parse_path(text, Encoding::Percent, &limits)?;
-        resolve(&model(), &segments, None).map(drop)
+        resolve(model(), &segments, None).map(drop)
     };
     let query = |text: &str| QueryOptions::parse(text, &limits).map(drop);
     Some(match rule.to_ascii_lowercase().as_str() {
