@@ -72,9 +72,10 @@ fn read(rule: &str, input: &str) -> Option<Result<(), UriError>> {
     let query = |text: &str| QueryOptions::parse(text, &limits).map(drop);
     Some(match rule.to_ascii_lowercase().as_str() {
         "odatarelativeuri" | "resourcepath" => match input.split_once('?') {
-            Some((before, after)) => {
-                path(before).or_else(|error| if error.is_not_found() { query(after) } else { Err(error) })
-            }
+            Some((before, after)) => match path(before) {
+                Err(error) if !error.is_not_found() && !error.is_unsupported() => Err(error),
+                meaning => query(after).and(meaning),
+            },
             None => path(input.split_once('#').map_or(input, |(before, _)| before)),
         },
         "queryoptions" | "filter" | "systemqueryoption" | "select" | "expand" | "orderby" | "search" | "compute"
