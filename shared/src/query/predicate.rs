@@ -104,7 +104,7 @@ mod tests {
         edm::{EntityKey, Incarnation, PrimitiveType, PropertyType, Record, TypeKind, Version, parse_literal},
         uri::{
             UriLimits,
-            fixture::{ACCOUNT, ADDRESS, model},
+            fixture::{ACCOUNT, ADDRESS, model, type_id},
             parse_filter,
         },
     };
@@ -116,9 +116,10 @@ mod tests {
     fn entity() -> Entity {
         let read = |primitive, text: &str| {
             let ty = PropertyType::of(TypeKind::Primitive(primitive));
-            Some(parse_literal(&model(), &ty, text).unwrap())
+            Some(parse_literal(model(), &ty, text).unwrap())
         };
-        let address = Record { ty: ADDRESS, values: vec![Some(Value::String("Berlin".into())), None], dynamic: vec![] };
+        let address =
+            Record { ty: type_id(ADDRESS), values: vec![Some(Value::String("Berlin".into())), None], dynamic: vec![] };
         let values = vec![
             read(PrimitiveType::Guid, ID),
             Some(Value::Null),
@@ -131,10 +132,11 @@ mod tests {
             Some(Value::Complex(Box::new(address))),
             Some(Value::Collection(vec![])),
             None,
+            Some(Value::Enum(5)),
         ];
         let owner = EntityKey(vec![Value::String("u1".into())]).encode().unwrap();
         Entity {
-            record: Record { ty: ACCOUNT, values, dynamic: vec![] },
+            record: Record { ty: type_id(ACCOUNT), values, dynamic: vec![] },
             lookups: vec![None, Some(owner), None, None],
             incarnation: Incarnation(String::new()),
             version: Version(String::new()),
@@ -143,7 +145,7 @@ mod tests {
 
     fn bound(filter: &str, ignore_case: bool) -> Result<Predicate, QueryError> {
         let expr = parse_filter(filter, &UriLimits::default()).unwrap();
-        bind(&model(), ACCOUNT, &expr, ignore_case)
+        bind(model(), type_id(ACCOUNT), &expr, ignore_case)
     }
 
     fn check(ignore_case: bool, matching: &[&str], other: &[&str]) {
@@ -185,6 +187,9 @@ mod tests {
                 "'a' lt 'b'",
                 "true",
                 "(employees gt 6) eq active",
+                "status eq NS.Status'Sent'",
+                "status eq 'Sent'",
+                "status ne NS.Status'Draft'",
             ],
             &[
                 "name eq 'ångström & co'",
@@ -309,7 +314,7 @@ mod tests {
                 "{filter}: {error}"
             );
         }
-        for filter in ["name eq 5", "employees eq 'x'", "birthday eq 5", "accountid eq 5"] {
+        for filter in ["name eq 5", "employees eq 'x'", "birthday eq 5", "accountid eq 5", "status eq 'None'"] {
             assert!(matches!(refused(filter), QueryError::BadLiteral { .. }), "{filter}");
         }
         for filter in ["name", "1", "'x' and true", "owner", "tags"] {

@@ -37,10 +37,10 @@ pub fn select(model: &Model, ty: TypeId, names: &Option<Vec<String>>) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::uri::fixture::{ACCOUNT, OPEN, model};
+    use crate::uri::fixture::{ACCOUNT, OPEN, model, type_id};
 
-    fn chosen(ty: TypeId, names: &[&str]) -> Result<Option<Selection>, QueryError> {
-        select(&model(), ty, &Some(names.iter().map(|name| (*name).to_owned()).collect()))
+    fn chosen(ty: &str, names: &[&str]) -> Result<Option<Selection>, QueryError> {
+        select(model(), type_id(ty), &Some(names.iter().map(|name| (*name).to_owned()).collect()))
     }
 
     #[test]
@@ -52,7 +52,7 @@ mod tests {
 
     #[test]
     fn a_star_and_no_option_mean_all() {
-        assert_eq!(select(&model(), ACCOUNT, &None), Ok(None));
+        assert_eq!(select(model(), type_id(ACCOUNT), &None), Ok(None));
         assert_eq!(chosen(ACCOUNT, &["name", "*"]), Ok(None));
     }
 

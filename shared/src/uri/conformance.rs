@@ -67,14 +67,15 @@ fn read(rule: &str, input: &str) -> Option<Result<(), UriError>> {
     let limits = UriLimits::default();
     let path = |text: &str| {
         let segments = parse_path(text, Encoding::Percent, &limits)?;
-        resolve(&model(), &segments, None).map(drop)
+        resolve(model(), &segments, None).map(drop)
     };
     let query = |text: &str| QueryOptions::parse(text, &limits).map(drop);
     Some(match rule.to_ascii_lowercase().as_str() {
         "odatarelativeuri" | "resourcepath" => match input.split_once('?') {
-            Some((before, after)) => {
-                path(before).or_else(|error| if error.is_not_found() { query(after) } else { Err(error) })
-            }
+            Some((before, after)) => match path(before) {
+                Err(error) if !error.is_not_found() && !error.is_unsupported() => Err(error),
+                meaning => query(after).and(meaning),
+            },
             None => path(input.split_once('#').map_or(input, |(before, _)| before)),
         },
         "queryoptions" | "filter" | "systemqueryoption" | "select" | "expand" | "orderby" | "search" | "compute"

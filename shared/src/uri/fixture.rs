@@ -1,155 +1,126 @@
 //! A small model for tests: accounts with navigation of every kind, and companies in front of them.
 
-use std::collections::HashMap;
+use std::sync::LazyLock;
 
-use crate::edm::{
-    AlternateKey, EntitySet, Model, NavigationProperty, PrimitiveType, Property, PropertyType, SetId, StructuredType,
-    TypeId, TypeKind,
-};
+use crate::edm::{Model, SetId, TypeId};
 
-pub(crate) const ACCOUNT: TypeId = TypeId(0);
-pub(crate) const ORDER: TypeId = TypeId(1);
-pub(crate) const USER: TypeId = TypeId(2);
-pub(crate) const COMPANY: TypeId = TypeId(3);
-pub(crate) const ADDRESS: TypeId = TypeId(4);
-pub(crate) const OPEN: TypeId = TypeId(5);
+pub(crate) const ACCOUNT: &str = "NS.Account";
+pub(crate) const ORDER: &str = "NS.Order";
+pub(crate) const USER: &str = "NS.User";
+pub(crate) const ADDRESS: &str = "NS.Address";
+pub(crate) const OPEN: &str = "NS.Open";
 
-pub(crate) const ACCOUNTS: SetId = SetId(0);
-pub(crate) const ORDERS: SetId = SetId(1);
-pub(crate) const COMPANIES: SetId = SetId(3);
-
-/// The model. Positions of properties are those of the lists below.
-pub(crate) fn model() -> Model {
-    use PrimitiveType::{Boolean, Date, DateTimeOffset, Decimal, Guid, Int32, String as Text};
-    let mut account = entity_type(
-        "Account",
-        vec![
-            property("accountid", primitive(Guid)),
-            property("number", primitive(Text)),
-            property("name", primitive(Text)),
-            property("revenue", primitive(Decimal)),
-            property("employees", primitive(Int32)),
-            property("active", primitive(Boolean)),
-            property("createdon", primitive(DateTimeOffset)),
-            property("birthday", primitive(Date)),
-            property("address", TypeKind::Complex(ADDRESS)),
-            many(property("tags", primitive(Text))),
-            property("parentid", primitive(Guid)),
-        ],
-        vec![0],
-        vec![
-            navigation("parent", ACCOUNT, false),
-            navigation("owner", USER, false),
-            navigation("orders", ORDER, true),
-            contained(navigation("notes", ORDER, true)),
-        ],
-    );
-    account.alternate_keys = vec![
-        AlternateKey { properties: vec![("number".into(), 1)] },
-        AlternateKey { properties: vec![("title".into(), 2), ("staff".into(), 4)] },
-    ];
-    account.navigation[0].constraints = vec![(10, 0)];
-    let order = entity_type(
-        "Order",
-        vec![property("area", primitive(Text)), property("number", primitive(Int32))],
-        vec![0, 1],
-        vec![navigation("account", ACCOUNT, false)],
-    );
-    let user = entity_type(
-        "User",
-        vec![property("userid", primitive(Text)), property("title", primitive(Text))],
-        vec![0],
-        vec![],
-    );
-    let mut company = entity_type(
-        "Company",
-        vec![property("id", primitive(Guid)), property("name", primitive(Text))],
-        vec![0],
-        vec![navigation("accounts", ACCOUNT, true), contained(navigation("notes", ORDER, true))],
-    );
-    company.alternate_keys = vec![AlternateKey { properties: vec![("name".into(), 1)] }];
-    let address = entity_type(
-        "Address",
-        vec![property("city", primitive(Text)), property("inner", TypeKind::Complex(ADDRESS))],
-        vec![],
-        vec![],
-    );
-    let mut open = entity_type("Open", vec![property("id", primitive(Int32))], vec![0], vec![]);
-    open.is_open = true;
-    let sets = vec![
-        set("accounts", ACCOUNT, &[("orders", ORDERS)]),
-        set("orders", ORDER, &[("account", ACCOUNTS)]),
-        set("users", USER, &[]),
-        set("companies", COMPANY, &[("accounts", ACCOUNTS)]),
-        set("open", OPEN, &[]),
-    ];
-    let types = vec![account, order, user, company, address, open];
-    let set_names = (0..).map(SetId).zip(&sets).map(|(id, set)| (set.name.clone(), id)).collect();
-    let type_names = (0..).map(TypeId).zip(&types).map(|(id, ty)| (ty.qualified_name.clone(), id)).collect();
-    Model {
-        types,
-        enums: Vec::new(),
-        sets,
-        set_names,
-        type_names,
-        enum_names: HashMap::new(),
-        document: bytes::Bytes::new(),
-    }
+/// The type of a qualified name.
+pub(crate) fn type_id(name: &str) -> TypeId {
+    model().type_id(name).unwrap()
 }
 
-fn primitive(primitive: PrimitiveType) -> TypeKind {
-    TypeKind::Primitive(primitive)
+/// The entity set of a name.
+pub(crate) fn set_id(name: &str) -> SetId {
+    model().set_id(name).unwrap()
 }
 
-fn property(name: &str, kind: TypeKind) -> Property {
-    Property { name: name.into(), ty: PropertyType::of(kind), computed: false, immutable: false, default: None }
+/// The model. Tests count positions of properties from the order here.
+pub(crate) fn model() -> &'static Model {
+    static MODEL: LazyLock<Model> = LazyLock::new(|| Model::from_csdl(CSDL).unwrap());
+    &MODEL
 }
 
-fn many(mut property: Property) -> Property {
-    property.ty.collection = true;
-    property
-}
-
-fn navigation(name: &str, target: TypeId, collection: bool) -> NavigationProperty {
-    let (partner, constraints) = (None, Vec::new());
-    NavigationProperty {
-        name: name.into(),
-        target,
-        collection,
-        nullable: true,
-        contains_target: false,
-        partner,
-        constraints,
-    }
-}
-
-fn contained(mut navigation: NavigationProperty) -> NavigationProperty {
-    navigation.contains_target = true;
-    navigation
-}
-
-fn set(name: &str, entity_type: TypeId, bindings: &[(&str, SetId)]) -> EntitySet {
-    let bindings = bindings.iter().map(|(name, id)| ((*name).to_owned(), *id)).collect();
-    EntitySet { name: name.into(), entity_type, bindings }
-}
-
-fn entity_type(
-    name: &str,
-    properties: Vec<Property>,
-    key: Vec<usize>,
-    navigation: Vec<NavigationProperty>,
-) -> StructuredType {
-    StructuredType {
-        name: name.into(),
-        qualified_name: format!("NS.{name}"),
-        base: None,
-        is_abstract: false,
-        is_open: false,
-        property_names: properties.iter().enumerate().map(|(at, p)| (p.name.clone(), at)).collect(),
-        navigation_names: navigation.iter().enumerate().map(|(at, n)| (n.name.clone(), at)).collect(),
-        properties,
-        navigation,
-        key,
-        alternate_keys: Vec::new(),
-    }
-}
+const CSDL: &str = r#"
+<edmx:Edmx Version="4.01" xmlns:edmx="http://docs.oasis-open.org/odata/ns/edmx">
+  <edmx:Reference Uri="https://oasis-tcs.github.io/odata-vocabularies/vocabularies/Org.OData.Core.V1.xml">
+    <edmx:Include Namespace="Org.OData.Core.V1" Alias="Core"/>
+  </edmx:Reference>
+  <edmx:DataServices>
+    <Schema Namespace="NS" xmlns="http://docs.oasis-open.org/odata/ns/edm">
+      <EntityType Name="Account">
+        <Key><PropertyRef Name="accountid"/></Key>
+        <Property Name="accountid" Type="Edm.Guid" Nullable="false"/>
+        <Property Name="number" Type="Edm.String" MaxLength="5"/>
+        <Property Name="name" Type="Edm.String"/>
+        <Property Name="revenue" Type="Edm.Decimal" Precision="10" Scale="2"/>
+        <Property Name="employees" Type="Edm.Int32"/>
+        <Property Name="active" Type="Edm.Boolean"/>
+        <Property Name="createdon" Type="Edm.DateTimeOffset"/>
+        <Property Name="birthday" Type="Edm.Date"/>
+        <Property Name="address" Type="NS.Address"/>
+        <Property Name="tags" Type="Collection(Edm.String)"/>
+        <Property Name="parentid" Type="Edm.Guid"/>
+        <Property Name="status" Type="NS.Status"/>
+        <NavigationProperty Name="parent" Type="NS.Account">
+          <ReferentialConstraint Property="parentid" ReferencedProperty="accountid"/>
+        </NavigationProperty>
+        <NavigationProperty Name="owner" Type="NS.User"/>
+        <NavigationProperty Name="orders" Type="Collection(NS.Order)"/>
+        <NavigationProperty Name="notes" Type="Collection(NS.Order)" ContainsTarget="true"/>
+        <Annotation Term="Core.AlternateKeys">
+          <Collection>
+            <Record><PropertyValue Property="Key"><Collection>
+              <Record><PropertyValue Property="Name" PropertyPath="number"/></Record>
+            </Collection></PropertyValue></Record>
+            <Record><PropertyValue Property="Key"><Collection>
+              <Record>
+                <PropertyValue Property="Name" PropertyPath="name"/>
+                <PropertyValue Property="Alias" String="title"/>
+              </Record>
+              <Record>
+                <PropertyValue Property="Name" PropertyPath="employees"/>
+                <PropertyValue Property="Alias" String="staff"/>
+              </Record>
+            </Collection></PropertyValue></Record>
+          </Collection>
+        </Annotation>
+      </EntityType>
+      <EntityType Name="Order">
+        <Key><PropertyRef Name="area"/><PropertyRef Name="number"/></Key>
+        <Property Name="area" Type="Edm.String" Nullable="false"/>
+        <Property Name="number" Type="Edm.Int32" Nullable="false"/>
+        <NavigationProperty Name="account" Type="NS.Account"/>
+      </EntityType>
+      <EntityType Name="User">
+        <Key><PropertyRef Name="userid"/></Key>
+        <Property Name="userid" Type="Edm.String" Nullable="false"/>
+        <Property Name="title" Type="Edm.String"/>
+      </EntityType>
+      <EntityType Name="Company">
+        <Key><PropertyRef Name="id"/></Key>
+        <Property Name="id" Type="Edm.Guid" Nullable="false"/>
+        <Property Name="name" Type="Edm.String"/>
+        <NavigationProperty Name="accounts" Type="Collection(NS.Account)"/>
+        <NavigationProperty Name="notes" Type="Collection(NS.Order)" ContainsTarget="true"/>
+        <Annotation Term="Core.AlternateKeys">
+          <Collection>
+            <Record><PropertyValue Property="Key"><Collection>
+              <Record><PropertyValue Property="Name" PropertyPath="name"/></Record>
+            </Collection></PropertyValue></Record>
+          </Collection>
+        </Annotation>
+      </EntityType>
+      <EntityType Name="Open" OpenType="true">
+        <Key><PropertyRef Name="id"/></Key>
+        <Property Name="id" Type="Edm.Int32" Nullable="false"/>
+      </EntityType>
+      <ComplexType Name="Address">
+        <Property Name="city" Type="Edm.String"/>
+        <Property Name="inner" Type="NS.Address"/>
+      </ComplexType>
+      <EnumType Name="Status">
+        <Member Name="Draft" Value="0"/>
+        <Member Name="Sent" Value="5"/>
+      </EnumType>
+      <EntityContainer Name="Container">
+        <EntitySet Name="accounts" EntityType="NS.Account">
+          <NavigationPropertyBinding Path="orders" Target="orders"/>
+        </EntitySet>
+        <EntitySet Name="orders" EntityType="NS.Order">
+          <NavigationPropertyBinding Path="account" Target="accounts"/>
+        </EntitySet>
+        <EntitySet Name="users" EntityType="NS.User"/>
+        <EntitySet Name="companies" EntityType="NS.Company">
+          <NavigationPropertyBinding Path="accounts" Target="accounts"/>
+        </EntitySet>
+        <EntitySet Name="open" EntityType="NS.Open"/>
+      </EntityContainer>
+    </Schema>
+  </edmx:DataServices>
+</edmx:Edmx>"#;

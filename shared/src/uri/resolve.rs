@@ -331,7 +331,7 @@ mod tests {
     use super::{
         super::{
             Encoding, UriLimits,
-            fixture::{ACCOUNT, ACCOUNTS, COMPANIES, ORDER, USER, model},
+            fixture::{ACCOUNT, ORDER, USER, model, set_id, type_id},
             parse_path, path_text,
         },
         *,
@@ -341,7 +341,7 @@ mod tests {
 
     fn read(path: &str) -> Result<Resource, UriError> {
         let segments = parse_path(&path.replace("ID", ID), Encoding::Percent, &UriLimits::default())?;
-        resolve(&model(), &segments, Some(COMPANIES))
+        resolve(model(), &segments, Some(set_id("companies")))
     }
 
     fn entities(path: &str) -> EntityPath {
@@ -407,10 +407,10 @@ mod tests {
     fn navigation_goes_step_by_step() {
         let path = entities("accounts(ID)/parent/orders(area='x',number=1)/account/owner");
         let order = Key::Primary(EntityKey(vec![text("x"), Value::Integer(1)]));
-        let step = |nav, ty, key| Step { nav, ty, key };
+        let step = |nav, ty, key| Step { nav, ty: type_id(ty), key };
         let steps = [step(0, ACCOUNT, None), step(2, ORDER, Some(order)), step(0, ACCOUNT, None), step(1, USER, None)];
         assert_eq!(path.steps, steps);
-        assert_eq!((path.set, path.ty, path.collection), (ACCOUNTS, USER, false));
+        assert_eq!((path.set, path.ty, path.collection), (set_id("accounts"), type_id(USER), false));
         assert!(entities("accounts(ID)/orders").collection);
         assert!(!entities("accounts(ID)/notes(area='x',number=1)").collection);
     }
@@ -418,13 +418,13 @@ mod tests {
     #[test]
     fn a_company_stands_in_front_of_other_sets() {
         let path = entities("companies(ID)/accounts(number='7')/orders");
-        assert_eq!((path.company, path.set), (Some(id()), ACCOUNTS));
+        assert_eq!((path.company, path.set), (Some(id()), set_id("accounts")));
         assert_eq!(path.key, Some(Key::Alternate { index: 0, values: vec![text("7")] }));
         assert_eq!(path.steps.len(), 1);
         let all = entities("companies(ID)/accounts");
-        assert_eq!((all.key, all.steps.len(), all.collection, all.ty), (None, 0, true, ACCOUNT));
+        assert_eq!((all.key, all.steps.len(), all.collection, all.ty), (None, 0, true, type_id(ACCOUNT)));
         let contained = entities("companies(ID)/notes");
-        assert_eq!((contained.company, contained.set, contained.steps.len()), (None, COMPANIES, 1));
+        assert_eq!((contained.company, contained.set, contained.steps.len()), (None, set_id("companies"), 1));
         assert_eq!(entities("companies(ID)").company, None);
         assert!(read("companies(name='x')/accounts").unwrap_err().is_unsupported());
     }
@@ -509,7 +509,7 @@ mod tests {
             "accounts(ID)/parent/orders(area='x',number=1)/$ref",
         ] {
             let read_once = entities(path);
-            let written = path_text(&model(), &read_once, Some(COMPANIES));
+            let written = path_text(model(), &read_once, Some(set_id("companies")));
             assert_eq!(entities(&written), read_once, "{path} was written as {written}");
         }
     }
@@ -518,12 +518,12 @@ mod tests {
         #[test]
         fn any_key_is_read_as_written(area: String, number: i32) {
             let key = EntityKey(vec![Value::String(area), Value::Integer(number.into())]);
-            let text = format!("orders{}", super::super::write_key(&model(), ORDER, &key));
+            let text = format!("orders{}", super::super::write_key(model(), type_id(ORDER), &key));
             let limits = UriLimits { path: usize::MAX, ..UriLimits::default() };
             let decoded = percent_encoding::percent_decode_str(&text).decode_utf8().unwrap().into_owned();
             for (path, encoding) in [(text, Encoding::Percent), (decoded, Encoding::Decoded)] {
                 let segments = parse_path(&path, encoding, &limits).unwrap();
-                let Ok(Resource::Entities(found)) = resolve(&model(), &segments, None) else { panic!("{path}") };
+                let Ok(Resource::Entities(found)) = resolve(model(), &segments, None) else { panic!("{path}") };
                 proptest::prop_assert_eq!(found.key, Some(Key::Primary(key.clone())));
             }
         }
