@@ -1,0 +1,14 @@
+//! What `$filter` and `$select` mean for entities of a model.
+//!
+//! Everything is bound to a type once ([`bind`], [`select`]); entities are then tested without looking up a name.
+
+mod bind;
+mod error;
+mod operand;
+mod predicate;
+mod selection;
+
+pub use bind::bind;
+pub use error::QueryError;
+pub use predicate::Predicate;
+pub use selection::{Selection, select};
