@@ -141,6 +141,40 @@ fn journal_lines_derive_what_the_documented_answer_shows() {
 }
 
 #[test]
+fn every_navigation_of_a_shipped_set_leads_to_a_set_or_is_contained() {
+    for service in shipped().iter() {
+        for (_, set) in service.model.sets() {
+            let ty = service.model.ty(set.entity_type);
+            for nav in &ty.navigation {
+                let bound = set.bindings.get(&nav.name).map(|target| service.model.set(*target).entity_type);
+                let expected = if nav.contains_target { None } else { Some(nav.target) };
+                assert_eq!(bound, expected, "{} {}/{}", service.name, set.name, nav.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn shipped_lookups_are_constrained_and_accounts_have_an_alternate_key() {
+    let services = shipped();
+    let dataverse = &service(&services, "dataverse").model;
+    let task = dataverse.ty(dataverse.type_id("Microsoft.Dynamics.CRM.task").unwrap());
+    let lookup = &task.navigation[task.navigation("regardingobjectid_account_task").unwrap()];
+    assert_eq!(lookup.partner.as_deref(), Some("Account_Tasks"));
+    let value = task.property("_regardingobjectid_value").unwrap();
+    assert_eq!(lookup.constraints, [(value, 0)]);
+    assert!(task.properties[value].computed);
+
+    let account = dataverse.ty(dataverse.type_id("Microsoft.Dynamics.CRM.account").unwrap());
+    let number = account.property("accountnumber").unwrap();
+    assert_eq!(account.alternate_keys, [edm::AlternateKey { properties: vec![("accountnumber".into(), number)] }]);
+
+    let central = &service(&services, "business-central").model;
+    let journals = central.set(central.set_id("journals").unwrap());
+    assert_eq!(journals.bindings.get("journalLines/account"), central.set_id("accounts").as_ref());
+}
+
+#[test]
 fn companies_are_found_by_key_and_by_name_in_any_case() {
     let services = shipped();
     let companies = service(&services, "business-central").companies.clone().unwrap();
