@@ -91,7 +91,8 @@ impl Companies {
         let Some(Some(Value::String(name))) = record.values.get(self.name_property) else {
             return Err(Problem::CompanyName(name_property.into()));
         };
-        let key = EntityKey::of(model, &record).map_err(Problem::CompanyKey)?;
+        let key = EntityKey::of(model, &record).ok_or_else(|| Problem::NoCompanyKey(name.clone()))?;
+        key.encode().map_err(Problem::CompanyKey)?;
         if self.by_key(&key).is_some() || self.names.insert(name.to_lowercase(), self.rows.len()).is_some() {
             return Err(Problem::SameCompany(name.clone()));
         }

@@ -13,7 +13,7 @@ pub struct ServiceError {
     pub position: Option<Position>,
     /// What is wrong.
     #[source]
-    pub problem: Problem,
+    pub problem: Box<Problem>,
 }
 
 /// A place in a text file; both count from 1, columns in characters.
@@ -33,6 +33,10 @@ pub enum Problem {
     Read(std::io::Error),
     #[error("no folder with a service.toml in it")]
     NoService,
+    #[error("a service's folder is named with letters, digits, '.', '-' and '_'")]
+    ServiceName,
+    #[error("another service has this name")]
+    SameService,
     #[error("is not UTF-8 text")]
     NotText,
     #[error("{0}")]
@@ -40,7 +44,7 @@ pub enum Problem {
     #[error("{0}")]
     Json(String),
     #[error("{0}")]
-    Model(CsdlError),
+    Model(String),
     #[error("the model has no entity set")]
     NoSet,
     #[error("the model has no entity set '{0}'")]
@@ -64,7 +68,7 @@ pub enum Problem {
     #[error("a sequence must step by 1 or more, not {0}")]
     SequenceStep(i64),
     #[error("value of '{property}': {error}")]
-    Value { property: String, error: ValueError },
+    Value { property: String, error: Box<ValueError> },
     #[error("a limit of 0 would refuse everything")]
     ZeroLimit,
     #[error("{0} is no status of an error (400 to 599)")]
@@ -85,6 +89,8 @@ pub enum Problem {
     UnknownCompany(String),
     #[error("a company's '{0}' must be a string")]
     CompanyName(String),
+    #[error("company '{0}' has no key")]
+    NoCompanyKey(String),
     #[error("key of a company: {0}")]
     CompanyKey(KeyError),
     #[error("the service has no companies, so its seed cannot be grouped by them")]
@@ -96,12 +102,24 @@ pub enum Problem {
 impl Problem {
     /// With the file it was found in.
     pub(super) fn in_file(self, file: &str) -> ServiceError {
-        ServiceError { file: file.into(), position: None, problem: self }
+        ServiceError { file: file.into(), position: None, problem: Box::new(self) }
     }
 
     /// With file and byte offset.
     pub(super) fn at(self, file: &str, text: &str, offset: usize) -> ServiceError {
-        ServiceError { file: file.into(), position: Some(Position::of(text, offset)), problem: self }
+        ServiceError { file: file.into(), position: Some(Position::of(text, offset)), problem: Box::new(self) }
+    }
+}
+
+impl ServiceError {
+    /// A model that cannot be read.
+    pub(super) fn model(file: &str, error: &CsdlError) -> Self {
+        let position = Position { line: error.line, column: error.column };
+        Self {
+            file: file.into(),
+            position: Some(position),
+            problem: Box::new(Problem::Model(error.problem.to_string())),
+        }
     }
 }
 

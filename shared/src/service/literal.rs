@@ -25,9 +25,12 @@ pub(super) fn record(model: &Model, id: TypeId, table: &Table) -> Result<Record,
         }
         members.push(format!("{}:{}", json_string(name), json(toml, is_decimal(ty, name))?));
     }
-    let payload = edm::read_entity(model, id, format!("{{{}}}", members.join(",")).as_bytes());
-    let names = || table.keys().cloned().collect::<Vec<_>>().join("', '");
-    payload.map(|payload| payload.record).map_err(|error| Problem::Value { property: names(), error })
+    let body = format!("{{{}}}", members.join(","));
+    let payload = edm::read_entity(model, id, body.as_bytes()).map_err(|error| {
+        let property = error.property().map_or_else(|| table.keys().cloned().collect(), str::to_owned);
+        Problem::Value { property, error: Box::new(error) }
+    })?;
+    Ok(payload.record)
 }
 
 fn is_decimal(ty: &StructuredType, name: &str) -> bool {

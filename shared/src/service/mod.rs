@@ -110,12 +110,16 @@ impl Services {
         if sources.is_empty() {
             return Err(Problem::NoService.in_file(&dir.display().to_string()));
         }
-        Self::from_sources(sources)
+        Self::from_sources(sources).map_err(|error| {
+            let file = dir.join(&error.file).display().to_string();
+            ServiceError { file, ..error }
+        })
     }
 
     /// The services of these files.
     #[expect(clippy::needless_pass_by_value, reason = "whoever has read the files has no further use for them")]
     pub fn from_sources(sources: Vec<Source>) -> Result<Self, ServiceError> {
+        check_names(&sources)?;
         let mut services = Vec::with_capacity(sources.len());
         let mut patterns = Vec::new();
         for (index, source) in sources.iter().enumerate() {
@@ -145,7 +149,7 @@ impl Service {
     fn new(source: &Source, config: &ServiceConfig) -> Result<Self, ServiceError> {
         let (toml_file, model_file) = (format!("{}/service.toml", source.name), format!("{}/model.xml", source.name));
         let model =
-            Model::from_csdl(source.model_xml.clone()).map_err(|error| Problem::Model(error).in_file(&model_file))?;
+            Model::from_csdl(source.model_xml.clone()).map_err(|error| ServiceError::model(&model_file, &error))?;
         let located = |(offset, problem): Located| problem.at(&toml_file, &source.service_toml, offset);
         let Some((_, first)) = model.sets().next() else { return Err(Problem::NoSet.in_file(&model_file)) };
         let ty = model.ty(first.entity_type);
@@ -175,6 +179,20 @@ impl Service {
             default_namespace,
         })
     }
+}
+
+/// Names are part of every key in the table.
+fn check_names(sources: &[Source]) -> Result<(), ServiceError> {
+    let mut names = HashSet::new();
+    for name in sources.iter().map(|source| source.name.as_str()) {
+        if !roots::is_name(name) {
+            return Err(Problem::ServiceName.in_file(name));
+        }
+        if !names.insert(name) {
+            return Err(Problem::SameService.in_file(name));
+        }
+    }
+    Ok(())
 }
 
 fn root_patterns(config: &ServiceConfig, service: usize) -> Result<Vec<(Pattern, Origin)>, Located> {

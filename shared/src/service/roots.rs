@@ -77,7 +77,8 @@ impl Segment {
     }
 }
 
-fn is_name(segment: &str) -> bool {
+/// Letters, digits, `.`, `-`, `_`; at least one.
+pub(super) fn is_name(segment: &str) -> bool {
     !segment.is_empty()
         && segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'))
 }

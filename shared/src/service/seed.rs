@@ -46,7 +46,7 @@ pub(super) fn parse(
     let sections: Members<'_, Section<'_>> = serde_json::from_str(text).map_err(|error| ServiceError {
         file: file.into(),
         position: Some(Position { line: error.line(), column: error.column() }),
-        problem: Problem::Json(error.to_string()),
+        problem: Box::new(Problem::Json(error.to_string())),
     })?;
     let reader = Reader { file, json, text, model, companies };
     let default = companies.map(|companies| companies.default);

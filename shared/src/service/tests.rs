@@ -65,15 +65,34 @@ fn paths_reach_the_shipped_services() {
 }
 
 #[test]
-fn every_shipped_seed_row_is_an_entity_of_its_set() {
+fn every_shipped_seed_row_is_an_entity_of_its_set_with_all_it_needs() {
     for service in shipped().iter() {
         assert!(!service.seed.is_empty(), "{}", service.name);
         for group in &service.seed {
-            let set = service.model.set(group.set);
             for payload in &group.payloads {
-                let read = edm::read_entity(&service.model, set.entity_type, payload);
-                assert!(read.is_ok(), "{} {}: {:?}", service.name, set.name, read.err());
+                check_payload(service, service.model.set(group.set).entity_type, payload);
             }
+        }
+    }
+}
+
+fn check_payload(service: &Service, ty: TypeId, payload: &[u8]) {
+    let text = String::from_utf8_lossy(payload);
+    let read = edm::read_entity(&service.model, ty, payload).unwrap_or_else(|error| panic!("{error} in {text}"));
+    let ty = service.model.ty(read.record.ty);
+    let derived = service.derived.get(&read.record.ty).map(Vec::as_slice).unwrap_or_default();
+    for (position, (property, value)) in ty.properties.iter().zip(&read.record.values).enumerate() {
+        let filled =
+            value.is_some() || property.default.is_some() || derived.iter().any(|rule| rule.property == position);
+        assert!(filled || property.ty.nullable || property.ty.collection, "{} is missing in {text}", property.name);
+    }
+    for (navigation, nested) in read.nested {
+        let bodies = match nested {
+            edm::Nested::One(body) => vec![body],
+            edm::Nested::Many(bodies) => bodies,
+        };
+        for body in bodies {
+            check_payload(service, ty.navigation[navigation].target, body.get().as_bytes());
         }
     }
 }
@@ -122,6 +141,40 @@ fn journal_lines_derive_what_the_documented_answer_shows() {
 }
 
 #[test]
+fn every_navigation_of_a_shipped_set_leads_to_a_set_or_is_contained() {
+    for service in shipped().iter() {
+        for (_, set) in service.model.sets() {
+            let ty = service.model.ty(set.entity_type);
+            for nav in &ty.navigation {
+                let bound = set.bindings.get(&nav.name).map(|target| service.model.set(*target).entity_type);
+                let expected = if nav.contains_target { None } else { Some(nav.target) };
+                assert_eq!(bound, expected, "{} {}/{}", service.name, set.name, nav.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn shipped_lookups_are_constrained_and_accounts_have_an_alternate_key() {
+    let services = shipped();
+    let dataverse = &service(&services, "dataverse").model;
+    let task = dataverse.ty(dataverse.type_id("Microsoft.Dynamics.CRM.task").unwrap());
+    let lookup = &task.navigation[task.navigation("regardingobjectid_account_task").unwrap()];
+    assert_eq!(lookup.partner.as_deref(), Some("Account_Tasks"));
+    let value = task.property("_regardingobjectid_value").unwrap();
+    assert_eq!(lookup.constraints, [(value, 0)]);
+    assert!(task.properties[value].computed);
+
+    let account = dataverse.ty(dataverse.type_id("Microsoft.Dynamics.CRM.account").unwrap());
+    let number = account.property("accountnumber").unwrap();
+    assert_eq!(account.alternate_keys, [edm::AlternateKey { properties: vec![("accountnumber".into(), number)] }]);
+
+    let central = &service(&services, "business-central").model;
+    let journals = central.set(central.set_id("journals").unwrap());
+    assert_eq!(journals.bindings.get("journalLines/account"), central.set_id("accounts").as_ref());
+}
+
+#[test]
 fn companies_are_found_by_key_and_by_name_in_any_case() {
     let services = shipped();
     let companies = service(&services, "business-central").companies.clone().unwrap();
@@ -159,13 +212,13 @@ fn derived_types_inherit_rules_and_may_replace_them() {
 }
 
 #[test]
-fn whatever_is_wrong_is_named_with_its_line_and_column() {
+fn a_wrong_setting_is_named_with_its_line_and_column() {
     for (toml, expected) in [
         ("roots = [", "shop/service.toml:1:"),
         ("roots = ['/s']\ncolour = 1", "shop/service.toml:2:1: unknown field `colour`"),
         ("roots = []", "shop/service.toml:1:9: no root"),
         ("roots = ['s']", "shop/service.toml:1:10: root 's': it must begin with '/'"),
-        ("roots = ['/s', '/s']", "shop/service.toml:1:17: root '/s' answers the same paths as '/s' of service 'shop'"),
+        ("roots = ['/s', '/s']", "shop/service.toml:1:16: root '/s' answers the same paths as '/s' of service 'shop'"),
         ("roots = ['/s']\nread_only = ['Nope']", "shop/service.toml:2:14: the model has no entity set 'Nope'"),
         ("roots = ['/s']\npage_size = 0", "shop/service.toml:2:13: a limit of 0"),
         ("roots = ['/s']\n[limits]\noperations = 0", "shop/service.toml:3:14: a limit of 0"),
@@ -176,6 +229,27 @@ fn whatever_is_wrong_is_named_with_its_line_and_column() {
             "roots = ['/s']\n[profile]\nbase = 'odata'\nstale_etag_status = 99",
             "shop/service.toml:4:21: 99 is no status of an error",
         ),
+        (
+            "roots = ['/s']\n[companies]\nset = 'Nope'\nname_property = 'Name'\ndefault = 'A'\nrows = []",
+            "shop/service.toml:3:7: the model has no entity set 'Nope'",
+        ),
+        (
+            "roots = ['/s']\n[companies]\nset = 'Customers'\nname_property = 'Name'\ndefault = 'B'\n[[companies.rows]]\nName = 'A'",
+            "shop/service.toml:5:11: no company is named 'B'",
+        ),
+        (
+            "roots = ['/s']\n[companies]\nset = 'Customers'\nname_property = 'Name'\ndefault = 'A'\n[[companies.rows]]\nName = 'A'\n[[companies.rows]]\nName = 'A'",
+            "shop/service.toml:8:1: two companies are named 'A'",
+        ),
+    ] {
+        let error = shop(toml, None).expect_err(toml).to_string();
+        assert!(error.starts_with(expected), "{error}\nexpected {expected}");
+    }
+}
+
+#[test]
+fn a_wrong_rule_is_named_with_its_line_and_column() {
+    for (toml, expected) in [
         ("roots = ['/s']\n[derived.Nope]", "shop/service.toml:2:10: the model has no type 'Nope'"),
         (
             "roots = ['/s']\n[derived.Order]\nNope = 'new_guid'",
@@ -213,18 +287,6 @@ fn whatever_is_wrong_is_named_with_its_line_and_column() {
             "roots = ['/s']\n[derived.Line]\nOrderNote = { copy_from_parent = 'Number' }",
             "shop/service.toml:3:13: rule 'copy_from_parent' needs a property of the same type",
         ),
-        (
-            "roots = ['/s']\n[companies]\nset = 'Nope'\nname_property = 'Name'\ndefault = 'A'\nrows = []",
-            "shop/service.toml:3:7: the model has no entity set 'Nope'",
-        ),
-        (
-            "roots = ['/s']\n[companies]\nset = 'Customers'\nname_property = 'Name'\ndefault = 'B'\n[[companies.rows]]\nName = 'A'",
-            "shop/service.toml:5:11: no company is named 'B'",
-        ),
-        (
-            "roots = ['/s']\n[companies]\nset = 'Customers'\nname_property = 'Name'\ndefault = 'A'\n[[companies.rows]]\nName = 'A'\n[[companies.rows]]\nName = 'A'",
-            "shop/service.toml:8:1: two companies are named 'A'",
-        ),
     ] {
         let error = shop(toml, None).expect_err(toml).to_string();
         assert!(error.starts_with(expected), "{error}\nexpected {expected}");
@@ -254,7 +316,32 @@ fn services_that_claim_the_same_root_do_not_load() {
         seed_json: None,
     };
     let error = Services::from_sources(vec![source("a", "/x/{one}"), source("b", "/x/{two}")]).unwrap_err().to_string();
-    assert!(error.contains("service.toml:1:11: root '/x/{") && error.contains("answers the same paths"), "{error}");
+    assert!(error.starts_with("b/service.toml:1:10: root '/x/{two}' answers the same paths as '/x/{one}'"), "{error}");
+}
+
+#[test]
+fn service_names_are_unique_and_plain() {
+    let source = |name: &str| Source {
+        name: name.into(),
+        service_toml: format!("roots = ['/{name}']"),
+        model_xml: MODEL.into(),
+        seed_json: None,
+    };
+    let problem = |sources| *Services::from_sources(sources).unwrap_err().problem;
+    assert!(matches!(problem(vec![source("a"), source("a")]), Problem::SameService));
+    assert!(matches!(problem(vec![source("a b")]), Problem::ServiceName));
+}
+
+#[test]
+fn a_broken_model_is_named_with_its_line_and_column() {
+    let source = Source {
+        name: "shop".into(),
+        service_toml: "roots = ['/s']".into(),
+        model_xml: MODEL.replace("Type=\"Shop.Customer\"/", "Type=\"Shop.Nobody\"/").into(),
+        seed_json: None,
+    };
+    let error = Services::from_sources(vec![source]).unwrap_err().to_string();
+    assert!(error.starts_with("shop/model.xml:7:") && error.contains("Shop.Nobody"), "{error}");
 }
 
 #[test]
