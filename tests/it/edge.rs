@@ -22,7 +22,7 @@ use tests::{
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-const TABLE: &str = "t";
+const TABLE: &str = "items";
 
 async fn strict(hold: Duration) -> (Strict, Client) {
     let strict = Strict::new(Embedded::memory().unwrap()).holding(hold);

@@ -95,10 +95,20 @@ fn run<Q: DeserializeOwned, A: Serialize>(
     body: &[u8],
     operation: impl FnOnce(Q) -> dynoxide::Result<A>,
 ) -> dynoxide::Result<String> {
-    let request =
-        serde_json::from_slice(body).map_err(|error| DynoxideError::SerializationException(error.to_string()))?;
+    let request = serde_json::from_slice(body).map_err(|error| unreadable(&error.to_string()))?;
     let answer = operation(request)?;
     serde_json::to_string(&answer).map_err(|error| DynoxideError::InternalServerError(error.to_string()))
+}
+
+/// The emulator checks values while it reads them, and marks what is a matter of validation in the message.
+fn unreadable(message: &str) -> DynoxideError {
+    match message.split_once(':') {
+        Some((marker, rest)) if marker.starts_with("VALIDATION") => DynoxideError::ValidationException(rest.to_owned()),
+        Some((marker, rest)) if marker.starts_with("SERIALIZATION") => {
+            DynoxideError::SerializationException(rest.to_owned())
+        }
+        _ => DynoxideError::SerializationException(message.to_owned()),
+    }
 }
 
 impl fmt::Debug for Embedded {
