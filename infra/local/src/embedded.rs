@@ -1,0 +1,138 @@
+//! DynamoDB inside the process: the SDK's requests are handed to an emulator over SQLite, without a socket.
+
+use std::{fmt, path::Path};
+
+use aws_smithy_runtime_api::client::{
+    http::{HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector},
+    orchestrator::{HttpRequest, HttpResponse},
+    result::ConnectorError,
+    runtime_components::RuntimeComponents,
+};
+use aws_smithy_types::body::SdkBody;
+use dynoxide::{Database, DynoxideError};
+use http::StatusCode;
+use serde::{Serialize, de::DeserializeOwned};
+
+/// The header that names the operation.
+pub const TARGET_HEADER: &str = "x-amz-target";
+/// What precedes the operation in [`TARGET_HEADER`].
+const TARGET_PREFIX: &str = "DynamoDB_20120810.";
+
+/// An embedded DynamoDB. Cheap to clone; clones share the data.
+///
+/// A call runs on the task that makes it: it takes about a millisecond, less than most hand-overs to another thread
+/// would be worth, and the emulator lets one call at a time in anyway.
+#[derive(Clone)]
+pub struct Embedded(Database);
+
+/// Why the embedded database did not open.
+#[derive(Debug, thiserror::Error)]
+pub enum EmbeddedError {
+    /// SQLite refused: no permission, not a database, written by something newer.
+    #[error("cannot open the data file: {0}")]
+    Open(#[from] DynoxideError),
+    /// The emulator takes UTF-8 paths only.
+    #[error("the path of the data file is not UTF-8")]
+    Path,
+}
+
+/// What DynamoDB answers.
+#[derive(Debug)]
+pub struct Answer {
+    /// 200, 400 or 500.
+    pub status: StatusCode,
+    /// JSON.
+    pub body: String,
+}
+
+impl Embedded {
+    /// A database that is forgotten with its last clone.
+    pub fn memory() -> Result<Self, EmbeddedError> {
+        Ok(Self(Database::memory()?))
+    }
+
+    /// The database in a file, made when it is missing.
+    pub fn open(file: &Path) -> Result<Self, EmbeddedError> {
+        Ok(Self(Database::new(file.to_str().ok_or(EmbeddedError::Path)?)?))
+    }
+
+    /// Runs one operation: the value of [`TARGET_HEADER`] and the JSON body of the request.
+    pub fn execute(&self, target: &str, body: &[u8]) -> Answer {
+        let operation = target.strip_prefix(TARGET_PREFIX).unwrap_or_default();
+        match self.dispatch(operation, body) {
+            Ok(body) => Answer { status: StatusCode::OK, body },
+            Err(error) => Answer {
+                status: StatusCode::from_u16(error.status_code()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+                body: error.to_json(),
+            },
+        }
+    }
+
+    fn dispatch(&self, operation: &str, body: &[u8]) -> dynoxide::Result<String> {
+        let db = &self.0;
+        match operation {
+            "BatchGetItem" => run(body, |request| db.batch_get_item(request)),
+            "BatchWriteItem" => run(body, |request| db.batch_write_item(request)),
+            "CreateTable" => run(body, |request| db.create_table(request)),
+            "DeleteItem" => run(body, |request| db.delete_item(request)),
+            "DescribeTable" => run(body, |request| db.describe_table(request)),
+            "DescribeTimeToLive" => run(body, |request| db.describe_time_to_live(request)),
+            "GetItem" => run(body, |request| db.get_item(request)),
+            "ListTables" => run(body, |request| db.list_tables(request)),
+            "PutItem" => run(body, |request| db.put_item(request)),
+            "Query" => run(body, |request| db.query(request)),
+            "TransactGetItems" => run(body, |request| db.transact_get_items(request)),
+            "TransactWriteItems" => run(body, |request| db.transact_write_items(request)),
+            "UpdateItem" => run(body, |request| db.update_item(request)),
+            "UpdateTimeToLive" => run(body, |request| db.update_time_to_live(request)),
+            _ => Err(DynoxideError::UnsupportedCapability(operation.to_owned())),
+        }
+    }
+}
+
+/// Reads a request, runs it, writes its answer.
+fn run<Q: DeserializeOwned, A: Serialize>(
+    body: &[u8],
+    operation: impl FnOnce(Q) -> dynoxide::Result<A>,
+) -> dynoxide::Result<String> {
+    let request = serde_json::from_slice(body).map_err(|error| unreadable(&error.to_string()))?;
+    let answer = operation(request)?;
+    serde_json::to_string(&answer).map_err(|error| DynoxideError::InternalServerError(error.to_string()))
+}
+
+/// The emulator checks values while it reads them, and marks what is a matter of validation in the message.
+fn unreadable(message: &str) -> DynoxideError {
+    match message.split_once(':') {
+        Some((marker, rest)) if marker.starts_with("VALIDATION") => DynoxideError::ValidationException(rest.to_owned()),
+        Some((marker, rest)) if marker.starts_with("SERIALIZATION") => {
+            DynoxideError::SerializationException(rest.to_owned())
+        }
+        _ => DynoxideError::SerializationException(message.to_owned()),
+    }
+}
+
+impl fmt::Debug for Embedded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Embedded")
+    }
+}
+
+impl HttpConnector for Embedded {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let database = self.clone();
+        HttpConnectorFuture::new(async move {
+            let target = request.headers().get(TARGET_HEADER).unwrap_or_default();
+            let Some(body) = request.body().bytes() else {
+                return Err(ConnectorError::user("a streamed body".into()));
+            };
+            let answer = database.execute(target, body);
+            Ok(HttpResponse::new(answer.status.into(), SdkBody::from(answer.body)))
+        })
+    }
+}
+
+impl HttpClient for Embedded {
+    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}

@@ -1,0 +1,5 @@
+//! The service in one process: an HTTP server and an embedded DynamoDB around the engine that the Lambda functions run.
+
+pub mod embedded;
+pub mod http;
+pub mod lock;

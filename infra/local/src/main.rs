@@ -1,0 +1,158 @@
+//! `rebatch`: the local host.
+
+mod cli;
+
+use std::{
+    io::{self, Write},
+    net::SocketAddr,
+    process::ExitCode,
+    sync::Arc,
+};
+
+use cli::{Refused, Serve};
+use local::{
+    embedded::{Embedded, EmbeddedError},
+    http::{Limits, serve},
+    lock::{DataLock, LockError},
+};
+use shared::{
+    Engine, SeedError, Settings,
+    service::{ServiceError, Services},
+    store::{self, Store, StoreError},
+};
+use tokio::{
+    net::{TcpListener, lookup_host},
+    signal::unix::{SignalKind, signal},
+};
+use tracing_subscriber::EnvFilter;
+
+/// The table of the embedded database.
+const EMBEDDED_TABLE: &str = "rebatch";
+/// Exit code for a command line that is not understood.
+const MISUSE: u8 = 2;
+
+/// Why the host does not start.
+#[derive(Debug, thiserror::Error)]
+enum StartError {
+    #[error("'{0}' is not an address to listen on: {1}")]
+    Address(String, io::Error),
+    #[error("will not listen on {0}: without authentication, only loopback addresses are allowed")]
+    Public(SocketAddr),
+    #[error("cannot listen on {0}: {1}")]
+    Listen(String, io::Error),
+    #[error(transparent)]
+    Services(#[from] ServiceError),
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    #[error(transparent)]
+    Embedded(#[from] EmbeddedError),
+    #[error("cannot use the table: {0}")]
+    Table(#[from] StoreError),
+    #[error("cannot load the seeds: {0}")]
+    Seed(#[from] SeedError),
+    #[error(transparent)]
+    System(#[from] io::Error),
+}
+
+fn main() -> ExitCode {
+    tracing_subscriber::fmt().with_env_filter(EnvFilter::from_default_env()).with_writer(io::stderr).init();
+    let serve = match Serve::parse(std::env::args_os()) {
+        Ok(serve) => serve,
+        Err(Refused::Told(text)) => return told(&text),
+        Err(Refused::Misused(line)) => return failed(&line, ExitCode::from(MISUSE)),
+    };
+    let outcome = tokio::runtime::Runtime::new().map_err(StartError::System).and_then(|runtime| {
+        let outcome = runtime.block_on(run(&serve));
+        // What is still blocked after the bounded wait for requests does not hold up the exit.
+        runtime.shutdown_background();
+        outcome
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&error.to_string(), ExitCode::FAILURE),
+    }
+}
+
+async fn run(args: &Serve) -> Result<(), StartError> {
+    // From here on a signal ends the program in order, even before it serves.
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let stop = async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    };
+    tokio::pin!(stop);
+    let started = tokio::select! {
+        started = start(args) => started?,
+        () = &mut stop => return Ok(()),
+    };
+    let engine = started.engine;
+    let handler = move |incoming| {
+        let engine = Arc::clone(&engine);
+        async move { engine.handle(incoming).await }
+    };
+    announce(&format!("listening on http://{}\n", started.listener.local_addr()?))?;
+    serve(started.listener, handler, Limits::default(), stop).await;
+    Ok(())
+}
+
+/// What a host consists of once it can serve.
+struct Started {
+    listener: TcpListener,
+    engine: Arc<Engine>,
+    _lock: Option<DataLock>,
+}
+
+async fn start(args: &Serve) -> Result<Started, StartError> {
+    let listener = listen(&args.listen).await?;
+    let services = Arc::new(Services::load(&args.services_folder())?);
+    let (store, lock) = open(args).await?;
+    store.ensure_table().await?;
+    let settings = Settings { public_url: args.public_url.clone(), ..Settings::default() };
+    let engine = Arc::new(Engine::new(services, store, settings));
+    let rows = engine.seed().await?;
+    tracing::info!(rows, "seeded");
+    Ok(Started { listener, engine, _lock: lock })
+}
+
+async fn listen(address: &str) -> Result<TcpListener, StartError> {
+    let resolved: Vec<SocketAddr> =
+        lookup_host(address).await.map_err(|error| StartError::Address(address.to_owned(), error))?.collect();
+    if let Some(public) = resolved.iter().find(|a| !a.ip().is_loopback()) {
+        return Err(StartError::Public(*public));
+    }
+    TcpListener::bind(resolved.as_slice()).await.map_err(|error| StartError::Listen(address.to_owned(), error))
+}
+
+async fn open(args: &Serve) -> Result<(Store, Option<DataLock>), StartError> {
+    if let Some(table) = &args.table {
+        let client = store::from_environment(args.endpoint.as_deref()).await;
+        return Ok((Store::new(client, table.clone()), None));
+    }
+    let (database, lock) = if args.memory {
+        (Embedded::memory()?, None)
+    } else {
+        let lock = DataLock::acquire(&args.data)?;
+        (Embedded::open(&args.data)?, Some(lock))
+    };
+    Ok((Store::new(store::through(database), EMBEDDED_TABLE.to_owned()), lock))
+}
+
+fn told(text: &str) -> ExitCode {
+    announce(text).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS)
+}
+
+fn announce(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
+fn failed(line: &str, code: ExitCode) -> ExitCode {
+    let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
+    // Nobody is left to tell when standard error is closed.
+    let _ = writeln!(io::stderr(), "rebatch: {line}");
+    code
+}

@@ -1,0 +1,71 @@
+//! The real local host as a process of its own.
+
+use std::{path::Path, process::Stdio, time::Duration};
+
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, Command},
+    time::timeout,
+};
+
+use crate::binaries::{binary, workspace};
+
+/// Longest wait for a host to say that it listens, or to end.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running `rebatch serve`; killed when it is dropped.
+#[derive(Debug)]
+pub struct Host {
+    child: Child,
+    url: String,
+}
+
+impl Host {
+    /// Starts `rebatch` on a free port with these further arguments, and waits until it accepts requests.
+    pub async fn start(arguments: &[&str]) -> Self {
+        let mut child = command(arguments).spawn().expect("rebatch runs");
+        let out = child.stdout.take().expect("piped");
+        let mut lines = BufReader::new(out).lines();
+        let line = timeout(PATIENCE, lines.next_line()).await.expect("in time").expect("readable");
+        let line = line.expect("rebatch ended before it listened");
+        let url = line.strip_prefix("listening on ").expect("the announcement").to_owned();
+        // Keeps the pipe open and empty.
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        Self { child, url }
+    }
+
+    /// Starts `rebatch` over a data file.
+    pub async fn over(data: &Path) -> Self {
+        Self::start(&["--data", data.to_str().expect("UTF-8")]).await
+    }
+
+    /// `http://HOST:PORT`
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id().expect("not waited for")
+    }
+
+    /// Ends it in an instant, as `kill -9` does.
+    pub async fn kill(mut self) {
+        self.child.kill().await.expect("killed");
+    }
+
+    /// Waits for it to end by itself; its exit code.
+    pub async fn exit_code(mut self) -> Option<i32> {
+        timeout(PATIENCE, self.child.wait()).await.expect("in time").expect("waited for").code()
+    }
+}
+
+/// `rebatch serve` with these arguments on a free port, unless they name another; not started yet.
+pub fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(binary("rebatch"));
+    command.current_dir(workspace()).arg("serve").args(arguments).stdout(Stdio::piped()).kill_on_drop(true);
+    if !arguments.contains(&"--listen") {
+        command.args(["--listen", "127.0.0.1:0"]);
+    }
+    command
+}
