@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use futures_util::future::try_join_all;
+use futures_util::future::{try_join, try_join_all};
 
 use crate::{
     edm::{Entity, Model},
@@ -30,7 +30,7 @@ impl Engine {
             if keys.is_empty() { Ok(std::collections::HashMap::new()) } else { self.store.get(&keys, deadline).await }
         };
         let rows = needs.collections.iter().map(|(_, wanted)| self.rows(model, wanted, deadline));
-        let (mut items, rows) = futures_util::try_join!(items, try_join_all(rows))?;
+        let (mut items, rows) = try_join(items, try_join_all(rows)).await?;
         for key in keys {
             let stored = items.remove(&key).map(|item| Stored::from_item(model, &item)).transpose()?;
             snapshot.learn(key, stored);

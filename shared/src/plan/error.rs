@@ -82,9 +82,6 @@ pub enum PlanError {
     /// `If-None-Match: *` on an existing entity.
     #[error("a record with matching key values already exists.")]
     AlreadyThere,
-    /// The entity was not changed since (`If-None-Match` on a read).
-    #[error("not modified")]
-    NotModified,
     /// The profile asks for `If-Match`, and there is none that can be read.
     #[error(
         "Could not validate the client concurrency token required by the service. \

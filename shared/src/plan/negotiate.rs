@@ -2,7 +2,7 @@
 
 use crate::{
     batch::Headers,
-    service::{ErrorShape, Service},
+    service::{Service, profile::ErrorShape},
     uri::{Last, QueryOptions, Resource},
 };
 

@@ -134,7 +134,7 @@ pub fn prepare_at(
         query: query.map(str::to_owned),
         path: place.path,
         options: place.options,
-        prefer: Preferences::from_headers(headers),
+        prefer: Preferences::of(headers),
         if_match: tags(context, headers, "if-match", references)?,
         if_none_match: tags(context, headers, "if-none-match", references)?,
         version,

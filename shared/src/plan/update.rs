@@ -7,7 +7,7 @@ use http::Method;
 use crate::{
     edm::{self, Bind, Entity, Record, Value},
     respond,
-    service::{Returned, Rule},
+    service::{Rule, profile::Returned},
     store::{Condition, Patch, Stored},
     uri::EntityPath,
 };
@@ -216,7 +216,8 @@ impl<'a> Unit<'a> {
             return self.patch_blindly(request, spot, change).map(Some);
         }
         let Some(old) = self.overlay.observe(&spot.key)? else {
-            return self.absent(request, spot).map(|()| None);
+            self.absent(request, spot)?;
+            return Ok(None);
         };
         if let Some(tags) = &request.if_match
             && !tags.matches(&old.etag())

@@ -63,3 +63,27 @@ fn or(limit: Option<&Spanned<usize>>, preset: usize) -> Result<usize, Located> {
 fn positive(limit: &Spanned<usize>) -> Result<usize, Located> {
     if *limit.as_ref() == 0 { Err((limit.span().start, Problem::ZeroLimit)) } else { Ok(*limit.as_ref()) }
 }
+
+impl Limits {
+    /// The part of them that bounds a batch.
+    pub fn wire(&self) -> crate::wire::Limits {
+        crate::wire::Limits {
+            body_bytes: self.body_bytes,
+            operations: self.operations,
+            change_set_operations: self.change_set_operations,
+            header_bytes: self.header_bytes,
+            url_bytes: self.url_bytes,
+            ..crate::wire::Limits::default()
+        }
+    }
+
+    /// The part of them that bounds a URL.
+    pub fn uri(&self) -> crate::uri::UriLimits {
+        crate::uri::UriLimits {
+            path: self.url_bytes,
+            query: self.url_bytes,
+            depth: self.nesting_depth,
+            ..crate::uri::UriLimits::default()
+        }
+    }
+}

@@ -94,13 +94,13 @@ pub struct Services {
 
 /// The service that a path belongs to.
 #[derive(Clone, Debug)]
-pub struct Found<'a> {
+pub struct Found<'s, 'p> {
     /// The service.
-    pub service: &'a Arc<Service>,
+    pub service: &'s Arc<Service>,
     /// Its root as called, without a final slash: `/api/data/v8.2`.
-    pub root: &'a str,
+    pub root: &'p str,
     /// What follows the root, without a leading slash: `accounts(1)`.
-    pub rest: &'a str,
+    pub rest: &'p str,
 }
 
 impl Services {
@@ -139,7 +139,7 @@ impl Services {
     }
 
     /// The service of a path, which begins at the root of the host and has no query.
-    pub fn find<'a>(&'a self, path: &'a str, encoding: Encoding) -> Option<Found<'a>> {
+    pub fn find<'p>(&self, path: &'p str, encoding: Encoding) -> Option<Found<'_, 'p>> {
         let (index, root, rest) = self.roots.find(path, encoding)?;
         Some(Found { service: self.services.get(index)?, root, rest })
     }
