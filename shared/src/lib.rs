@@ -12,4 +12,4 @@ pub mod store;
 pub mod uri;
 pub mod wire;
 
-pub use execute::{Engine, Settings};
+pub use execute::{Engine, SeedError, Settings};

@@ -65,6 +65,11 @@ impl Engine {
 
     /// Answers a request. Never fails: what goes wrong is in the answer.
     pub async fn handle(&self, incoming: Incoming) -> Outgoing {
+        // Boxed: a caller's future would hold the state of the whole pipeline otherwise.
+        Box::pin(self.answer(incoming)).await
+    }
+
+    async fn answer(&self, incoming: Incoming) -> Outgoing {
         let Some(found) = self.services.find(&incoming.path, incoming.path_encoding) else {
             return outgoing(self.failed(None, OdataVersion::V40, &Failure::NoService));
         };

@@ -1,6 +1,9 @@
 //! What a request is evaluated with: the service, where it was called, the time, fresh keys. All of it given.
 
-use std::{cell::RefCell, collections::HashMap};
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jiff::Timestamp;
@@ -140,24 +143,25 @@ pub type References = HashMap<RequestId, Reference>;
 /// Fresh random keys. The same ones come back when a unit is evaluated again.
 pub struct Fresh<'a> {
     make: &'a (dyn Fn() -> Uuid + Sync),
-    made: RefCell<HashMap<(usize, usize), Uuid>>,
+    made: Mutex<HashMap<(usize, usize), Uuid>>,
 }
 
 impl std::fmt::Debug for Fresh<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Fresh").field("made", &self.made.borrow().len()).finish_non_exhaustive()
+        f.debug_struct("Fresh").finish_non_exhaustive()
     }
 }
 
 impl<'a> Fresh<'a> {
     /// Keys made by `make` (version 4 GUIDs).
     pub fn new(make: &'a (dyn Fn() -> Uuid + Sync)) -> Self {
-        Self { make, made: RefCell::default() }
+        Self { make, made: Mutex::default() }
     }
 
     /// The `ordinal`th key of the request at `index`.
     pub fn key(&self, index: usize, ordinal: usize) -> Uuid {
-        *self.made.borrow_mut().entry((index, ordinal)).or_insert_with(self.make)
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        *made.entry((index, ordinal)).or_insert_with(self.make)
     }
 }
 
@@ -167,11 +171,11 @@ pub fn operation_id(random: Uuid) -> String {
 }
 
 /// A new incarnation.
-pub fn incarnation(random: Uuid) -> Incarnation {
+pub(super) fn incarnation(random: Uuid) -> Incarnation {
     Incarnation(URL_SAFE_NO_PAD.encode(random.as_bytes()))
 }
 
 /// The version that the request at `index` of the unit with that operation id writes.
-pub fn version(operation: &str, index: usize) -> Version {
+pub(super) fn version(operation: &str, index: usize) -> Version {
     Version(format!("{operation}.{index}"))
 }

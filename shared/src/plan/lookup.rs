@@ -1,7 +1,6 @@
 //! Lookups (single-valued navigation), the links that lead back, and what must hold of their targets.
 
 use crate::{
-    batch::RequestId,
     edm::{EntityKey, Model, NavigationProperty, Record, SetId, TypeId, Value},
     service::Service,
     store::{ItemKey, Stored},
@@ -227,9 +226,4 @@ impl<'a> Unit<'a> {
         }
         Ok(())
     }
-}
-
-/// The id that a bind refers to, when it is a reference.
-pub fn referenced_id(url: &str) -> Option<RequestId> {
-    super::prepare::reference(url).and_then(|(id, _)| RequestId::new(id).ok())
 }

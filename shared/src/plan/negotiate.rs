@@ -78,7 +78,7 @@ fn parse_version(text: &str) -> Option<(u32, u32)> {
 }
 
 /// How the answer is to be written, or that no acceptable form is there. `$format` beats `Accept`.
-pub fn metadata(headers: &Headers, options: &QueryOptions, resource: &Resource) -> Result<Metadata, PlanError> {
+pub(super) fn metadata(headers: &Headers, options: &QueryOptions, resource: &Resource) -> Result<Metadata, PlanError> {
     if let Resource::Entities(path) = resource
         && matches!(path.last, Last::Value | Last::Count)
     {
@@ -124,7 +124,7 @@ fn range(text: &str) -> Option<(Metadata, f32)> {
 }
 
 /// Whether a `Content-Type` is JSON.
-pub fn is_json(content_type: &str) -> bool {
+pub(super) fn is_json(content_type: &str) -> bool {
     let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     media_type == "application/json"
         || media_type.strip_prefix("application/").is_some_and(|subtype| subtype.ends_with("+json"))

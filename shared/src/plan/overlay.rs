@@ -22,7 +22,7 @@ use super::{PlanError, place::Collection};
 
 /// Why an evaluation stops.
 #[derive(Debug)]
-pub enum Halt {
+pub(super) enum Halt {
     /// Something must be read first; it is in the overlay's [`Needs`].
     Need,
     /// The request fails.
@@ -36,7 +36,7 @@ impl<E: Into<PlanError>> From<E> for Halt {
 }
 
 /// A result that may have to wait for a read.
-pub type Step<T> = Result<T, Halt>;
+pub(super) type Step<T> = Result<T, Halt>;
 
 /// What is known of the store.
 #[derive(Debug, Default)]
@@ -146,7 +146,7 @@ enum Now {
 
 /// The writes of a unit over a [`Snapshot`].
 #[derive(Debug)]
-pub struct Overlay<'s> {
+pub(super) struct Overlay<'s> {
     snapshot: &'s Snapshot,
     states: IndexMap<ItemKey, State>,
     needs: Needs,
@@ -154,17 +154,17 @@ pub struct Overlay<'s> {
 
 impl<'s> Overlay<'s> {
     /// Nothing written yet.
-    pub fn new(snapshot: &'s Snapshot) -> Self {
+    pub(super) fn new(snapshot: &'s Snapshot) -> Self {
         Self { snapshot, states: IndexMap::new(), needs: Needs::default() }
     }
 
     /// What was asked for.
-    pub fn into_needs(self) -> Needs {
+    pub(super) fn into_needs(self) -> Needs {
         self.needs
     }
 
     /// The item as the unit sees it, without relying on it.
-    pub fn peek(&mut self, key: &ItemKey) -> Step<Option<Stored>> {
+    pub(super) fn peek(&mut self, key: &ItemKey) -> Step<Option<Stored>> {
         match self.states.get(key).map(|state| &state.now) {
             Some(Now::Stored(stored)) => return Ok(Some(stored.clone())),
             Some(Now::Gone) => return Ok(None),
@@ -178,7 +178,7 @@ impl<'s> Overlay<'s> {
     }
 
     /// The entity as the unit sees it, without relying on it.
-    pub fn entity(&mut self, key: &ItemKey) -> Step<Option<Arc<Entity>>> {
+    pub(super) fn entity(&mut self, key: &ItemKey) -> Step<Option<Arc<Entity>>> {
         Ok(self.peek(key)?.and_then(|stored| match stored {
             Stored::Entity(entity) => Some(entity),
             _ => None,
@@ -186,7 +186,7 @@ impl<'s> Overlay<'s> {
     }
 
     /// The entity as the unit sees it; the commit happens only if it is still the same.
-    pub fn observe(&mut self, key: &ItemKey) -> Step<Option<Arc<Entity>>> {
+    pub(super) fn observe(&mut self, key: &ItemKey) -> Step<Option<Arc<Entity>>> {
         let entity = self.entity(key)?;
         if let Some(Some(Stored::Entity(known))) = self.snapshot.items.get(key) {
             let etag = known.etag();
@@ -197,23 +197,8 @@ impl<'s> Overlay<'s> {
         Ok(entity)
     }
 
-    /// An item other than an entity, and the condition that it is still so.
-    pub fn observe_item(&mut self, key: &ItemKey) -> Step<Option<Stored>> {
-        let stored = self.peek(key)?;
-        if !self.states.contains_key(key) {
-            let condition = match &stored {
-                Some(Stored::AlternateKey(target)) => Condition::AlternateKey(target.clone()),
-                Some(Stored::Sequence(number)) => Condition::Sequence(Some(*number)),
-                Some(_) => Condition::Exists,
-                None => Condition::Absent,
-            };
-            self.rely(key, condition);
-        }
-        Ok(stored)
-    }
-
     /// Whether the item exists; when that is not known it is assumed, and the commit checks it.
-    pub fn require(&mut self, key: &ItemKey) -> bool {
+    pub(super) fn require(&mut self, key: &ItemKey) -> bool {
         match self.states.get(key).map(|state| (&state.now, &state.base)) {
             Some((Now::Gone, _) | (Now::Untouched, Condition::Absent)) => return false,
             Some((Now::Stored(_) | Now::Patched(_), _)) => return true,
@@ -227,7 +212,7 @@ impl<'s> Overlay<'s> {
     }
 
     /// Whether the item is free; when that is not known it is assumed, and the commit checks it.
-    pub fn claim(&mut self, key: &ItemKey) -> bool {
+    pub(super) fn claim(&mut self, key: &ItemKey) -> bool {
         match self.states.get(key).map(|state| (&state.now, &state.base)) {
             Some((Now::Gone, _) | (Now::Untouched, Condition::Absent)) => return true,
             Some((Now::Untouched, Condition::None)) | None => {}
@@ -241,13 +226,13 @@ impl<'s> Overlay<'s> {
     }
 
     /// Whether the item's state is known, from the store or because the unit wrote it whole.
-    pub fn knows(&self, key: &ItemKey) -> bool {
+    pub(super) fn knows(&self, key: &ItemKey) -> bool {
         matches!(self.states.get(key), Some(State { now: Now::Stored(_) | Now::Gone, .. }))
             || self.snapshot.items.contains_key(key)
     }
 
     /// Makes the commit depend on `condition`; a stronger one that is there already stays.
-    pub fn rely(&mut self, key: &ItemKey, condition: Condition) {
+    pub(super) fn rely(&mut self, key: &ItemKey, condition: Condition) {
         match self.states.get_mut(key) {
             None => {
                 self.states.insert(key.clone(), State { base: condition, now: Now::Untouched });
@@ -258,17 +243,17 @@ impl<'s> Overlay<'s> {
     }
 
     /// Writes an item whole.
-    pub fn put(&mut self, key: &ItemKey, stored: Stored) {
+    pub(super) fn put(&mut self, key: &ItemKey, stored: Stored) {
         self.write(key, Now::Stored(stored));
     }
 
     /// Deletes an item.
-    pub fn delete(&mut self, key: &ItemKey) {
+    pub(super) fn delete(&mut self, key: &ItemKey) {
         self.write(key, Now::Gone);
     }
 
     /// Changes an entity that is not known. A second patch adds to the first.
-    pub fn patch(&mut self, key: &ItemKey, patch: Patch) {
+    pub(super) fn patch(&mut self, key: &ItemKey, patch: Patch) {
         if let Some(State { now: Now::Patched(first), .. }) = self.states.get_mut(key) {
             first.merge(patch);
             return;
@@ -291,14 +276,14 @@ impl<'s> Overlay<'s> {
     }
 
     /// Asks for an item that will be needed, without halting.
-    pub fn prefetch(&mut self, key: &ItemKey) {
+    pub(super) fn prefetch(&mut self, key: &ItemKey) {
         if !self.knows(key) {
             self.needs.items.insert(key.clone());
         }
     }
 
     /// The rows that the request with that index wants, the unit's own writes laid over them.
-    pub fn rows(&mut self, index: usize, mut wanted: Wanted) -> Step<Rows> {
+    pub(super) fn rows(&mut self, index: usize, mut wanted: Wanted) -> Step<Rows> {
         let own = self.own_rows(&mut wanted)?;
         let Some(rows) = self.snapshot.collections.get(&index) else {
             self.needs.collections.push((index, wanted));
@@ -353,7 +338,7 @@ impl<'s> Overlay<'s> {
     }
 
     /// One write for each item that is written or relied upon.
-    pub fn into_writes(self) -> Vec<Write> {
+    pub(super) fn into_writes(self) -> Vec<Write> {
         let writes = self.states.into_iter().filter_map(|(key, state)| {
             let kind = match (state.now, &state.base) {
                 (Now::Untouched, Condition::None) => return None,

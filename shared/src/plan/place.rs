@@ -104,17 +104,17 @@ impl From<PlaceError> for super::PlanError {
 }
 
 /// The partition of the links that lead from an entity by a navigation property.
-pub fn link_partition(owner: &ItemKey, nav: &str) -> String {
+pub(super) fn link_partition(owner: &ItemKey, nav: &str) -> String {
     format!("L|{}|{}|{nav}", owner.partition, owner.sort)
 }
 
 /// The key of one link.
-pub fn link_key(owner: &ItemKey, nav: &str, target: &ItemKey) -> Result<ItemKey, KeyTooLong> {
+pub(super) fn link_key(owner: &ItemKey, nav: &str, target: &ItemKey) -> Result<ItemKey, KeyTooLong> {
     ItemKey::new(link_partition(owner, nav), target.sort.clone())
 }
 
 /// The key of an alternate key's item; `None` when one of its values is missing.
-pub fn alternate_key(collection: &Collection, index: usize, values: &[Value]) -> Result<Option<ItemKey>, PlaceError> {
+pub(super) fn alternate_key(collection: &Collection, index: usize, values: &[Value]) -> Result<Option<ItemKey>, PlaceError> {
     if values.iter().any(|value| *value == Value::Null) {
         return Ok(None);
     }
@@ -123,7 +123,7 @@ pub fn alternate_key(collection: &Collection, index: usize, values: &[Value]) ->
 }
 
 /// The key of a sequence.
-pub fn sequence_key(collection: &Collection, property: &str) -> Result<ItemKey, KeyTooLong> {
+pub(super) fn sequence_key(collection: &Collection, property: &str) -> Result<ItemKey, KeyTooLong> {
     ItemKey::new(format!("S|{}", collection.partition), property.to_owned())
 }
 

@@ -79,7 +79,7 @@ impl Tags {
 }
 
 /// Understands a request. Reads nothing.
-pub fn prepare(context: &Context<'_>, request: &Request, references: &References) -> Result<Prepared, PlanError> {
+pub(super) fn prepare(context: &Context<'_>, request: &Request, references: &References) -> Result<Prepared, PlanError> {
     if request.condition.is_some() {
         return Err(PlanError::ConditionUnsupported);
     }
@@ -232,7 +232,7 @@ fn split_tags(value: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Replaces `$<id>` at the start of a URL by the path of the entity that request led to (Protocol §11.7.4).
-pub fn dereference<'u>(
+pub(super) fn dereference<'u>(
     context: &Context<'_>,
     url: &'u str,
     references: &References,

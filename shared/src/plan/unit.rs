@@ -65,7 +65,7 @@ pub enum Evaluation {
 
 /// What an evaluation works with.
 #[derive(Debug)]
-pub struct Unit<'a> {
+pub(super) struct Unit<'a> {
     pub(super) context: &'a Context<'a>,
     pub(super) overlay: Overlay<'a>,
     pub(super) references: &'a mut References,

@@ -1,5 +1,7 @@
 //! The table itself: created where there is none (local host, tests); deployments create it from the template.
 
+use std::time::Duration;
+
 use aws_sdk_dynamodb::{
     error::{DisplayErrorContext, SdkError},
     operation::create_table::CreateTableError,
@@ -8,9 +10,13 @@ use aws_sdk_dynamodb::{
 
 use super::{Deadline, Store, StoreError, attribute, read::retry};
 
+/// How long a new table may take.
+const CREATION: Duration = Duration::from_secs(60);
+
 impl Store {
     /// Creates the table unless it is there. True when it was created.
-    pub async fn ensure_table(&self, deadline: Deadline) -> Result<bool, StoreError> {
+    pub async fn ensure_table(&self) -> Result<bool, StoreError> {
+        let deadline = Deadline::after(CREATION);
         let described = self.client.describe_table().table_name(&*self.table).send().await;
         match described {
             Ok(_) => return Ok(false),
@@ -43,7 +49,7 @@ impl Store {
             if status.is_none_or(|s| s == aws_sdk_dynamodb::types::TableStatus::Active) {
                 return Ok(());
             }
-            let pause = std::time::Duration::from_millis(200);
+            let pause = Duration::from_millis(200);
             if deadline.is_before(pause) {
                 return Err(StoreError::Unavailable("the table is still being created".into()));
             }
