@@ -1,6 +1,5 @@
 //! What the integration tests stand on: DynamoDB with its refusals and accidents, and the real binaries.
 #![expect(
-    clippy::unwrap_used,
     clippy::expect_used,
     clippy::missing_panics_doc,
     reason = "support of tests: what goes wrong here is a failed test"

@@ -136,9 +136,12 @@ pub(super) fn conflict(call: &Call, in_use: impl Fn(usize) -> bool) -> HttpRespo
         return fault::error(400, "TransactionConflictException", MESSAGE);
     }
     let reasons: Vec<_> = (0..call.items.len())
-        .map(|at| match in_use(at) {
-            true => json!({ "Code": "TransactionConflict", "Message": MESSAGE }),
-            false => json!({ "Code": "None" }),
+        .map(|at| {
+            if in_use(at) {
+                json!({ "Code": "TransactionConflict", "Message": MESSAGE })
+            } else {
+                json!({ "Code": "None" })
+            }
         })
         .collect();
     let message = "Transaction cancelled, please refer cancellation reasons for specific reasons";

@@ -56,7 +56,9 @@ pub const WRITE_FAULTS: [Fault; 8] = [
 
 /// Which call suffers what.
 #[derive(Clone)]
-pub struct Plan(Arc<dyn Fn(&Call) -> Option<Fault> + Send + Sync>);
+pub struct Plan(Arc<Choice>);
+
+type Choice = dyn Fn(&Call) -> Option<Fault> + Send + Sync;
 
 impl Plan {
     /// Nothing happens.
