@@ -74,7 +74,7 @@ fn stored(
     headers::text(&mut all, header::LOCATION, &url);
     headers::json(request, &mut all);
     version_header(context, request, &mut all, true);
-    headers::text(&mut all, header::ETAG, &created.entity.etag().to_string());
+    headers::etag(context, &mut all, &created.entity.etag());
     if context.service.profile.entity_id_with_body {
         headers::text(&mut all, ODATA_ENTITY_ID, &url);
     }
@@ -126,12 +126,10 @@ pub(crate) fn property_changed(context: &Context<'_>, request: &Prepared, path: 
         Updated::Known(entity) => Some(entity.etag()),
         Updated::Blind(etag) => etag.clone(),
     };
-    let etag = etag.map(|etag| etag.to_string());
     let mut all = Headers::new();
     version_header(context, request, &mut all, false);
-    if let Some(etag) = etag.as_deref().filter(|_| context.service.profile.version_on_no_content) {
-        headers::text(&mut all, header::ETAG, etag);
-    }
+    etag.iter().for_each(|etag| headers::etag(context, &mut all, etag));
+    let etag = etag.map(|etag| etag.to_string());
     outcome(StatusCode::NO_CONTENT, all, Bytes::new(), Reference::Entity { path: path.to_owned(), etag })
 }
 
@@ -147,7 +145,7 @@ pub(crate) fn entity(
     let mut all = Headers::new();
     headers::json(request, &mut all);
     version_header(context, request, &mut all, true);
-    headers::text(&mut all, header::ETAG, &entity.etag().to_string());
+    headers::etag(context, &mut all, &entity.etag());
     let mut body = Vec::with_capacity(512);
     open_entity(&mut body, context, request, selection, collection_path);
     write_members(&mut body, context, request, selection, entity);
@@ -159,7 +157,7 @@ pub(crate) fn entity(
 pub(crate) fn not_modified(context: &Context<'_>, request: &Prepared, entity: &Arc<Entity>, path: &str) -> Outcome {
     let mut all = Headers::new();
     version_header(context, request, &mut all, true);
-    headers::text(&mut all, header::ETAG, &entity.etag().to_string());
+    headers::etag(context, &mut all, &entity.etag());
     outcome(StatusCode::NOT_MODIFIED, all, Bytes::new(), entity_reference(path, entity))
 }
 
@@ -247,7 +245,7 @@ pub(crate) fn property(
         Last::None | Last::Ref => {
             headers::json(request, &mut all);
             version_header(context, request, &mut all, true);
-            headers::text(&mut all, header::ETAG, &entity.etag().to_string());
+            headers::etag(context, &mut all, &entity.etag());
             let mut body = vec![b'{'];
             if request.metadata == Metadata::Minimal {
                 write_context(&mut body, context, request, &format!("{entity_path}/{names}"));

@@ -4,6 +4,7 @@ use http::{HeaderName, HeaderValue, header};
 
 use crate::{
     batch::{Headers, Return},
+    edm::ETag,
     plan::{Context, Metadata, OdataVersion, Prepared},
 };
 
@@ -36,6 +37,13 @@ pub(super) fn json_type(version: OdataVersion, metadata: Metadata) -> HeaderValu
 pub(super) fn text(headers: &mut Headers, name: HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         headers.append(name, value);
+    }
+}
+
+/// `ETag`, where the profile sends it.
+pub(super) fn etag(context: &Context<'_>, headers: &mut Headers, etag: &ETag) {
+    if context.service.profile.etag_header {
+        text(headers, header::ETAG, &etag.to_string());
     }
 }
 

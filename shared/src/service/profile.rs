@@ -40,6 +40,8 @@ pub struct Profile {
     pub snapshot_is_unit: bool,
     /// 204 answers carry `OData-Version`.
     pub version_on_no_content: bool,
+    /// Answers carry the `ETag` header beside the etag in the body.
+    pub etag_header: bool,
     /// An answer to `create` with a body carries `OData-EntityId` as well.
     pub entity_id_with_body: bool,
     /// The zero GUID in a referential constraint means "no target".
@@ -143,6 +145,7 @@ impl Profile {
                 malformed_batch_status: 500,
                 snapshot_is_unit: true,
                 version_on_no_content: false,
+                etag_header: false,
                 empty_guid_is_null: true,
                 errors: ErrorShape::BusinessCentral,
                 ..Self::odata()
@@ -179,6 +182,7 @@ impl Profile {
             malformed_batch_status: 400,
             snapshot_is_unit: false,
             version_on_no_content: true,
+            etag_header: true,
             entity_id_with_body: false,
             empty_guid_is_null: false,
             filter_ignores_case: false,
@@ -235,6 +239,7 @@ profile_config! {
     malformed_batch_status: u16,
     snapshot_is_unit: bool,
     version_on_no_content: bool,
+    etag_header: bool,
     entity_id_with_body: bool,
     empty_guid_is_null: bool,
     filter_ignores_case: bool,
