@@ -134,7 +134,8 @@ fn plan_and_respond(criterion: &mut Criterion) {
 
 fn encode(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("encode");
-    let body = Bytes::from_static(b"{\"@odata.etag\":\"W/\\\"a.b\\\"\",\"firstname\":\"Ada\",\"lastname\":\"Lovelace\"}");
+    let body =
+        Bytes::from_static(b"{\"@odata.etag\":\"W/\\\"a.b\\\"\",\"firstname\":\"Ada\",\"lastname\":\"Lovelace\"}");
     for count in SIZES {
         let items = (0..count).map(|position| {
             ResponseItem::Single(shared::batch::Response {

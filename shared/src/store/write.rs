@@ -1,6 +1,6 @@
 //! What a commit writes: one write a key, one condition a write.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, fmt::Write as _};
 
 use aws_sdk_dynamodb::types::{
     AttributeValue, ConditionCheck, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
@@ -210,20 +210,19 @@ impl Builder {
         let mut remove = String::new();
         for (name, value) in &patch.properties {
             let (name, value) = (self.name(name), self.value(attribute::to_attribute(model, value)));
-            set.push_str(&format!(", {VALUES}.{name} = {value}"));
+            _ = write!(set, ", {VALUES}.{name} = {value}");
         }
         for (name, json) in &patch.dynamic {
             let (name, value) = (self.name(name), self.text(json));
-            set.push_str(&format!(", {DYNAMIC}.{name} = {value}"));
+            _ = write!(set, ", {DYNAMIC}.{name} = {value}");
         }
         for (name, target) in &patch.lookups {
             let name = self.name(name);
-            match target {
-                Some(target) => set.push_str(&format!(", {LOOKUPS}.{name} = {}", self.text(target))),
-                None => {
-                    remove.push_str(if remove.is_empty() { " REMOVE " } else { ", " });
-                    remove.push_str(&format!("{LOOKUPS}.{name}"));
-                }
+            if let Some(target) = target {
+                _ = write!(set, ", {LOOKUPS}.{name} = {}", self.text(target))
+            } else {
+                remove.push_str(if remove.is_empty() { " REMOVE " } else { ", " });
+                _ = write!(remove, "{LOOKUPS}.{name}");
             }
         }
         set + &remove
