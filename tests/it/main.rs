@@ -1,4 +1,6 @@
 //! The integration tests, in one binary.
 #![expect(clippy::unwrap_used, reason = "what goes wrong in the set-up of a test is a failed test")]
 
+mod captures;
+mod documents;
 mod edge;
