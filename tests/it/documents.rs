@@ -84,42 +84,27 @@ async fn three_journal_lines_are_answered_by_the_byte() {
     assert_eq!(answer, format!("{head}{{\"responses\":[{}]}}", lines.join(",")));
 }
 
-/// Members, their order and their values; what differs by nature (ids, etags, times, host) only in kind.
-fn assert_alike(path: &str, ours: &Value, documented: &Value) {
-    match (ours, documented) {
-        (Value::Object(ours), Value::Object(documented)) => {
-            assert_eq!(ours.keys().collect::<Vec<_>>(), documented.keys().collect::<Vec<_>>(), "members of {path}");
-            for ((name, ours), documented) in ours.iter().zip(documented.values()) {
-                assert_alike(&format!("{path}/{name}"), ours, documented);
-            }
-        }
-        (Value::Array(ours), Value::Array(documented)) => {
-            assert_eq!(ours.len(), documented.len(), "length of {path}");
-            for (at, (ours, documented)) in ours.iter().zip(documented).enumerate() {
-                assert_alike(&format!("{path}/{at}"), ours, documented);
-            }
-        }
-        (Value::String(ours), Value::String(documented)) if path.ends_with("/id") && path.contains("/body/") => {
-            assert_eq!(ours.len(), documented.len(), "{path}");
-        }
-        (Value::String(_), Value::String(_)) if path.ends_with("etag") || path.ends_with("lastModifiedDateTime") => {}
-        (Value::String(ours), Value::String(documented)) if documented.starts_with("https://") => {
-            let below = |url: &str| url.split_once("/api/v2.0/").unwrap().1.to_owned();
-            let known = format!("{COMPANY} {JOURNAL}");
-            assert_eq!(normalise(&below(ours), &known), normalise(&below(documented), &known), "{path}");
-        }
-        // Numbers compare as written: -3250.00 is not -3250.
-        _ => assert_eq!(ours.to_string(), documented.to_string(), "{path}"),
-    }
+/// JSON without the white space between its tokens.
+fn compact(json: &str) -> String {
+    let (mut quoted, mut escaped) = (false, false);
+    let keep = |c: &char| {
+        quoted ^= *c == '"' && !escaped;
+        escaped = *c == '\\' && !escaped;
+        quoted || !c.is_ascii_whitespace()
+    };
+    json.chars().filter(keep).collect()
 }
 
+/// The documented answer differs in host, ids, etags and times alone: members, their order, values, spelling of numbers.
 #[tokio::test]
 async fn three_journal_lines_are_answered_as_documented() {
     let host = Host::start(&["--memory"]).await;
-    let Some((_, answer)) = journal_lines(&host).await else { return };
-    let documented = shared_files::read("seeds/runnable/002-response.json").unwrap();
-    let ours: Value = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
-    assert_alike("", &ours, &serde_json::from_str(&documented).unwrap());
+    let Some((request, answer)) = journal_lines(&host).await else { return };
+    let documented = compact(&shared_files::read("seeds/runnable/002-response.json").unwrap());
+    let documented = documented.replace("https://bcsandbox.docker.local:7048/bc", "<host>");
+    let ours = answer.split_once("\r\n\r\n").unwrap().1.replace(host.url(), "<host>");
+    let known = format!("{request} 00000000-0000-0000-0000-000000000000");
+    assert_eq!(normalise(&ours, &known), normalise(&documented, &known));
 }
 
 #[tokio::test]
@@ -132,14 +117,15 @@ async fn a_snapshot_batch_that_fails_applies_nothing() {
     let headers = [JSON, ACCEPT, ("Isolation", "snapshot")];
     let answer = post(&format!("{}/api/v2.0/$batch", host.url()), &headers, request).await;
     let answer = normalise(&answer.replace(host.url(), "<host>"), ITEM);
-    let updated = before.0.to_string();
-    let updated = normalise(&updated.replace(host.url(), "<host>"), ITEM);
-    let updated = updated.replace("Touring Bicycle", "Touring Bicycle v2");
     let golden = [
         "200 OK\r\ncontent-type: application/json\r\nodata-version: 4.0\r\n\r\n",
         r#"{"responses":[{"id":null,"status":200,"headers":{"#,
         r#""content-type":"application/json; odata.metadata=minimal","odata-version":"4.0"},"body":"#,
-        &updated,
+        r#"{"@odata.context":"<host>/api/v2.0/$metadata#companies(<id>)/items/$entity","@odata.etag":"<etag>","#,
+        r#""id":"7ce0af2e-0963-460f-9b1f-0014aea3e117","number":"1001","displayName":"Touring Bicycle v2","#,
+        r#""type":"Inventory","itemCategoryCode":"BIKES","blocked":false,"gtin":"4006381333931","inventory":32,"#,
+        r#""unitPrice":4000,"priceIncludesTax":false,"unitCost":1857.5,"taxGroupCode":"","#,
+        r#""baseUnitOfMeasureCode":"PCS","lastModifiedDateTime":"<time>"}"#,
         r#"},{"id":null,"status":204,"headers":{}},{"id":null,"status":400,"headers":{"#,
         r#""content-type":"application/json; odata.metadata=minimal","odata-version":"4.0"},"#,
         r#""body":{"error":{"code":"Unknown","message":"'Invalid Type' is not an option. "#,

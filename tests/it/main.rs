@@ -4,3 +4,8 @@
 mod captures;
 mod documents;
 mod edge;
+mod batch_json;
+mod batch_multipart;
+mod equivalence;
+mod requests;
+mod writes;

@@ -24,6 +24,7 @@ pub const BOUNDARY: &str = "b";
 #[derive(Clone, Debug)]
 pub struct TestService {
     engine: Engine,
+    strict: Strict,
     root: String,
     host: String,
 }
@@ -61,12 +62,13 @@ impl TestService {
     /// A service of these files.
     pub async fn of(source: Source, root: &str) -> Self {
         let services = Services::from_sources(vec![source]).expect("a service");
-        let client = store::through(Strict::new(Embedded::memory().expect("a database in memory")));
-        let store = Store::new(client, "items");
+        let strict = Strict::new(Embedded::memory().expect("a database in memory"));
+        let store = Store::new(store::through(strict.clone()), "items");
         store.ensure_table().await.expect("a table");
         let engine = Engine::new(Arc::new(services), store, Settings::default());
         engine.seed().await.expect("seeds");
-        Self { engine, root: root.into(), host: "host".into() }
+        strict.forget();
+        Self { engine, strict, root: root.into(), host: "host".into() }
     }
 
     /// The same service and data, called by another root.
@@ -79,6 +81,11 @@ impl TestService {
     #[must_use]
     pub fn called(&self, host: &str) -> Self {
         Self { host: host.into(), ..self.clone() }
+    }
+
+    /// The layer over its database.
+    pub fn strict(&self) -> &Strict {
+        &self.strict
     }
 
     /// Sends a request. A URL without a leading slash is below the root.
