@@ -6,8 +6,11 @@ use tests::service::{Answer, Part, TestService, flat};
 /// A part that is one request; `id` is its Content-ID, if any.
 fn part(id: &str, line: &str, headers: &str, body: &str) -> String {
     let id = if id.is_empty() { String::new() } else { format!("Content-ID: {id}\n") };
-    let headers = if body.is_empty() { headers.to_owned() } else { format!("Content-Type: application/json\n{headers}") };
-    format!("Content-Type: application/http\nContent-Transfer-Encoding: binary\n{id}\n{line} HTTP/1.1\n{headers}\n{body}")
+    let headers =
+        if body.is_empty() { headers.to_owned() } else { format!("Content-Type: application/json\n{headers}") };
+    format!(
+        "Content-Type: application/http\nContent-Transfer-Encoding: binary\n{id}\n{line} HTTP/1.1\n{headers}\n{body}"
+    )
 }
 
 fn get(url: &str) -> String {
@@ -43,12 +46,19 @@ fn ids(answer: &Answer) -> Vec<Option<String>> {
 async fn change_sets_nest_and_ids_are_echoed() {
     let service = TestService::trippin().await;
     let change = part("up~2.x", "PATCH Airlines('NW')", "", "{\"Name\":\"New\"}");
-    let body = batch(&[get("Airlines('NW')"), change_set(&[change, airline("3", "ZZ")]), airline("4", "YY"), get("Airlines('ZZ')")]);
+    let body = batch(&[
+        get("Airlines('NW')"),
+        change_set(&[change, airline("3", "ZZ")]),
+        airline("4", "YY"),
+        get("Airlines('ZZ')"),
+    ]);
     let answer = service.multipart(&[], &body).await;
     assert_eq!((answer.status, answer.statuses()), (200, vec![200, 204, 201, 201, 200]));
     assert_eq!(ids(&answer), [None, Some("up~2.x".into()), Some("3".into()), Some("4".into()), None]);
     let parts = answer.parts();
-    assert!(matches!(parts.as_slice(), [Part::Single { .. }, Part::Group(set), Part::Single { .. }, Part::Single { .. }] if set.len() == 2));
+    assert!(
+        matches!(parts.as_slice(), [Part::Single { .. }, Part::Group(set), Part::Single { .. }, Part::Single { .. }] if set.len() == 2)
+    );
     assert!(answer.header("content-type").starts_with("multipart/mixed; boundary=batchresponse_"));
     for name in ["etag", "location", "odata-entityid"] {
         assert_eq!(answer.header(name), "", "only inner answers have it");
@@ -70,7 +80,8 @@ async fn references_reach_over_change_sets() {
         part("7", "PUT $2/regardingobjectid_account_task/$ref", "", r#"{"@odata.id":"$1"}"#),
         part("8", "PATCH $1", "If-Match: $1\n", r#"{"name":"stale"}"#),
     ]);
-    let body = batch(&[set, get("$1?$select=name"), get("$1/Account_Tasks?$select=subject,category"), later, get("$1")]);
+    let body =
+        batch(&[set, get("$1?$select=name"), get("$1/Account_Tasks?$select=subject,category"), later, get("$1")]);
     let answer = service.multipart(&[("Prefer", "odata.continue-on-error")], &body).await;
     assert_eq!(answer.statuses(), [204, 204, 204, 204, 204, 204, 200, 200, 412, 200]);
     let answers = flat(&answer.parts());
@@ -107,7 +118,9 @@ async fn a_failed_change_set_has_the_shape_of_the_profile() {
 #[tokio::test]
 async fn a_batch_stops_at_the_first_error_unless_told_otherwise() {
     let body = batch(&[get("nothing"), get("$metadata")]);
-    for (name, root, outer) in [("trippin", "/trippin", 200), ("business-central", "/api/v2.0", 200), ("dataverse", "/api/data/v9.2", 404)] {
+    for (name, root, outer) in
+        [("trippin", "/trippin", 200), ("business-central", "/api/v2.0", 200), ("dataverse", "/api/data/v9.2", 404)]
+    {
         let service = TestService::shipped(name, root).await;
         for (prefer, statuses, outer) in [
             ("x", &[404][..], outer),
@@ -138,7 +151,8 @@ async fn reads_batches_and_nesting_have_no_place_in_a_change_set() {
     let answer = service.multipart(&continues, &batch(&[read, nested, get("Airlines/$count")])).await;
     assert_eq!(answer.statuses(), [400, 400, 200]);
     assert_eq!(flat(&answer.parts())[2].1.text(), "3");
-    let nested = format!("Content-Type: multipart/mixed; boundary=d\n\n{}", batch_of("d", &[change_set(&[airline("1", "AA")])]));
+    let nested =
+        format!("Content-Type: multipart/mixed; boundary=d\n\n{}", batch_of("d", &[change_set(&[airline("1", "AA")])]));
     assert_eq!(service.multipart(&continues, &batch(&[nested])).await.status, 400);
     assert_eq!(service.count("Airlines").await, 3);
 }
@@ -186,7 +200,8 @@ async fn what_is_malformed_is_told_by_part_and_byte_and_changes_nothing() {
         assert_eq!(answer.status, 400, "{name}: {answer:?}");
         assert_eq!(service.count("Airlines").await, 3, "{name}");
     }
-    let second = whole.replace("POST Airlines HTTP/1.1\nContent-Type: application/json\n\n{\"AirlineCode\":\"BB\"", "BREW");
+    let second =
+        whole.replace("POST Airlines HTTP/1.1\nContent-Type: application/json\n\n{\"AirlineCode\":\"BB\"", "BREW");
     let message = service.multipart(&[], &second).await.message();
     assert!(message.contains("part 2") && message.contains("byte"), "{message}");
     let central = TestService::business_central().await;
@@ -199,23 +214,35 @@ async fn too_many_operations_are_refused_before_any_work() {
     let set: Vec<_> = (0..1000).map(|at| account(&at.to_string(), "x")).collect();
     let before = service.count("accounts").await;
     let answer = service.multipart(&[], &batch(&[change_set(&set), get("accounts")])).await;
-    assert!([400, 413].contains(&answer.status), "{answer:?}");
+    assert_eq!(answer.status, 400, "{answer:?}");
     assert_eq!(service.count("accounts").await, before);
 }
 
 #[tokio::test]
 async fn the_answer_is_json_only_for_clients_that_speak_401() {
-    let body = batch(&[get("$metadata"), change_set(&[part("1", "DELETE Airlines('NW')", "", "")]), change_set(&[airline("2", "AA")])]);
+    let body = batch(&[
+        get("$metadata"),
+        change_set(&[part("1", "DELETE Airlines('NW')", "", "")]),
+        change_set(&[airline("2", "AA")]),
+    ]);
     let accept = ("Accept", "application/json");
     let service = TestService::trippin().await;
-    assert_eq!(service.multipart(&[accept], &body.replace("DELETE", "PATCH").replace("('NW')", "('NW')/Nope")).await.header("content-type")[..15], *"multipart/mixed");
+    assert_eq!(
+        service
+            .multipart(&[accept], &body.replace("DELETE", "PATCH").replace("('NW')", "('NW')/Nope"))
+            .await
+            .header("content-type")[..15],
+        *"multipart/mixed"
+    );
     let answer = service.multipart(&[accept, ("OData-MaxVersion", "4.01")], &body).await;
     assert_eq!((answer.header("content-type"), answer.statuses()), ("application/json", vec![200, 204, 201]));
     let responses = answer.responses();
     assert_eq!((&responses[1]["id"], &responses[2]["id"]), (&json!("1"), &json!("2")));
     let groups: Vec<_> = responses.iter().map(|r| r["atomicityGroup"].as_str()).collect();
     assert!(groups[0].is_none() && groups[1].is_some() && groups[2].is_some() && groups[1] != groups[2], "{groups:?}");
-    for (name, root) in [("dataverse", "/api/data/v9.2"), ("business-central", "/api/v2.0"), ("finance-operations", "/data")] {
+    for (name, root) in
+        [("dataverse", "/api/data/v9.2"), ("business-central", "/api/v2.0"), ("finance-operations", "/data")]
+    {
         let service = TestService::shipped(name, root).await;
         let answer = service.multipart(&[accept, ("OData-MaxVersion", "4.01")], &batch(&[get("$metadata")])).await;
         assert_eq!(answer.statuses(), [200], "{root}");
@@ -226,8 +253,16 @@ async fn the_answer_is_json_only_for_clients_that_speak_401() {
 #[tokio::test]
 async fn urls_and_headers_of_a_part_give_it_no_further_rights() {
     let service = TestService::dataverse().await;
-    let line = |url: &str| part("", &format!("GET {url}"), "Authorization: Bearer forged\nCookie: a=b\nRange: bytes=0-1\n", "");
-    let urls = ["accounts/$count", "https://host/api/data/v9.2/accounts/$count", "/api/data/v9.2/accounts/$count", "http://10.0.0.1/x", "http://host/elsewhere"];
+    let line = |url: &str| {
+        part("", &format!("GET {url}"), "Authorization: Bearer forged\nCookie: a=b\nRange: bytes=0-1\n", "")
+    };
+    let urls = [
+        "accounts/$count",
+        "https://host/api/data/v9.2/accounts/$count",
+        "/api/data/v9.2/accounts/$count",
+        "http://10.0.0.1/x",
+        "http://host/elsewhere",
+    ];
     let body = batch(&urls.map(line));
     let answer = service.multipart(&[("Prefer", "continue-on-error")], &body).await;
     assert_eq!(answer.statuses(), [200, 200, 200, 400, 400]);

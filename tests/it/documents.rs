@@ -152,12 +152,12 @@ async fn a_change_set_and_a_read_are_answered_by_the_byte() {
     let headers = [("Content-Type", "multipart/mixed;boundary=batch_AAA123"), ACCEPT];
     let url = format!("{}/api/data/v8.2/$batch", host.url());
     let answer = post(&url, &headers, request.replace("{{org}}", host.url())).await;
-    let seed = std::fs::read_to_string(tests::binaries::workspace().join("infra/services/dataverse/seed.json")).unwrap();
+    let seed =
+        std::fs::read_to_string(tests::binaries::workspace().join("infra/services/dataverse/seed.json")).unwrap();
     let answer = sorted(&normalise(&answer.replace(host.url(), "<host>"), &seed));
     let part = "Content-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n";
-    let task = |id: &str, subject: &str| {
-        format!(r#"{{"@odata.etag":"<etag>","subject":"{subject}","activityid":"{id}"}}"#)
-    };
+    let task =
+        |id: &str, subject: &str| format!(r#"{{"@odata.etag":"<etag>","subject":"{subject}","activityid":"{id}"}}"#);
     let created = |id: u32| {
         let task = "<host>/api/data/v8.2/tasks(<id>)";
         format!(

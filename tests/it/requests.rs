@@ -21,7 +21,8 @@ const MODEL: &str = r#"<edmx:Edmx Version="4.0" xmlns:edmx="http://docs.oasis-op
 /// A service of things with pages of three.
 pub(crate) async fn things() -> TestService {
     let service_toml = "roots = [\"/t\"]\npage_size = 3\n[profile]\nbase = \"odata\"\n".into();
-    TestService::of(Source { name: "things".into(), service_toml, model_xml: MODEL.into(), seed_json: None }, "/t").await
+    TestService::of(Source { name: "things".into(), service_toml, model_xml: MODEL.into(), seed_json: None }, "/t")
+        .await
 }
 
 /// Things `0`…`n-1`.
@@ -76,22 +77,33 @@ async fn reads_show_entities_properties_values_counts_and_links() {
     assert_eq!((&entity["name"], &entity["revenue"]), (&json!("Test Account"), &json!(5_000_000)));
     assert!(entity.get("telephone1").is_none() && entity["@odata.etag"].as_str().unwrap().starts_with("W/\""));
     let name = service.get(&format!("{account}/name")).await.json();
-    assert_eq!(name, json!({ "@odata.context": format!("http://host/api/data/v9.2/$metadata#{account}/name"), "value": "Test Account" }));
+    assert_eq!(
+        name,
+        json!({ "@odata.context": format!("http://host/api/data/v9.2/$metadata#{account}/name"), "value": "Test Account" })
+    );
     let value = service.get(&format!("{account}/name/$value")).await;
     assert_eq!((value.text(), value.header("content-type")), ("Test Account", "text/plain; charset=utf-8"));
     assert_eq!(service.get(&format!("{account}/description")).await.status, 204);
     assert_eq!(service.get("tasks/$count?$filter=contains(subject,'task')").await.text(), "4");
     assert_eq!(service.get(&format!("{account}/Account_Tasks/$count")).await.text(), "4");
-    let tasks = service.get(&format!("{account}/Account_Tasks?$filter=subject eq 'Task 1' or endswith(subject,'3')")).await;
+    let tasks =
+        service.get(&format!("{account}/Account_Tasks?$filter=subject eq 'Task 1' or endswith(subject,'3')")).await;
     assert_eq!(tasks.rows().len(), 2);
     let links = service.get(&format!("{account}/Account_Tasks/$ref")).await.rows();
     assert!(links[0]["@odata.id"].as_str().unwrap().starts_with("http://host/api/data/v9.2/tasks("));
     let task = "tasks(c40a7be1-2f58-4d96-b3ac-916e0d27f584)/regardingobjectid_account_task";
     assert_eq!(service.get(task).await.json()["accountnumber"], "TA-0001");
-    assert_eq!(service.get(&format!("{task}/$ref")).await.json()["@odata.id"], format!("http://host/api/data/v9.2/{account}"));
-    let related = "tasks?$filter=regardingobjectid_account_task/accountid eq 00000000-0000-0000-0000-000000000001&$top=1";
+    assert_eq!(
+        service.get(&format!("{task}/$ref")).await.json()["@odata.id"],
+        format!("http://host/api/data/v9.2/{account}")
+    );
+    let related =
+        "tasks?$filter=regardingobjectid_account_task/accountid eq 00000000-0000-0000-0000-000000000001&$top=1";
     assert_eq!(service.get(related).await.rows().len(), 1);
-    assert_eq!(service.get("opportunities(9d73e5c6-04ba-4f12-86d9-a2f18b50e7c3)/customerid_account/name/$value").await.text(), "Test Account");
+    assert_eq!(
+        service.get("opportunities(9d73e5c6-04ba-4f12-86d9-a2f18b50e7c3)/customerid_account/name/$value").await.text(),
+        "Test Account"
+    );
     assert_eq!(service.get("accounts(accountnumber='TA-0001')/Account_Tasks/$count").await.text(), "4");
 }
 
@@ -138,7 +150,9 @@ async fn what_is_not_there_or_not_possible_has_its_status() {
 
 #[tokio::test]
 async fn the_service_describes_itself() {
-    for (name, root, context) in [("trippin", "/trippin", "@context"), ("dataverse", "/api/data/v8.2", "@odata.context")] {
+    for (name, root, context) in
+        [("trippin", "/trippin", "@context"), ("dataverse", "/api/data/v8.2", "@odata.context")]
+    {
         let service = TestService::shipped(name, root).await;
         let document = service.get("").await;
         assert_eq!(document.json()[context], format!("http://host{root}/$metadata"));
@@ -185,15 +199,29 @@ async fn numbers_and_times_come_back_as_they_were_sent() {
     let sent = r#"{"Code":"a","Big":9223372036854775807,"Exact":123456789012345678901234567890.12345678901,"Cents":-0.5,"At":"2026-02-03T04:05:06.1234567+02:00"}"#;
     let created = service.send("POST", "Things", &[("Content-Type", "application/json")], sent).await;
     for text in [created.text(), service.get("Things('a')").await.text(), service.get("Things").await.text()] {
-        for value in ["\"Big\":9223372036854775807", "\"Exact\":123456789012345678901234567890.12345678901", "\"Cents\":-0.50", ":06.1234567"] {
+        for value in [
+            "\"Big\":9223372036854775807",
+            "\"Exact\":123456789012345678901234567890.12345678901",
+            "\"Cents\":-0.50",
+            ":06.1234567",
+        ] {
             assert!(text.contains(value), "{value} is not in {text}");
         }
     }
-    let exact = service.get("Things?$filter=Big eq 9223372036854775807 and Exact gt 123456789012345678901234567890.12345678900").await;
+    let exact = service
+        .get("Things?$filter=Big eq 9223372036854775807 and Exact gt 123456789012345678901234567890.12345678900")
+        .await;
     assert_eq!(exact.rows().len(), 1);
     assert_eq!(service.get("Things?$filter=Big eq 9223372036854775806").await.rows().len(), 0);
     assert_eq!(service.get("Things?$filter=At eq 2026-02-03T02:05:06.1234567Z").await.rows().len(), 1);
-    for wrong in ["\"Big\":9223372036854775808", "\"Cents\":0.123", "\"Cents\":123456789.12", "\"At\":\"2026-02-30T00:00:00Z\"", "\"Big\":1.5", "\"Nope\":1"] {
+    for wrong in [
+        "\"Big\":9223372036854775808",
+        "\"Cents\":0.123",
+        "\"Cents\":123456789.12",
+        "\"At\":\"2026-02-30T00:00:00Z\"",
+        "\"Big\":1.5",
+        "\"Nope\":1",
+    ] {
         let body = format!("{{\"Code\":\"b\",{wrong}}}");
         let answer = service.send("POST", "Things", &[("Content-Type", "application/json")], body).await;
         assert_eq!(answer.status, 400, "{wrong}: {}", answer.text());
@@ -225,7 +253,11 @@ async fn companies_are_named_in_four_ways() {
         ("companies(00000000-0000-0000-0000-000000000009)/items", &[]),
     ] {
         let answer = service.send("GET", url, headers, "").await;
-        assert_eq!((answer.status, &answer.json()["error"]["code"]), (404, &json!("Internal_CompanyNotFound")), "{url}");
+        assert_eq!(
+            (answer.status, &answer.json()["error"]["code"]),
+            (404, &json!("Internal_CompanyNotFound")),
+            "{url}"
+        );
     }
     let created = service.at("/api/contoso/sales/v1.0").post("items", json!({ "number": "N" })).await;
     assert!(created.header("location").starts_with("http://host/api/contoso/sales/v1.0/"), "{created:?}");

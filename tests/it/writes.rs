@@ -34,7 +34,12 @@ async fn preferences_decide_what_a_write_returns() {
                 let mut change = entity(n);
                 change.as_object_mut().unwrap().remove("AirlineCode");
                 let answer = service.patch(&location, &[("Prefer", prefer), ("If-Match", "*")], change).await;
-                assert_eq!((answer.status, answer.header("preference-applied")), (status, prefer), "{root} {}", answer.text());
+                assert_eq!(
+                    (answer.status, answer.header("preference-applied")),
+                    (status, prefer),
+                    "{root} {}",
+                    answer.text()
+                );
                 assert_eq!(answer.body.is_empty(), status == 204);
             }
         }
@@ -60,13 +65,42 @@ async fn put_replaces_and_patch_merges() {
     let service = things().await;
     service.post("Things", json!({ "Code": "a", "Big": 1, "Note": "n" })).await;
     service.patch("Things('a')", &[], json!({ "Big": 2 })).await;
-    let read = async || service.send("GET", "Things('a')?$select=Big,Note", &[("Accept", "application/json;metadata=none")], "").await.json();
-    assert_eq!(read().await, json!({ "Big": 2, "Note": "n" }));
+    let read = async || {
+        service
+            .send("GET", "Things('a')?$select=Big,Note", &[("Accept", "application/json;metadata=none")], "")
+            .await
+            .json()
+    };
+    assert_eq!(read().await, json!({ "Code": "a", "Big": 2, "Note": "n" }));
     service.write("PUT", "Things('a')", &[], json!({ "Big": 3 })).await;
-    assert_eq!(read().await, json!({ "Big": 3, "Note": null }));
+    assert_eq!(read().await, json!({ "Code": "a", "Big": 3, "Note": null }));
     assert_eq!(service.patch("Things('a')", &[], json!({ "Code": "b" })).await.status, 400);
     assert_eq!(service.delete("Things('a')").await.status, 204);
     assert_eq!(service.delete("Things('a')").await.status, 404);
+}
+
+#[tokio::test]
+async fn what_the_service_makes_stays_when_an_entity_is_replaced() {
+    let service = TestService::business_central().await;
+    let journal = "journals(f91409ba-1d3d-eb11-bb72-000d3a2b9218)/journalLines";
+    let line = json!({ "accountId": "ae4110b4-1d3d-eb11-bb72-000d3a2b9218", "amount": 1, "comment": "c" });
+    let line = service.post(journal, line).await.json();
+    let url = format!("{journal}({})", line["id"].as_str().unwrap());
+    for (method, prefer, comment) in [("PUT", "return=representation", ""), ("PATCH", "return=minimal", "")] {
+        let body = json!({ "accountId": "844110b4-1d3d-eb11-bb72-000d3a2b9218", "accountNumber": "mine", "journalDisplayName": "mine" });
+        let answer = service.write(method, &url, &[("If-Match", "*"), ("Prefer", prefer)], body).await;
+        assert!(answer.status < 300, "{}", answer.text());
+        let made = service.get(&url).await.json();
+        for name in ["journalId", "journalDisplayName", "lineNumber", "taxCode"] {
+            assert_eq!(made[name], line[name], "{method} {name}");
+        }
+        assert_eq!((&made["accountNumber"], &made["comment"]), (&json!("20700"), &json!(comment)));
+        let body = json!({ "accountNumber": "mine" });
+        service.write("PATCH", &url, &[("If-Match", "*"), ("Prefer", "return=minimal")], body).await;
+        assert_eq!(service.get(&url).await.json()["accountNumber"], "20700");
+    }
+    let number = format!("{url}/accountNumber");
+    assert_eq!(service.write("PUT", &number, &[("If-Match", "*")], json!({ "value": "mine" })).await.status, 501);
 }
 
 #[tokio::test]
@@ -99,7 +133,12 @@ async fn deep_inserts_create_all_or_nothing() {
 #[tokio::test]
 async fn binds_lead_to_entities_that_exist() {
     let service = TestService::dataverse().await;
-    for target in [ACCOUNT.to_owned(), format!("/{ACCOUNT}"), format!("https://host/api/data/v9.2/{ACCOUNT}"), "accounts(accountnumber='TA-0001')".into()] {
+    for target in [
+        ACCOUNT.to_owned(),
+        format!("/{ACCOUNT}"),
+        format!("https://host/api/data/v9.2/{ACCOUNT}"),
+        "accounts(accountnumber='TA-0001')".into(),
+    ] {
         let task = json!({ "subject": "t", "regardingobjectid_account_task@odata.bind": target });
         let created = service.post("tasks", task).await;
         assert_eq!(created.status, 204, "{target}: {}", created.text());
@@ -118,8 +157,14 @@ async fn binds_lead_to_entities_that_exist() {
     }
     assert_eq!(service.count("tasks").await, count);
     assert_eq!(service.get(&format!("{TASK}/subject/$value")).await.text(), "Task Created with Test Account");
-    for null in [json!({ "regardingobjectid_account_task@odata.bind": null }), json!({ "regardingobjectid_account_task": null })] {
-        assert_eq!(service.patch(TASK, &[], json!({ "regardingobjectid_account_task@odata.bind": ACCOUNT })).await.status, 204);
+    for null in [
+        json!({ "regardingobjectid_account_task@odata.bind": null }),
+        json!({ "regardingobjectid_account_task": null }),
+    ] {
+        assert_eq!(
+            service.patch(TASK, &[], json!({ "regardingobjectid_account_task@odata.bind": ACCOUNT })).await.status,
+            204
+        );
         assert_eq!(service.get(&format!("{TASK}/regardingobjectid_account_task")).await.status, 200);
         let answer = service.patch(TASK, &[], null).await;
         assert_eq!(answer.status, 204, "{}", answer.text());
@@ -135,7 +180,8 @@ async fn alternate_keys_find_and_upsert() {
     assert_eq!(created.status, 204, "{}", created.text());
     assert_eq!(created.header("odata-entityid"), "http://host/api/data/v9.2/accounts(accountnumber='N%201')");
     assert_eq!(service.get(&by_number("N%201")).await.json()["accountnumber"], "N 1");
-    let changed = service.patch(&by_number("N%201"), &[("Prefer", "return=representation")], json!({ "name": "newer" })).await;
+    let changed =
+        service.patch(&by_number("N%201"), &[("Prefer", "return=representation")], json!({ "name": "newer" })).await;
     assert_eq!((changed.status, &changed.json()["name"]), (200, &json!("newer")));
     assert_eq!(service.count("accounts").await, 3);
     assert_eq!(service.post("accounts", json!({ "accountnumber": "N 1" })).await.status, 412, "taken");
@@ -152,7 +198,15 @@ async fn alternate_keys_find_and_upsert() {
 async fn awkward_keys_are_keys() {
     let service = things().await;
     let dataverse = TestService::dataverse().await;
-    for (key, url) in [("A/1", "A%2F1"), ("a b", "a%20b"), ("100%", "100%25"), ("x#y", "x%23y"), ("O'Bryan", "O''Bryan"), ("?&=+;", "%3F%26%3D+;"), ("ü(1)", "%C3%BC(1)")] {
+    for (key, url) in [
+        ("A/1", "A%2F1"),
+        ("a b", "a%20b"),
+        ("100%", "100%25"),
+        ("x#y", "x%23y"),
+        ("O'Bryan", "O''Bryan"),
+        ("?&=+;", "%3F%26%3D+;"),
+        ("ü(1)", "%C3%BC(1)"),
+    ] {
         let created = service.post("Things", json!({ "Code": key })).await;
         assert_eq!(created.status, 201, "{key}");
         let location = created.header("location").strip_prefix("http://host").unwrap().to_owned();
@@ -160,7 +214,10 @@ async fn awkward_keys_are_keys() {
             let answer = service.get(&url).await;
             assert_eq!((answer.status, &answer.json()["Code"]), (200, &json!(key)), "{url}");
         }
-        assert_eq!(service.write("PUT", &format!("Things('{url}')/Note"), &[], json!({ "value": "n" })).await.status, 204);
+        assert_eq!(
+            service.write("PUT", &format!("Things('{url}')/Note"), &[], json!({ "value": "n" })).await.status,
+            204
+        );
         let alternate = dataverse.patch(&format!("accounts(accountnumber='{url}')"), &[], json!({ "name": "x" })).await;
         assert_eq!(alternate.status, 204, "{key}");
         let id = alternate.header("odata-entityid").strip_prefix("http://host").unwrap().to_owned();
@@ -188,7 +245,11 @@ async fn a_missing_entity_is_created_where_the_profile_upserts() {
                 ("PUT", ("If-None-Match", "null"), 204),
                 ("PATCH", ("If-Match", "null"), 204),
             ] {
-                assert_eq!(service.write(method, &url, &[header], body.clone()).await.status, status, "{method} {header:?}");
+                assert_eq!(
+                    service.write(method, &url, &[header], body.clone()).await.status,
+                    status,
+                    "{method} {header:?}"
+                );
             }
             let fresh = url.replace("11111111", "21111111");
             let answer = service.write("PUT", &fresh, &[("Prefer", "return=representation")], body).await;
@@ -205,7 +266,13 @@ async fn etags_guard_every_change() {
     for (name, root, url, body, stale) in [
         ("trippin", "/trippin", "Airlines('NW')", json!({ "Name": "x" }), 412),
         ("dataverse", "/api/data/v9.2", ACCOUNT, json!({ "name": "x" }), 412),
-        ("business-central", "/api/v2.0", "items(7ce0af2e-0963-460f-9b1f-0014aea3e117)", json!({ "displayName": "x" }), 409),
+        (
+            "business-central",
+            "/api/v2.0",
+            "items(7ce0af2e-0963-460f-9b1f-0014aea3e117)",
+            json!({ "displayName": "x" }),
+            409,
+        ),
         ("finance-operations", "/data", "BatchJobs(5637144576)", json!({ "JobDescription": "x" }), 412),
     ] {
         let service = TestService::shipped(name, root).await;
@@ -214,7 +281,11 @@ async fn etags_guard_every_change() {
         assert_eq!(service.send("GET", url, &[("If-None-Match", &first)], "").await.status, 304);
         assert!(service.patch(url, &matching, body.clone()).await.status < 300, "{root}");
         for method in ["PATCH", "PUT", "DELETE"] {
-            let answer = if method == "DELETE" { service.send(method, url, &matching, "").await } else { service.write(method, url, &matching, body.clone()).await };
+            let answer = if method == "DELETE" {
+                service.send(method, url, &matching, "").await
+            } else {
+                service.write(method, url, &matching, body.clone()).await
+            };
             assert_eq!(answer.status, stale, "{root} {method} {}", answer.text());
         }
         let list = format!("\"other\", {first}, {}", service.get(url).await.etag());
@@ -258,7 +329,11 @@ async fn references_link_and_unlink() {
         ("POST", format!("{tasks}/$ref"), link("contacts(3b1f6c08-92d7-4ea5-8f43-d06c7a51be29)"), 400, [3, 0]),
     ];
     for (method, url, body, status, expected) in steps {
-        let answer = if body.is_null() { service.send(method, &url, &[], "").await } else { service.write(method, &url, &[], body).await };
+        let answer = if body.is_null() {
+            service.send(method, &url, &[], "").await
+        } else {
+            service.write(method, &url, &[], body).await
+        };
         assert_eq!(answer.status, status, "{method} {url}: {}", answer.text());
         assert_eq!(counts().await, expected, "{method} {url}");
     }

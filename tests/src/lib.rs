@@ -10,6 +10,6 @@ pub mod dynamodb_server;
 pub mod golden;
 pub mod host;
 pub mod runtime_api;
-pub mod strict;
 pub mod service;
 pub mod shared_files;
+pub mod strict;
