@@ -7,6 +7,9 @@
 
 pub mod binaries;
 pub mod dynamodb_server;
+pub mod golden;
 pub mod host;
 pub mod runtime_api;
+pub mod service;
+pub mod shared_files;
 pub mod strict;

@@ -124,7 +124,10 @@ impl<'a> Unit<'a> {
             prepared.clone()
         } else {
             let prepared = Arc::new(prepare(self.context, job.request, self.references)?);
-            job.prepared = Some(prepared.clone());
+            // An etag that a request of this unit returned is another one when the unit is run again.
+            if !refers_to_etag(job.request) {
+                job.prepared = Some(prepared.clone());
+            }
             prepared
         };
         let mut outcome = self.dispatch(&prepared)?;
@@ -193,6 +196,12 @@ impl<'a> Unit<'a> {
         let key = path.rfind('(').and_then(|at| path.get(at..)).unwrap_or_default().to_owned();
         PlanError::NotFound { entity_type: self.ty(ty).name.clone(), key }
     }
+}
+
+/// Whether a precondition of a request is the etag that another one returned.
+fn refers_to_etag(request: &Request) -> bool {
+    let refers = |name| request.headers.get(name).is_some_and(|value| value.contains('$'));
+    refers("if-match") || refers("if-none-match")
 }
 
 /// An answer without body.
