@@ -113,9 +113,11 @@ async fn reads_by_key_in_a_row_are_batched() {
     for start in [0, 100, 200] {
         rig.batch(TRIPPIN, &group(100, |at| airline(start + at))).await;
     }
-    for (reads, distinct, calls) in [(1, 1, 1), (100, 100, 1), (101, 101, 2), (250, 250, 3), (250, 100, 1), (40, 1, 1)] {
+    for (reads, distinct, calls) in [(1, 1, 1), (100, 100, 1), (101, 101, 2), (250, 250, 3), (250, 100, 1), (40, 1, 1)]
+    {
         rig.strict.forget();
-        let read = |at: usize| member(None, &at.to_string(), "GET", &format!("Airlines('A{}')", at % distinct), Value::Null);
+        let read =
+            |at: usize| member(None, &at.to_string(), "GET", &format!("Airlines('A{}')", at % distinct), Value::Null);
         all_good(&rig.batch(TRIPPIN, &group(reads, read)).await.statuses(), reads);
         let made = rig.calls();
         assert_eq!(made.len(), calls, "{reads} of {distinct}");

@@ -5,6 +5,11 @@
     reason = "what goes wrong in the set-up of a test is a failed test"
 )]
 
+mod bank;
 mod call_budget;
 mod edge;
+mod faults;
+mod kill;
 mod rig;
+mod soak;
+mod too_large;

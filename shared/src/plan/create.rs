@@ -12,7 +12,7 @@ use crate::{
 use super::{
     PlanError,
     lookup::{inverse, lookup_sort},
-    overlay::Step,
+    overlay::{Halt, Step},
     place::{self, Collection},
     prepare::Prepared,
     unit::{Outcome, Owner, Unit, not_allowed},
@@ -57,7 +57,11 @@ impl Unit<'_> {
             return Err(not_allowed(request, "GET, PUT, PATCH, DELETE"));
         }
         let company = request.company;
-        let created = match self.walk(path, company, path.steps.len())? {
+        let target = self.walk(path, company, path.steps.len());
+        if matches!(target, Err(Halt::Need)) {
+            self.look_ahead(request, path)?;
+        }
+        let created = match target? {
             Target::Collection { collection, parent } => {
                 let parent = parent.as_ref();
                 let birth = Birth { collection: &collection, parent, company, given: &[], lookup: None, depth: 0 };
@@ -67,6 +71,32 @@ impl Unit<'_> {
             _ => return Err(not_allowed(request, "GET, PUT, PATCH, DELETE")),
         };
         Ok(respond::created(self.context, request, &created))
+    }
+
+    /// Asks for what a contained entity will need besides its parent, while the parent still has to be read. What
+    /// cannot be told yet, or is wrong, comes up when the entity is created.
+    fn look_ahead(&mut self, request: &Prepared, path: &EntityPath) -> Step<()> {
+        let Some((last, before)) = path.steps.split_last() else { return Ok(()) };
+        let Target::Entity(spot) = self.walk(path, request.company, before.len())? else { return Ok(()) };
+        let navigation = self.navigation(spot.collection.ty, last.nav)?;
+        let model = &self.service().model;
+        let Ok(payload) = edm::read_entity(model, navigation.target, &request.body) else { return Ok(()) };
+        if !navigation.contains_target {
+            return Ok(());
+        }
+        let unknown = edm::Incarnation(String::new());
+        let collection =
+            Collection::contained(self.service(), &unknown, &navigation.name, navigation.target, &spot.path);
+        let mut record = payload.record.clone();
+        let mut lookups = vec![None; model.ty(record.ty).navigation.len()];
+        for (nav, bind) in &payload.binds {
+            let Bind::One(url) = bind else { continue };
+            let navigation = self.navigation(record.ty, *nav)?;
+            if let Ok(target) = self.linked_entity(url, navigation, request.company) {
+                self.set_lookup(&mut record, &mut lookups, *nav, Some(&target))?;
+            }
+        }
+        self.prefetch_sources(&collection, Some(&spot.owner()), &record, &lookups, request.company)
     }
 
     /// POST to a navigation that contains nothing: creates in the target set and links.
@@ -246,8 +276,7 @@ impl Unit<'_> {
         if let Some(Owner { key, incarnation: Some(incarnation), .. }) = birth.parent {
             self.overlay.rely(key, Condition::Incarnation(incarnation.0.clone()));
         }
-        let entity =
-            Entity { record, lookups, incarnation: self.new_incarnation(), version: self.version() };
+        let entity = Entity { record, lookups, incarnation: self.new_incarnation(), version: self.version() };
         self.claim_alternate_keys(collection, None, &entity, &item)?;
         for nav in 0..entity.lookups.len() {
             self.require_target(collection.set, &entity.record, &entity.lookups, nav, birth.company)?;
@@ -303,12 +332,7 @@ impl Unit<'_> {
     }
 
     /// What comes with an entity and needs it to exist: contained and linked collections, binds of collections.
-    fn create_inline(
-        &mut self,
-        birth: Birth<'_>,
-        payload: &EntityPayload<'_>,
-        mut created: Created,
-    ) -> Step<Created> {
+    fn create_inline(&mut self, birth: Birth<'_>, payload: &EntityPayload<'_>, mut created: Created) -> Step<Created> {
         let owner = Owner {
             key: created.key.clone(),
             ty: created.entity.record.ty,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     edm::{DateTimeOffset, Entity, PrimitiveType, Property, Record, SetId, TypeKind, Value},
     service::{Derived, Rule},
-    store::{Condition, Stored},
+    store::{Condition, Sequence, Stored},
 };
 
 use super::{
@@ -41,7 +41,7 @@ impl<'a> Unit<'a> {
                 Rule::NewGuid if !given => Value::Guid(self.fresh()),
                 Rule::Sequence { start, step } => {
                     let given = record.values.get(derived.property).cloned().flatten();
-                    self.next_number(collection, property, given, *start, *step)?
+                    self.next_number((collection, parent), property, given, *start, *step)?
                 }
                 Rule::CopyFromParent { property } => self.parent_value(parent, *property)?,
                 Rule::CopyFromLookup { nav, property: source } => {
@@ -85,7 +85,7 @@ impl<'a> Unit<'a> {
     }
 
     /// Asks for everything the rules will read, at once.
-    fn prefetch_sources(
+    pub(super) fn prefetch_sources(
         &mut self,
         collection: &Collection,
         parent: Option<&Owner>,
@@ -97,7 +97,8 @@ impl<'a> Unit<'a> {
             match &derived.rule {
                 Rule::Sequence { .. } => {
                     let property = self.ty(record.ty).properties.get(derived.property).ok_or(PlanError::Undecided)?;
-                    self.overlay.prefetch(&place::sequence_key(collection, &property.name)?);
+                    let parent = parent.map(|owner| &owner.key);
+                    self.overlay.prefetch(&place::sequence_key(collection, parent, &property.name)?);
                 }
                 Rule::CopyFromLookup { nav, .. } => {
                     if let Some((_, key)) = self.lookup_target(collection.set, record, lookups, *nav, company)? {
@@ -114,30 +115,34 @@ impl<'a> Unit<'a> {
     /// The next number of a sequence; a number that the client gave moves it on.
     fn next_number(
         &mut self,
-        collection: &Collection,
+        (collection, parent): (&Collection, Option<&Owner>),
         property: &Property,
         given: Option<Value>,
         start: i64,
         step: i64,
     ) -> Step<Value> {
-        let key = place::sequence_key(collection, &property.name)?;
-        let last = match self.overlay.peek(&key)? {
-            Some(Stored::Sequence(number)) => Some(number),
+        let key = place::sequence_key(collection, parent.map(|owner| &owner.key), &property.name)?;
+        let stored = match self.overlay.peek(&key)? {
+            Some(Stored::Sequence(sequence)) => Some(sequence),
             _ => None,
         };
-        self.overlay.rely(&key, Condition::Sequence(last));
+        self.overlay.rely(&key, Condition::Sequence(stored.clone()));
+        let last = stored.filter(|sequence| sequence.of == collection.partition).map(|sequence| sequence.number);
         let number = match given {
             Some(Value::Integer(number)) => number,
             _ => match last {
-                Some(last) => last.max(start.saturating_sub(step)).checked_add(step).ok_or_else(|| PlanError::Required {
-                    property: property.name.clone(),
-                    entity_type: self.ty(collection.ty).name.clone(),
-                })?,
+                Some(last) => {
+                    last.max(start.saturating_sub(step)).checked_add(step).ok_or_else(|| PlanError::Required {
+                        property: property.name.clone(),
+                        entity_type: self.ty(collection.ty).name.clone(),
+                    })?
+                }
                 None => start,
             },
         };
         if last.is_none_or(|last| number > last) {
-            self.overlay.put(&key, Stored::Sequence(number));
+            let sequence = Sequence { number, of: collection.partition.clone() };
+            self.overlay.put(&key, Stored::Sequence(sequence));
         }
         Ok(Value::Integer(number))
     }

@@ -114,7 +114,11 @@ pub(super) fn link_key(owner: &ItemKey, nav: &str, target: &ItemKey) -> Result<I
 }
 
 /// The key of an alternate key's item; `None` when one of its values is missing.
-pub(super) fn alternate_key(collection: &Collection, index: usize, values: &[Value]) -> Result<Option<ItemKey>, PlaceError> {
+pub(super) fn alternate_key(
+    collection: &Collection,
+    index: usize,
+    values: &[Value],
+) -> Result<Option<ItemKey>, PlaceError> {
     if values.iter().any(|value| *value == Value::Null) {
         return Ok(None);
     }
@@ -122,9 +126,21 @@ pub(super) fn alternate_key(collection: &Collection, index: usize, values: &[Val
     Ok(Some(ItemKey::new(format!("A{}|{index}", collection.partition.trim_start_matches('E')), sort)?))
 }
 
-/// The key of a sequence.
-pub(super) fn sequence_key(collection: &Collection, property: &str) -> Result<ItemKey, KeyTooLong> {
-    ItemKey::new(format!("S|{}", collection.partition), property.to_owned())
+/// The key of a sequence. That of contained entities follows from their parent's key, not from its incarnation: it
+/// can be read together with the parent.
+pub(super) fn sequence_key(
+    collection: &Collection,
+    parent: Option<&ItemKey>,
+    property: &str,
+) -> Result<ItemKey, KeyTooLong> {
+    let partition = match parent {
+        None => format!("S|{}", collection.partition),
+        Some(parent) => {
+            let nav = collection.path.rsplit('/').next().unwrap_or_default();
+            format!("S|{}|{}|{nav}", parent.partition, parent.sort)
+        }
+    };
+    ItemKey::new(partition, property.to_owned())
 }
 
 /// FNV-1a, which stays what it is: a changed hash would lose entities.

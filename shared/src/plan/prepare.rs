@@ -79,7 +79,11 @@ impl Tags {
 }
 
 /// Understands a request. Reads nothing.
-pub(super) fn prepare(context: &Context<'_>, request: &Request, references: &References) -> Result<Prepared, PlanError> {
+pub(super) fn prepare(
+    context: &Context<'_>,
+    request: &Request,
+    references: &References,
+) -> Result<Prepared, PlanError> {
     if request.condition.is_some() {
         return Err(PlanError::ConditionUnsupported);
     }
@@ -87,7 +91,13 @@ pub(super) fn prepare(context: &Context<'_>, request: &Request, references: &Ref
     let located = context.locate(&url)?;
     let segments = uri::parse_path(&located.path, Encoding::Percent, &context.service.limits.uri())?;
     let options = QueryOptions::parse(located.query.unwrap_or_default(), &context.service.limits.uri())?;
-    prepare_at(context, request, references, Place { segments, options, root: located.root, path: located.path.into_owned() }, located.query)
+    prepare_at(
+        context,
+        request,
+        references,
+        Place { segments, options, root: located.root, path: located.path.into_owned() },
+        located.query,
+    )
 }
 
 /// The URL of a request, taken apart.
@@ -244,6 +254,12 @@ pub(super) fn dereference<'u>(
         Some(Reference::Nothing | Reference::Failed) => Err(PlanError::EmptyReference(id.to_owned())),
         None => Err(PlanError::UnknownReference(id.to_owned())),
     }
+}
+
+/// Whether the URL or the etags of a request refer to another request of the batch.
+pub fn refers(request: &Request) -> bool {
+    let in_tags = |name| request.headers.get(name).is_some_and(|value| value.contains('$'));
+    reference(&request.url).is_some() || in_tags("if-match") || in_tags("if-none-match")
 }
 
 /// The id and the rest of a URL whose first segment is a reference. System resources are none.

@@ -17,7 +17,7 @@ use super::{
     PlanError,
     context::{self, Context, Fresh, Reference, References},
     overlay::{Halt, Needs, Overlay, Snapshot, Step},
-    prepare::{Prepared, prepare},
+    prepare::{Prepared, prepare, refers},
 };
 
 /// One request of a unit.
@@ -88,7 +88,8 @@ pub fn evaluate<'a>(
     fresh: &'a Fresh<'a>,
     operation: &'a str,
 ) -> Evaluation {
-    let mut unit = Unit { context, overlay: Overlay::new(snapshot), references, fresh, operation, index: 0, ordinal: 0 };
+    let mut unit =
+        Unit { context, overlay: Overlay::new(snapshot), references, fresh, operation, index: 0, ordinal: 0 };
     let mut outcomes = Vec::with_capacity(jobs.len());
     let mut halted = false;
     for (position, job) in jobs.iter_mut().enumerate() {
@@ -123,7 +124,10 @@ impl<'a> Unit<'a> {
             Some(prepared) => prepared.clone(),
             None => {
                 let prepared = Arc::new(prepare(self.context, job.request, self.references)?);
-                job.prepared = Some(prepared.clone());
+                // A reference may mean something else when the unit is evaluated again.
+                if !refers(job.request) {
+                    job.prepared = Some(prepared.clone());
+                }
                 prepared
             }
         };

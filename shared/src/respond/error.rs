@@ -75,6 +75,7 @@ fn row(failure: &Failure, profile: Option<&Profile>) -> Row {
             StoreError::OutcomeUnknown(_) => (503, "OutcomeUnknown", "Internal_ServerError", "0x80072321"),
             StoreError::Unavailable(_) => (503, "ServiceUnavailable", "Internal_TenantUnavailable", "0x80072321"),
             StoreError::Contention { .. } => (503, "Contention", "Internal_ServerError", "0x80072326"),
+            StoreError::ItemTooLarge => (413, "TooLarge", "BadRequest", "0x80072322"),
             StoreError::Corrupt(_) | StoreError::Refused(_) => {
                 (500, "InternalError", "Internal_ServerError", "0x80040216")
             }
@@ -184,7 +185,9 @@ fn message(failure: &Failure, shape: ErrorShape, correlation: Uuid) -> String {
             "It is not known whether the change was made: the table did not answer in time. Read before you repeat it."
                 .to_owned()
         }
-        (Failure::Store(StoreError::Unavailable(_)), _) => "The table is not available; nothing was changed.".to_owned(),
+        (Failure::Store(StoreError::Unavailable(_)), _) => {
+            "The table is not available; nothing was changed.".to_owned()
+        }
         (Failure::Plan(PlanError::Stale), ErrorShape::BusinessCentral) => {
             "Another user has already changed the record.".to_owned()
         }
@@ -194,7 +197,10 @@ fn message(failure: &Failure, shape: ErrorShape, correlation: Uuid) -> String {
         (Failure::Plan(PlanError::AlreadyThere | PlanError::Duplicate { .. }), ErrorShape::Dataverse) => {
             "A record with matching key values already exists.".to_owned()
         }
-        (Failure::Plan(PlanError::Value(ValueError::TooLong { property, max, type_name, .. })), ErrorShape::Dataverse) => {
+        (
+            Failure::Plan(PlanError::Value(ValueError::TooLong { property, max, type_name, .. })),
+            ErrorShape::Dataverse,
+        ) => {
             let entity = type_name.rsplit('.').next().unwrap_or(type_name);
             format!(
                 "A validation error occurred.  The length of the '{property}' attribute of the '{entity}' entity \
