@@ -191,7 +191,7 @@ async fn look(rig: &Rig, scenario: &Scenario, n: usize) -> Vec<Value> {
         let answer = rig.get(&fill(url, n)).await;
         assert!(matches!(answer.status, 200 | 404), "{}", answer.text());
         let mut json = if answer.status == 200 { answer.json() } else { Value::Null };
-        let drop = ["createdon", "modifiedon", "lastModifiedDateTime", "@odata.etag", "id"];
+        let drop = ["createdon", "modifiedon", "lastModifiedDateTime", "id"];
         forget(&mut json, &drop, &format!("{n:012}"));
         seen.push(json);
     }
@@ -201,7 +201,7 @@ async fn look(rig: &Rig, scenario: &Scenario, n: usize) -> Vec<Value> {
 fn forget(json: &mut Value, names: &[&str], number: &str) {
     match json {
         Value::Object(members) => {
-            members.retain(|name, _| !names.contains(&name.as_str()) && !name.starts_with("@odata.context"));
+            members.retain(|name, _| !names.contains(&name.as_str()) && !name.starts_with('@'));
             members.values_mut().for_each(|value| forget(value, names, number));
         }
         Value::Array(items) => {
@@ -407,7 +407,7 @@ async fn references_to_etags_survive_a_rerun() {
     rig.strict.set_plan(Plan::from_fn(|call| (call.number == 1).then_some(Fault::Conflict)));
     let answer = rig.batch(TRIPPIN, &requests).await;
     assert_eq!(answer.statuses(), [200, 204], "{}", answer.text());
-    assert_eq!((name(&rig).await, rig.writes()), (json!("c"), 1));
+    assert_eq!((name(&rig).await, rig.writes()), (json!("c"), 2));
 }
 
 #[tokio::test]

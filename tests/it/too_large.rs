@@ -82,7 +82,7 @@ async fn a_key_over_the_limit() {
     let long = "k".repeat(1100);
     let body = json!({ "AirlineCode": long, "Name": "n" }).to_string();
     let answer = rig.send("POST", &format!("{TRIPPIN}/Airlines"), &[], body).await;
-    assert_refused(&rig, &answer, 400, "at most 1024");
+    assert_refused(&rig, &answer, 400, "maximum is 1024");
     let answer = rig.send("PATCH", &format!("{TRIPPIN}/Airlines('{long}')"), &[], r#"{"Name":"n"}"#).await;
-    assert_refused(&rig, &answer, 400, "at most 1024");
+    assert_refused(&rig, &answer, 400, "maximum is 1024");
 }

@@ -212,10 +212,13 @@ impl Builder {
         let stamp = self.text(&patch.version);
         let mut set = format!("SET {previous} = {version}, {version} = {stamp}");
         let mut remove = String::new();
-        let values = self.name(attribute::VALUES);
-        for (name, value) in &patch.properties {
-            let (name, value) = (self.name(name), self.value(attribute::to_attribute(model, value)));
-            set.push_str(&format!(", {values}.{name} = {value}"));
+        // A name that no expression uses is an error.
+        if !patch.properties.is_empty() {
+            let values = self.name(attribute::VALUES);
+            for (name, value) in &patch.properties {
+                let (name, value) = (self.name(name), self.value(attribute::to_attribute(model, value)));
+                set.push_str(&format!(", {values}.{name} = {value}"));
+            }
         }
         if !patch.dynamic.is_empty() {
             let dynamic = self.name(attribute::DYNAMIC);
