@@ -10,6 +10,7 @@ mod call_budget;
 mod edge;
 mod faults;
 mod kill;
+mod lost_answers;
 mod rig;
 mod soak;
 mod too_large;

@@ -59,7 +59,8 @@ impl Unit<'_> {
         let company = request.company;
         let target = self.walk(path, company, path.steps.len());
         if matches!(target, Err(Halt::Need)) {
-            self.look_ahead(request, path)?;
+            // What is wrong with the body comes up once the parent is known.
+            drop(self.look_ahead(request, path));
         }
         let created = match target? {
             Target::Collection { collection, parent } => {
@@ -71,32 +72,6 @@ impl Unit<'_> {
             _ => return Err(not_allowed(request, "GET, PUT, PATCH, DELETE")),
         };
         Ok(respond::created(self.context, request, &created))
-    }
-
-    /// Asks for what a contained entity will need besides its parent, while the parent still has to be read. What
-    /// cannot be told yet, or is wrong, comes up when the entity is created.
-    fn look_ahead(&mut self, request: &Prepared, path: &EntityPath) -> Step<()> {
-        let Some((last, before)) = path.steps.split_last() else { return Ok(()) };
-        let Target::Entity(spot) = self.walk(path, request.company, before.len())? else { return Ok(()) };
-        let navigation = self.navigation(spot.collection.ty, last.nav)?;
-        let model = &self.service().model;
-        let Ok(payload) = edm::read_entity(model, navigation.target, &request.body) else { return Ok(()) };
-        if !navigation.contains_target {
-            return Ok(());
-        }
-        let unknown = edm::Incarnation(String::new());
-        let collection =
-            Collection::contained(self.service(), &unknown, &navigation.name, navigation.target, &spot.path);
-        let mut record = payload.record.clone();
-        let mut lookups = vec![None; model.ty(record.ty).navigation.len()];
-        for (nav, bind) in &payload.binds {
-            let Bind::One(url) = bind else { continue };
-            let navigation = self.navigation(record.ty, *nav)?;
-            if let Ok(target) = self.linked_entity(url, navigation, request.company) {
-                self.set_lookup(&mut record, &mut lookups, *nav, Some(&target))?;
-            }
-        }
-        self.prefetch_sources(&collection, Some(&spot.owner()), &record, &lookups, request.company)
     }
 
     /// POST to a navigation that contains nothing: creates in the target set and links.

@@ -3,16 +3,19 @@
 use std::sync::Arc;
 
 use crate::{
-    edm::{DateTimeOffset, Entity, PrimitiveType, Property, Record, SetId, TypeKind, Value},
+    edm::{self, Bind, DateTimeOffset, Entity, Incarnation, PrimitiveType, Property, Record, SetId, TypeKind, Value},
     service::{Derived, Rule},
     store::{Condition, Sequence, Stored},
+    uri::EntityPath,
 };
 
 use super::{
     PlanError,
     overlay::Step,
     place::{self, Collection},
+    prepare::Prepared,
     unit::{Owner, Unit},
+    walk::Target,
 };
 
 /// Fraction digits of a time that the service makes when the property does not say.
@@ -84,8 +87,34 @@ impl<'a> Unit<'a> {
         rules.filter_map(|d| Some((d.property, self.now(properties.get(d.property)?)))).collect()
     }
 
+    /// Asks for what a contained entity will need besides its parent, while the parent still has to be read: its
+    /// sequences and the targets of its lookups.
+    pub(super) fn look_ahead(&mut self, request: &Prepared, path: &EntityPath) -> Step<()> {
+        let Some((last, before)) = path.steps.split_last() else { return Ok(()) };
+        let Target::Entity(spot) = self.walk(path, request.company, before.len())? else { return Ok(()) };
+        let navigation = self.navigation(spot.collection.ty, last.nav)?;
+        let model = &self.service().model;
+        let Ok(payload) = edm::read_entity(model, navigation.target, &request.body) else { return Ok(()) };
+        if !navigation.contains_target {
+            return Ok(());
+        }
+        let unknown = Incarnation(String::new());
+        let collection =
+            Collection::contained(self.service(), &unknown, &navigation.name, navigation.target, &spot.path);
+        let mut record = payload.record.clone();
+        let mut lookups = vec![None; model.ty(record.ty).navigation.len()];
+        for (nav, bind) in &payload.binds {
+            let Bind::One(url) = bind else { continue };
+            let navigation = self.navigation(record.ty, *nav)?;
+            if let Ok(target) = self.linked_entity(url, navigation, request.company) {
+                self.set_lookup(&mut record, &mut lookups, *nav, Some(&target))?;
+            }
+        }
+        self.prefetch_sources(&collection, Some(&spot.owner()), &record, &lookups, request.company)
+    }
+
     /// Asks for everything the rules will read, at once.
-    pub(super) fn prefetch_sources(
+    fn prefetch_sources(
         &mut self,
         collection: &Collection,
         parent: Option<&Owner>,

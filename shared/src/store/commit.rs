@@ -284,7 +284,8 @@ fn trace(writes: &[Write], items: &[(ItemKey, Option<Item>)], operation: &str) -
             let told = [old.version.0.as_str(), NO_VERSION].map(Some);
             if told.contains(&previous) { Trace::Missing } else { Trace::Covered }
         }
-        _ => Trace::Covered,
+        // It is not there, or another one is there by now: nothing of that attempt is left either way.
+        _ => Trace::Missing,
     }
 }
 
