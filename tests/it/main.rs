@@ -1,13 +1,25 @@
 //! The integration tests, in one binary.
-#![expect(clippy::unwrap_used, reason = "what goes wrong in the set-up of a test is a failed test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "what goes wrong in the set-up of a test is a failed test"
+)]
 
+mod bank;
 mod batch_json;
 mod batch_multipart;
+mod call_budget;
 mod captures;
 mod documents;
 mod edge;
 mod envelope;
 mod equivalence;
+mod faults;
+mod kill;
+mod lost_answers;
 mod requests;
+mod rig;
+mod soak;
+mod too_large;
 mod units;
 mod writes;

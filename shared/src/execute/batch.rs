@@ -14,6 +14,7 @@ use crate::{
     plan::{self, Context, Fresh, Job, OdataVersion, Outcome, PlanError, Reference, References},
     respond::{ErrorContext, error_response},
     service::profile::FailedChangeSet,
+    store::StoreError,
     wire::{self, Encoding, Envelope},
 };
 
@@ -291,10 +292,13 @@ impl<'r> Run<'r> {
                 FailedChangeSet::ChangeSetResponse => ResponseItem::Group { name: None, responses: vec![response] },
             };
         }
+        let outcome_unknown = matches!(failed.failure, Failure::Store(StoreError::OutcomeUnknown(_)));
         let keeps = self.call.service.profile.failed_group_keeps_status;
         let responses =
             group.requests.iter().enumerate().map(|(position, request)| match failed.before.get(position) {
                 _ if position == failed.culprit => response.clone(),
+                // Nobody knows whether the group was applied, so none of its answers may say that it was not.
+                _ if outcome_unknown => self.error(Some(request), &failed.failure),
                 Some(outcome) if keeps => outcome.response.clone(),
                 _ => self.error(Some(request), &PlanError::FailedGroup.into()),
             });
@@ -406,10 +410,5 @@ impl<'r> Run<'r> {
 
 /// A GET that depends on no other request: it may be read together with its neighbours.
 fn is_plain_read(request: &Request) -> bool {
-    let refers = |name| request.headers.get(name).is_some_and(|value| value.contains('$'));
-    request.method == Method::GET
-        && request.depends_on.is_empty()
-        && plan::reference(&request.url).is_none()
-        && !refers("if-match")
-        && !refers("if-none-match")
+    request.method == Method::GET && request.depends_on.is_empty() && !plan::refers(request)
 }

@@ -13,7 +13,11 @@ use crate::{
 use super::{Engine, Failure};
 
 /// How often a unit is run when other writers keep changing what it reads.
-const MAX_ATTEMPTS: usize = 30;
+const MAX_ATTEMPTS: usize = 60;
+/// How many reruns follow at once when a refusal has shown what is there now: somebody else came further.
+const AT_ONCE_AFTER_REFUSAL: usize = 3;
+/// The same when another transaction held an item.
+const AT_ONCE_AFTER_CONFLICT: usize = 1;
 /// How often a unit may find that it has to read more. Each path segment or lookup can ask once.
 const MAX_READS: usize = 200;
 
@@ -62,19 +66,24 @@ impl Engine {
             if writes.is_empty() {
                 return Ok(outcomes);
             }
-            // Whatever was read may be stale by the next attempt; what a refusal showed is not.
+            // Whatever was read may be stale by the next attempt; what a refusal has just shown is not.
             snapshot = Snapshot::default();
-            match self.store.commit(model, &writes, &operation, deadline).await.map_err(FailedUnit::as_a_whole)? {
+            let end = self.store.commit(model, &writes, &operation, deadline).await.map_err(FailedUnit::as_a_whole)?;
+            let at_once = match end {
                 Commit::Done => return Ok(outcomes),
-                Commit::Refused(items) => items.into_iter().for_each(|(key, stored)| snapshot.learn(key, stored)),
-                Commit::Conflict => {}
-            }
+                Commit::Refused(items) => {
+                    items.into_iter().for_each(|(key, stored)| snapshot.learn(key, stored));
+                    AT_ONCE_AFTER_REFUSAL
+                }
+                Commit::Conflict => AT_ONCE_AFTER_CONFLICT,
+            };
             tracing::debug!(attempt, "unit of work is run again");
             let Some(pause) = pauses.next().filter(|pause| !deadline.is_before(*pause)) else {
                 return Err(FailedUnit::as_a_whole(StoreError::Contention { attempts: attempt }));
             };
-            if attempt > 1 {
+            if attempt > at_once {
                 tokio::time::sleep(pause).await;
+                snapshot = Snapshot::default();
             }
         }
         Err(FailedUnit::as_a_whole(StoreError::Contention { attempts: MAX_ATTEMPTS }))
@@ -143,7 +152,7 @@ impl Engine {
 fn pauses() -> impl Iterator<Item = Duration> {
     ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(5))
-        .with_max_delay(Duration::from_millis(500))
+        .with_max_delay(Duration::from_millis(100))
         .with_max_times(MAX_ATTEMPTS)
         .with_jitter()
         .build()

@@ -12,7 +12,7 @@ use crate::{
 use super::{
     PlanError,
     lookup::{inverse, lookup_sort, missing_target},
-    overlay::Step,
+    overlay::{Halt, Step},
     place::{self, Collection},
     prepare::Prepared,
     unit::{Outcome, Owner, Unit, not_allowed},
@@ -57,7 +57,12 @@ impl Unit<'_> {
             return Err(not_allowed(request, "GET, PUT, PATCH, DELETE"));
         }
         let company = request.company;
-        let created = match self.walk(path, company, path.steps.len())? {
+        let target = self.walk(path, company, path.steps.len());
+        if matches!(target, Err(Halt::Need)) {
+            // What is wrong with the body comes up once the parent is known.
+            drop(self.look_ahead(request, path));
+        }
+        let created = match target? {
             Target::Collection { collection, parent } => {
                 let parent = parent.as_ref();
                 let birth = Birth { collection: &collection, parent, company, given: &[], lookup: None, depth: 0 };

@@ -76,7 +76,8 @@ impl Unit<'_> {
         let ty = self.ty(spot.collection.ty);
         let tags_fit = match &request.if_match {
             None | Some(Tags::Any) => true,
-            Some(tags) => tags.single().is_some(),
+            // An etag is compared with what the unit itself has made of the entity.
+            Some(tags) => tags.single().is_some() && !self.overlay.is_patched(&spot.key),
         };
         let linked = ty.navigation.iter().any(|nav| inverse(&self.service().model, nav).is_some());
         tags_fit

@@ -3,9 +3,13 @@
 use std::sync::Arc;
 
 use crate::{
-    edm::{DateTimeOffset, Entity, PrimitiveType, Property, Record, SetId, TypeId, TypeKind, Value},
+    edm::{
+        self, Bind, DateTimeOffset, Entity, Incarnation, PrimitiveType, Property, Record, SetId, TypeId, TypeKind,
+        Value,
+    },
     service::{Derived, Rule},
-    store::{Condition, Stored},
+    store::{Condition, Sequence, Stored},
+    uri::EntityPath,
 };
 
 use super::{
@@ -13,7 +17,9 @@ use super::{
     lookup::missing_target,
     overlay::Step,
     place::{self, Collection},
+    prepare::Prepared,
     unit::{Owner, Unit},
+    walk::Target,
 };
 
 /// Fraction digits of a time that the service makes when the property does not say.
@@ -48,7 +54,7 @@ impl<'a> Unit<'a> {
                 Rule::NewGuid if !given => Value::Guid(self.fresh()),
                 Rule::Sequence { start, step } => {
                     let given = record.values.get(derived.property).and_then(Option::as_ref);
-                    self.next_number(collection, property, given, *start, *step)?
+                    self.next_number((collection, parent), property, given, *start, *step)?
                 }
                 Rule::CopyFromParent { property } => self.parent_value(parent, *property)?,
                 Rule::CopyFromLookup { nav, property: source } => {
@@ -91,6 +97,32 @@ impl<'a> Unit<'a> {
         rules.filter_map(|d| Some((d.property, self.now(properties.get(d.property)?)))).collect()
     }
 
+    /// Asks for what a contained entity will need besides its parent, while the parent still has to be read: its
+    /// sequences and the targets of its lookups.
+    pub(super) fn look_ahead(&mut self, request: &Prepared, path: &EntityPath) -> Step<()> {
+        let Some((last, before)) = path.steps.split_last() else { return Ok(()) };
+        let Target::Entity(spot) = self.walk(path, request.company, before.len())? else { return Ok(()) };
+        let navigation = self.navigation(spot.collection.ty, last.nav)?;
+        let model = &self.service().model;
+        let Ok(payload) = edm::read_entity(model, navigation.target, &request.body) else { return Ok(()) };
+        if !navigation.contains_target {
+            return Ok(());
+        }
+        let unknown = Incarnation(String::new());
+        let collection =
+            Collection::contained(self.service(), &unknown, &navigation.name, navigation.target, &spot.path);
+        let mut record = payload.record.clone();
+        let mut lookups = vec![None; model.ty(record.ty).navigation.len()];
+        for (nav, bind) in &payload.binds {
+            let Bind::One(url) = bind else { continue };
+            let navigation = self.navigation(record.ty, *nav)?;
+            if let Ok(target) = self.linked_entity(url, navigation, request.company) {
+                self.set_lookup(&mut record, &mut lookups, *nav, Some(&target))?;
+            }
+        }
+        self.prefetch_sources(&collection, Some(&spot.owner()), &record, &lookups, request.company)
+    }
+
     /// Asks for everything the rules will read, at once.
     fn prefetch_sources(
         &mut self,
@@ -104,7 +136,8 @@ impl<'a> Unit<'a> {
             match &derived.rule {
                 Rule::Sequence { .. } => {
                     let property = self.ty(record.ty).properties.get(derived.property).ok_or(PlanError::Undecided)?;
-                    self.overlay.prefetch(&place::sequence_key(collection, &property.name)?);
+                    let parent = parent.map(|owner| &owner.key);
+                    self.overlay.prefetch(&place::sequence_key(collection, parent, &property.name)?);
                 }
                 Rule::CopyFromLookup { nav, .. } => {
                     if let Some((_, key)) = self.lookup_target(collection.set, record, lookups, *nav, company)? {
@@ -121,18 +154,19 @@ impl<'a> Unit<'a> {
     /// The next number of a sequence; a number that the client gave moves it on.
     fn next_number(
         &mut self,
-        collection: &Collection,
+        (collection, parent): (&Collection, Option<&Owner>),
         property: &Property,
         given: Option<&Value>,
         start: i64,
         step: i64,
     ) -> Step<Value> {
-        let key = place::sequence_key(collection, &property.name)?;
-        let last = match self.overlay.peek(&key)? {
-            Some(Stored::Sequence(number)) => Some(number),
+        let key = place::sequence_key(collection, parent.map(|owner| &owner.key), &property.name)?;
+        let stored = match self.overlay.peek(&key)? {
+            Some(Stored::Sequence(sequence)) => Some(sequence),
             _ => None,
         };
-        self.overlay.rely(&key, Condition::Sequence(last));
+        self.overlay.rely(&key, Condition::Sequence(stored.clone()));
+        let last = stored.filter(|sequence| sequence.of == collection.partition).map(|sequence| sequence.number);
         let number = match given {
             Some(Value::Integer(number)) => *number,
             _ => match last {
@@ -146,7 +180,8 @@ impl<'a> Unit<'a> {
             },
         };
         if last.is_none_or(|last| number > last) {
-            self.overlay.put(&key, Stored::Sequence(number));
+            let sequence = Sequence { number, of: collection.partition.clone() };
+            self.overlay.put(&key, Stored::Sequence(sequence));
         }
         Ok(Value::Integer(number))
     }

@@ -25,6 +25,6 @@ pub use error::PlanError;
 pub use negotiate::{Metadata, OdataVersion, version};
 pub use overlay::{Needs, Rows, Snapshot, Source, Wanted};
 pub use place::Collection;
-pub use prepare::{Place, Prepared, Tags, prepare_at, reference};
+pub use prepare::{Place, Prepared, Tags, prepare_at, reference, refers};
 pub use unit::{Evaluation, Job, Outcome, evaluate};
 pub(crate) use update::Updated;

@@ -231,6 +231,11 @@ impl<'s> Overlay<'s> {
             || self.snapshot.items.contains_key(key)
     }
 
+    /// Whether the unit itself has changed the entity without knowing it.
+    pub(super) fn is_patched(&self, key: &ItemKey) -> bool {
+        matches!(self.states.get(key), Some(State { now: Now::Patched(_), .. }))
+    }
+
     /// Makes the commit depend on `condition`; a stronger one that is there already stays.
     pub(super) fn rely(&mut self, key: &ItemKey, condition: Condition) {
         match self.states.get_mut(key) {

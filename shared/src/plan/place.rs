@@ -126,9 +126,21 @@ pub(super) fn alternate_key(
     Ok(Some(ItemKey::new(format!("A{}|{index}", collection.partition.trim_start_matches('E')), sort)?))
 }
 
-/// The key of a sequence.
-pub(super) fn sequence_key(collection: &Collection, property: &str) -> Result<ItemKey, KeyTooLong> {
-    ItemKey::new(format!("S|{}", collection.partition), property.to_owned())
+/// The key of a sequence. That of contained entities follows from their parent's key, not from its incarnation: it
+/// can be read together with the parent.
+pub(super) fn sequence_key(
+    collection: &Collection,
+    parent: Option<&ItemKey>,
+    property: &str,
+) -> Result<ItemKey, KeyTooLong> {
+    let partition = match parent {
+        None => format!("S|{}", collection.partition),
+        Some(parent) => {
+            let nav = collection.path.rsplit('/').next().unwrap_or_default();
+            format!("S|{}|{}|{nav}", parent.partition, parent.sort)
+        }
+    };
+    ItemKey::new(partition, property.to_owned())
 }
 
 /// FNV-1a, which stays what it is: a changed hash would lose entities.

@@ -257,6 +257,12 @@ pub(super) fn dereference<'u>(
     }
 }
 
+/// Whether the URL or the etags of a request refer to another request of the batch.
+pub fn refers(request: &Request) -> bool {
+    let in_tags = |name| request.headers.get(name).is_some_and(|value| value.contains('$'));
+    reference(&request.url).is_some() || in_tags("if-match") || in_tags("if-none-match")
+}
+
 /// The id and the rest of a URL whose first segment is a reference. System resources are none.
 pub fn reference(url: &str) -> Option<(&str, &str)> {
     let tail = url.strip_prefix('$').or_else(|| url.strip_prefix("/$"))?;

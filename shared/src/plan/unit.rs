@@ -17,7 +17,7 @@ use super::{
     PlanError,
     context::{self, Context, Fresh, Reference, References},
     overlay::{Halt, Needs, Overlay, Snapshot, Step},
-    prepare::{Prepared, prepare},
+    prepare::{Prepared, prepare, refers},
 };
 
 /// One request of a unit.
@@ -124,8 +124,8 @@ impl<'a> Unit<'a> {
             prepared.clone()
         } else {
             let prepared = Arc::new(prepare(self.context, job.request, self.references)?);
-            // An etag that a request of this unit returned is another one when the unit is run again.
-            if !refers_to_etag(job.request) {
+            // A reference may mean something else when the unit is evaluated again.
+            if !refers(job.request) {
                 job.prepared = Some(prepared.clone());
             }
             prepared
@@ -196,12 +196,6 @@ impl<'a> Unit<'a> {
         let key = path.rfind('(').and_then(|at| path.get(at..)).unwrap_or_default().to_owned();
         PlanError::NotFound { entity_type: self.ty(ty).name.clone(), key }
     }
-}
-
-/// Whether a precondition of a request is the etag that another one returned.
-fn refers_to_etag(request: &Request) -> bool {
-    let refers = |name| request.headers.get(name).is_some_and(|value| value.contains('$'));
-    refers("if-match") || refers("if-none-match")
 }
 
 /// An answer without body.

@@ -249,7 +249,8 @@ impl<'a> Unit<'a> {
     fn can_be_blind(&self, request: &Prepared, spot: &Spot, change: &Change) -> bool {
         let tags_fit = match &request.if_match {
             None | Some(Tags::Any) => true,
-            Some(tags) => tags.single().is_some(),
+            // An etag is compared with what the unit itself has made of the entity.
+            Some(tags) => tags.single().is_some() && !self.overlay.is_patched(&spot.key),
         };
         tags_fit
             && request.if_none_match.is_none()

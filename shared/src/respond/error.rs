@@ -76,6 +76,7 @@ fn row(failure: &Failure, profile: Option<&Profile>) -> Row {
             StoreError::OutcomeUnknown(_) => (503, "OutcomeUnknown", "Internal_ServerError", "0x80072321"),
             StoreError::Unavailable(_) => (503, "ServiceUnavailable", "Internal_TenantUnavailable", "0x80072321"),
             StoreError::Contention { .. } => (503, "Contention", "Internal_ServerError", "0x80072326"),
+            StoreError::ItemTooLarge => (413, "TooLarge", "BadRequest", "0x80072322"),
             StoreError::Corrupt(_) | StoreError::Refused(_) => {
                 (500, "InternalError", "Internal_ServerError", "0x80040216")
             }

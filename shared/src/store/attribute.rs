@@ -23,6 +23,8 @@ pub(super) const INCARNATION: &str = "i";
 pub(super) const VERSION: &str = "o";
 /// The version before that: a write whose answer was lost is recognised even after one more writer.
 pub(super) const PREVIOUS_VERSION: &str = "p";
+/// Stands in [`PREVIOUS_VERSION`] of an entity that nobody has changed since its creation.
+pub(super) const NO_VERSION: &str = "-";
 /// Properties by name.
 pub(super) const VALUES: &str = "v";
 /// Undeclared properties by name, as JSON text.
@@ -33,6 +35,8 @@ pub(super) const LOOKUPS: &str = "r";
 pub(super) const TARGET: &str = "k";
 /// Last number of a sequence.
 pub(super) const NUMBER: &str = "n";
+/// Partition of the collection that a sequence counts in.
+pub(super) const COUNTED: &str = "c";
 
 /// The whole item.
 pub(super) fn item(model: &Model, key: &ItemKey, stored: &Stored) -> Item {
@@ -43,8 +47,9 @@ pub(super) fn item(model: &Model, key: &ItemKey, stored: &Stored) -> Item {
         Stored::AlternateKey(target) => {
             item.insert(TARGET.into(), AttributeValue::S(target.clone()));
         }
-        Stored::Sequence(number) => {
-            item.insert(NUMBER.into(), AttributeValue::N(number.to_string()));
+        Stored::Sequence(sequence) => {
+            item.insert(NUMBER.into(), AttributeValue::N(sequence.number.to_string()));
+            item.insert(COUNTED.into(), AttributeValue::S(sequence.of.clone()));
         }
     }
     item

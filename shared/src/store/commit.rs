@@ -8,14 +8,21 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::{
     error::{ProvideErrorMetadata, SdkError},
-    operation::{put_item::PutItemError, transact_write_items::TransactWriteItemsError, update_item::UpdateItemError},
-    types::{CancellationReason, ReturnValuesOnConditionCheckFailure, TransactWriteItem},
+    operation::{
+        put_item::PutItemError,
+        transact_write_items::{TransactWriteItemsError, builders::TransactWriteItemsFluentBuilder},
+        update_item::UpdateItemError,
+    },
+    types::{CancellationReason, ReturnValuesOnConditionCheckFailure},
 };
 use tokio::time::Instant;
 
 use crate::edm::Model;
 
-use super::{Item, ItemKey, Store, StoreError, Stored, Write, WriteKind, attribute, read::backoff, write};
+use super::{
+    Condition, Item, ItemKey, Store, StoreError, Stored, Write, WriteKind, attribute, attribute::NO_VERSION,
+    read::backoff, write,
+};
 
 /// Until when a unit of work may take.
 #[derive(Clone, Copy, Debug)]
@@ -64,12 +71,18 @@ impl Store {
         operation: &str,
         deadline: Deadline,
     ) -> Result<Commit, StoreError> {
+        let transaction = self.transaction(model, writes, operation);
         let mut unknown = false;
         for pause in backoff() {
-            let (attempt, reason) = match self.attempt(model, writes, operation).await {
+            let (attempt, reason) = match self.attempt(model, writes, operation, &transaction).await {
                 Attempt::Done => return Ok(Commit::Done),
-                Attempt::Refused(items) if is_own_write(&items, operation) => return Ok(Commit::Done),
-                Attempt::Refused(items) => return refused(model, items),
+                Attempt::Refused(items) => match trace(writes, &items, operation) {
+                    Trace::Found => return Ok(Commit::Done),
+                    Trace::Covered if unknown => {
+                        return Err(StoreError::OutcomeUnknown("other writers came after it".into()));
+                    }
+                    Trace::Covered | Trace::Missing => return refused(model, items),
+                },
                 Attempt::Conflict if !unknown => return Ok(Commit::Conflict),
                 Attempt::Conflict => ("conflict", String::new()),
                 Attempt::Throttled(reason) => ("throttled", reason),
@@ -78,6 +91,7 @@ impl Store {
                     ("unknown", reason)
                 }
                 Attempt::Fatal(reason) if unknown => return Err(StoreError::OutcomeUnknown(reason)),
+                Attempt::Fatal(reason) if is_item_size(&reason) => return Err(StoreError::ItemTooLarge),
                 Attempt::Fatal(reason) => return Err(StoreError::Refused(reason)),
             };
             tracing::debug!(attempt, reason, "commit not answered yet");
@@ -93,14 +107,27 @@ impl Store {
         })
     }
 
-    async fn attempt(&self, model: &Model, writes: &[Write], operation: &str) -> Attempt {
-        match writes {
-            [] => Attempt::Done,
-            [Write { kind: WriteKind::Put(_), .. } | Write { kind: WriteKind::Patch(_), .. }] => {
-                self.single(model, writes, operation).await
-            }
-            _ => self.transaction(model, writes, operation).await,
+    async fn attempt(
+        &self,
+        model: &Model,
+        writes: &[Write],
+        operation: &str,
+        transaction: &Option<TransactWriteItemsFluentBuilder>,
+    ) -> Attempt {
+        match transaction {
+            Some(request) => transact(writes, request.clone()).await,
+            None => self.single(model, writes, operation).await,
         }
+    }
+
+    /// The transaction that a commit needs, if it needs one. It is built once: the token stands for this request and
+    /// no other.
+    fn transaction(&self, model: &Model, writes: &[Write], operation: &str) -> Option<TransactWriteItemsFluentBuilder> {
+        if let [] | [Write { kind: WriteKind::Put(_) | WriteKind::Patch(_), .. }] = writes {
+            return None;
+        }
+        let items = writes.iter().map(|w| write::transact_item(model, w, &self.table, operation)).collect();
+        Some(self.client.transact_write_items().set_transact_items(Some(items)).client_request_token(operation))
     }
 
     /// One item: half the cost of a transaction.
@@ -146,22 +173,19 @@ impl Store {
             Err(e) => transport_error(&e),
         }
     }
+}
 
-    async fn transaction(&self, model: &Model, writes: &[Write], operation: &str) -> Attempt {
-        let items: Vec<TransactWriteItem> =
-            writes.iter().map(|w| write::transact_item(model, w, &self.table, operation)).collect();
-        let request = self.client.transact_write_items().set_transact_items(Some(items));
-        match request.client_request_token(operation).send().await {
-            Ok(_) => Attempt::Done,
-            Err(SdkError::ServiceError(e)) => match e.into_err() {
-                TransactWriteItemsError::TransactionCanceledException(e) => {
-                    cancelled(writes, e.cancellation_reasons.unwrap_or_default())
-                }
-                TransactWriteItemsError::TransactionInProgressException(_) => Attempt::Unknown("in progress".into()),
-                e => service_error(e.code(), &e),
-            },
-            Err(e) => transport_error(&e),
-        }
+async fn transact(writes: &[Write], request: TransactWriteItemsFluentBuilder) -> Attempt {
+    match request.send().await {
+        Ok(_) => Attempt::Done,
+        Err(SdkError::ServiceError(e)) => match e.into_err() {
+            TransactWriteItemsError::TransactionCanceledException(e) => {
+                cancelled(writes, e.cancellation_reasons.unwrap_or_default())
+            }
+            TransactWriteItemsError::TransactionInProgressException(_) => Attempt::Unknown("in progress".into()),
+            e => service_error(e.code(), &e),
+        },
+        Err(e) => transport_error(&e),
     }
 }
 
@@ -223,13 +247,51 @@ where
     }
 }
 
-/// Whether the item that refuses a single write shows that this very write is what changed it.
-fn is_own_write(items: &[(ItemKey, Option<Item>)], operation: &str) -> bool {
-    let [(_, Some(item))] = items else { return false };
-    [attribute::VERSION, attribute::PREVIOUS_VERSION].iter().any(|name| {
-        let version = item.get(*name).and_then(|v| v.as_s().ok());
-        version.and_then(|v| v.split_once('.')).is_some_and(|(by, _)| by == operation)
-    })
+/// What the item that refuses a single write tells of an attempt whose answer was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trace {
+    /// That attempt changed it.
+    Found,
+    /// That attempt did not.
+    Missing,
+    /// So much happened to the item that it cannot tell.
+    Covered,
+}
+
+/// An item shows its last two writers, and which write created it. (A transaction has its token and needs no trace.)
+fn trace(writes: &[Write], items: &[(ItemKey, Option<Item>)], operation: &str) -> Trace {
+    let ([Write { kind, condition, .. }], [(_, item)]) = (writes, items) else { return Trace::Missing };
+    if matches!(kind, WriteKind::Delete | WriteKind::Check) {
+        return Trace::Missing;
+    }
+    let text = |name: &str| item.as_ref()?.get(name)?.as_s().ok().map(String::as_str);
+    let (version, previous) = (text(attribute::VERSION), text(attribute::PREVIOUS_VERSION));
+    let is_own = |version: &str| version.split_once('.').is_some_and(|(by, _)| by == operation);
+    if version.is_some_and(is_own) || previous.is_some_and(is_own) {
+        return Trace::Found;
+    }
+    let incarnation = text(attribute::INCARNATION);
+    match (kind, condition) {
+        (WriteKind::Put(Stored::Entity(entity)), Condition::Absent) => {
+            if incarnation == Some(&entity.incarnation.0) {
+                Trace::Found
+            } else {
+                Trace::Missing
+            }
+        }
+        (_, Condition::Version(old)) if incarnation == Some(&old.incarnation.0) => {
+            // Somebody else's write is what followed the version expected here, or nothing came before that write.
+            let told = [old.version.0.as_str(), NO_VERSION].map(Some);
+            if told.contains(&previous) { Trace::Missing } else { Trace::Covered }
+        }
+        // It is not there, or another one is there by now: nothing of that attempt is left either way.
+        _ => Trace::Missing,
+    }
+}
+
+/// Whether DynamoDB refused an update because the item would become too large.
+fn is_item_size(reason: &str) -> bool {
+    reason.contains("Item size")
 }
 
 fn refused(model: &Model, items: Vec<(ItemKey, Option<Item>)>) -> Result<Commit, StoreError> {

@@ -15,6 +15,9 @@ pub enum StoreError {
         /// How often the unit was run.
         attempts: usize,
     },
+    /// Nothing was written: an entity would become larger than an item can be.
+    #[error("the entity would become larger than an item of the table can be")]
+    ItemTooLarge,
     /// An item does not have the form that this service writes.
     #[error("an item of the table cannot be read: {0}")]
     Corrupt(String),

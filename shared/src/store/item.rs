@@ -61,8 +61,17 @@ pub enum Stored {
     Link,
     /// An alternate key: the sort key of the entity that has it.
     AlternateKey(String),
-    /// The last number of a sequence.
-    Sequence(i64),
+    /// A sequence.
+    Sequence(Sequence),
+}
+
+/// How far a sequence has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sequence {
+    /// Its last number.
+    pub number: i64,
+    /// Partition of the collection that it counts in. A parent that is deleted and created again begins anew.
+    pub of: String,
 }
 
 impl Stored {
@@ -75,7 +84,8 @@ impl Stored {
             return attribute::text(target).map(|t| Self::AlternateKey(t.to_owned()));
         }
         if let Some(number) = item.get(attribute::NUMBER) {
-            return attribute::integer(number).map(Self::Sequence);
+            let of = item.get(attribute::COUNTED).map(attribute::text).transpose()?.unwrap_or_default().to_owned();
+            return Ok(Self::Sequence(Sequence { number: attribute::integer(number)?, of }));
         }
         Ok(Self::Link)
     }

@@ -8,7 +8,8 @@
 //! | contained entity | `C\|service\|parent's incarnation\|navigation` | encoded key |
 //! | link | `L\|owner's partition\|owner's sort key\|navigation` | encoded key of the target |
 //! | alternate key | `A\|service\|company\|set\|position of the key` | encoded values |
-//! | sequence | `S\|partition of the collection` | property |
+//! | sequence of a set | `S\|partition of the set` | property |
+//! | sequence of contained entities | `S\|parent's partition\|parent's sort key\|navigation` | property |
 
 mod attribute;
 mod client;
@@ -25,7 +26,7 @@ use std::sync::Arc;
 pub use client::*;
 pub use commit::{Commit, Deadline};
 pub use error::StoreError;
-pub use item::{Item, ItemKey, KeyTooLong, Stored};
+pub use item::{Item, ItemKey, KeyTooLong, Sequence, Stored};
 pub use read::Page;
 pub use write::{Condition, Patch, TooLarge, Write, WriteKind, check_size};
 

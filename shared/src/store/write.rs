@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::{
 
 use crate::edm::{ETag, Model, Value};
 
-use super::{Item, ItemKey, Stored, attribute, size};
+use super::{Item, ItemKey, Sequence, Stored, attribute, size};
 
 /// One write of a commit.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,8 +60,8 @@ pub enum Condition {
     Incarnation(String),
     /// It is exactly this version.
     Version(ETag),
-    /// A sequence stands at this number (`None`: not begun).
-    Sequence(Option<i64>),
+    /// A sequence stands there (`None`: not begun).
+    Sequence(Option<Sequence>),
     /// An alternate key leads to the entity with this sort key.
     AlternateKey(String),
 }
@@ -192,8 +192,9 @@ impl Builder {
                 format!("{incarnation} AND {}", self.equals(attribute::VERSION, &etag.version.0))
             }
             Condition::Sequence(None) => format!("attribute_not_exists({NUMBER})"),
-            Condition::Sequence(Some(number)) => {
-                format!("{NUMBER} = {}", self.value(AttributeValue::N(number.to_string())))
+            Condition::Sequence(Some(Sequence { number, of })) => {
+                let counted = self.equals(attribute::COUNTED, of);
+                format!("{counted} AND {NUMBER} = {}", self.value(AttributeValue::N(number.to_string())))
             }
             Condition::AlternateKey(target) => self.equals(attribute::TARGET, target),
         })
@@ -235,7 +236,7 @@ pub(super) fn put_item(model: &Model, write: &Write, stored: &Stored) -> Item {
     if let Stored::Entity(_) = stored {
         let previous = match &write.condition {
             Condition::Version(etag) => etag.version.0.as_str(),
-            _ => "-",
+            _ => attribute::NO_VERSION,
         };
         item.insert(attribute::PREVIOUS_VERSION.into(), AttributeValue::S(previous.to_owned()));
     }

@@ -1,0 +1,88 @@
+//! Units of work that DynamoDB cannot take: refused before any write.
+
+use serde_json::{Value, json};
+
+use crate::rig::{Answer, Rig, member};
+
+const TRIPPIN: &str = "/trippin";
+const DATAVERSE: &str = "/api/data/v9.2";
+
+fn assert_refused(rig: &Rig, answer: &Answer, status: u16, says: &str) {
+    let text = answer.text();
+    assert!(answer.status == status || answer.statuses().contains(&status), "{} {text}", answer.status);
+    assert!(text.contains(says), "{text}");
+    assert_eq!(rig.writes(), 0);
+}
+
+fn airline(code: String, name: &str) -> Value {
+    member(Some("g"), &code.clone(), "POST", "Airlines", json!({ "AirlineCode": code, "Name": name }))
+}
+
+#[tokio::test]
+async fn more_items_than_a_transaction_takes() {
+    let rig = Rig::seeded().await;
+    let requests: Vec<Value> = (0..101).map(|at| airline(format!("A{at}"), "n")).collect();
+    let answer = rig.batch(TRIPPIN, &requests).await;
+    assert_refused(&rig, &answer, 413, "touches 101 items of the table, at most 100");
+}
+
+/// A task that is bound to an account is three items: itself, the link that leads back, the account's existence.
+#[tokio::test]
+async fn items_of_binds_count() {
+    let rig = Rig::seeded().await;
+    let task = |at: usize| {
+        let account = "/accounts(00000000-0000-0000-0000-000000000001)";
+        let body = json!({ "subject": "s", "regardingobjectid_account_task@odata.bind": account });
+        member(Some("g"), &at.to_string(), "POST", "tasks", body)
+    };
+    let answer = rig.batch(DATAVERSE, &(0..50).map(task).collect::<Vec<_>>()).await;
+    assert_refused(&rig, &answer, 413, "touches 101 items");
+    let answer = rig.batch(DATAVERSE, &(0..49).map(task).collect::<Vec<_>>()).await;
+    assert!(answer.statuses().iter().all(|status| *status == 204));
+}
+
+#[tokio::test]
+async fn an_entity_over_400_kb() {
+    let rig = Rig::seeded().await;
+    let body = json!({ "AirlineCode": "L", "Name": "x".repeat(410_000) }).to_string();
+    let answer = rig.send("POST", &format!("{TRIPPIN}/Airlines"), &[], body).await;
+    assert_refused(&rig, &answer, 413, "at most 409600");
+    let answer = rig.batch(TRIPPIN, &[airline("M".into(), "n"), airline("L".into(), &"x".repeat(410_000))]).await;
+    assert_refused(&rig, &answer, 413, "at most 409600");
+}
+
+/// Only DynamoDB knows what is there already; it refuses, and nothing changes.
+#[tokio::test]
+async fn a_patch_that_makes_an_entity_too_large() {
+    let rig = Rig::seeded().await;
+    let person = json!({ "UserName": "p", "FirstName": "x".repeat(300_000), "LastName": "y" }).to_string();
+    assert_eq!(rig.send("POST", &format!("{TRIPPIN}/People"), &[], person).await.status, 201);
+    let body = json!({ "LastName": "y".repeat(200_000) }).to_string();
+    let url = format!("{TRIPPIN}/People('p')");
+    let answer = rig.send("PATCH", &url, &["prefer: return=minimal"], body.clone()).await;
+    assert_eq!(answer.status, 413, "{}", answer.text());
+    let patch = member(Some("g"), "1", "PATCH", "People('p')", serde_json::from_str(&body).unwrap());
+    let answer = rig.batch(TRIPPIN, &[patch, airline("N".into(), "n")]).await;
+    assert!(answer.statuses().contains(&413), "{}", answer.text());
+    assert_eq!(rig.get(&url).await.json()["LastName"], "y");
+    assert_eq!(rig.get(&format!("{TRIPPIN}/Airlines('N')")).await.status, 404);
+}
+
+#[tokio::test]
+async fn more_than_four_megabytes() {
+    let rig = Rig::seeded().await;
+    let requests: Vec<Value> = (0..11).map(|at| airline(format!("A{at}"), &"x".repeat(400_000))).collect();
+    let answer = rig.batch(TRIPPIN, &requests).await;
+    assert_refused(&rig, &answer, 413, "at most 4194304");
+}
+
+#[tokio::test]
+async fn a_key_over_the_limit() {
+    let rig = Rig::seeded().await;
+    let long = "k".repeat(1100);
+    let body = json!({ "AirlineCode": long, "Name": "n" }).to_string();
+    let answer = rig.send("POST", &format!("{TRIPPIN}/Airlines"), &[], body).await;
+    assert_refused(&rig, &answer, 400, "maximum is 1024");
+    let answer = rig.send("PATCH", &format!("{TRIPPIN}/Airlines('{long}')"), &[], r#"{"Name":"n"}"#).await;
+    assert_refused(&rig, &answer, 400, "maximum is 1024");
+}
