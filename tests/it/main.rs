@@ -2,3 +2,6 @@
 #![expect(clippy::unwrap_used, reason = "what goes wrong in the set-up of a test is a failed test")]
 
 mod edge;
+mod fuzz;
+mod host;
+mod lambda;

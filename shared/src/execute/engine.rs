@@ -16,7 +16,10 @@ use crate::{
     uri::{self, QueryOptions},
 };
 
-use super::{BatchError, Failure, origin::origin};
+use super::{
+    BatchError, Failure,
+    origin::{below_public, origin},
+};
 
 /// What a host configures.
 #[derive(Clone, Debug)]
@@ -70,10 +73,13 @@ impl Engine {
     }
 
     async fn answer(&self, incoming: Incoming) -> Outgoing {
-        let Some(found) = self.services.find(&incoming.path, incoming.path_encoding) else {
+        let (path, encoding) = (incoming.path.as_str(), incoming.path_encoding);
+        let public_url = self.settings.public_url.as_deref();
+        let below_base = || self.services.find(below_public(public_url, path)?, encoding);
+        let Some(found) = self.services.find(path, encoding).or_else(below_base) else {
             return outgoing(self.failed(None, OdataVersion::V40, &Failure::NoService));
         };
-        let origin = origin(self.settings.public_url.as_deref(), &incoming);
+        let origin = origin(public_url, &incoming);
         let call = Call {
             incoming: &incoming,
             service: found.service,
@@ -153,8 +159,7 @@ impl Engine {
 
     /// The answer to a request that failed.
     pub(super) fn failed(&self, service: Option<&Service>, version: OdataVersion, failure: &Failure) -> Response {
-        let context =
-            ErrorContext { profile: service.map(|s| &s.profile), version, correlation: Uuid::new_v4() };
+        let context = ErrorContext { profile: service.map(|s| &s.profile), version, correlation: Uuid::new_v4() };
         error_response(context, failure, None)
     }
 }
