@@ -4,7 +4,7 @@ use bytes::Bytes;
 use percent_encoding::percent_decode_str;
 use shared::{
     batch::{BatchItem, Format},
-    edm::{self, Entity, Incarnation, Model, PropertyType, TypeId, Version},
+    edm::{self, Entity, Incarnation, Model, PropertyType, TypeId, TypeKind, Version},
     plan::Context,
     query,
     service::{Service, Services},
@@ -147,12 +147,22 @@ impl Reader {
         let Some((model, ty)) = self.place(&place) else { return false };
         let _ = edm::read_reference(body);
         for property in &model.ty(ty).properties {
-            if let Ok(value) = edm::read_property(model, &property.ty, &property.name, body) {
+            let written = |value| {
                 let mut written = br#"{"value":"#.to_vec();
-                edm::write_value(&mut written, model, &property.ty, &value);
+                edm::write_value(&mut written, model, &property.ty, value);
                 written.push(b'}');
-                let again = edm::read_property(model, &property.ty, &property.name, &written);
-                assert_eq!(format!("{again:?}"), format!("Ok({value:?})"), "written as {}", written.escape_ascii());
+                written
+            };
+            let read = |body: &[u8]| edm::read_property(model, &property.ty, &property.name, body);
+            if let Ok(value) = read(body) {
+                let once = written(&value);
+                // What a complex value lacks is written as null, which some of its properties refuse.
+                match read(&once) {
+                    Ok(again) => {
+                        assert_eq!(written(&again).escape_ascii().to_string(), once.escape_ascii().to_string())
+                    }
+                    Err(error) => assert!(matches!(property.ty.kind, TypeKind::Complex(_)), "{error}"),
+                }
             }
         }
         edm::read_entity(model, ty, body).is_ok()
@@ -167,8 +177,8 @@ impl Reader {
             let Ok(value) = edm::parse_literal(model, ty, &literal) else { return false };
             let text = edm::write_literal(model, ty, &value);
             let text = percent_decode_str(&text).decode_utf8().expect("UTF-8");
-            let again = edm::parse_literal(model, ty, &text);
-            assert_eq!(format!("{again:?}"), format!("Ok({value:?})"), "written as {text}");
+            let again = edm::parse_literal(model, ty, &text).unwrap_or_else(|error| panic!("{text}: {error}"));
+            assert_eq!(percent_decode_str(&edm::write_literal(model, ty, &again)).decode_utf8_lossy(), text);
             let _ = edm::write_raw(model, ty, &value);
             true
         };
