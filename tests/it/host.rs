@@ -165,6 +165,18 @@ async fn a_data_file_keeps_what_memory_forgets() {
 }
 
 #[tokio::test]
+async fn a_data_file_has_one_host() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data.db");
+    let first = Host::over(&data).await;
+    let second = host::command(&["--data", data.to_str().unwrap()]).stderr(Stdio::piped()).output().await.unwrap();
+    assert_eq!(second.status.code(), Some(1));
+    assert!(String::from_utf8(second.stderr).unwrap().contains("in use"));
+    first.kill().await;
+    Host::over(&data).await;
+}
+
+#[tokio::test]
 async fn a_signal_waits_for_the_request_in_flight() {
     let host = Host::start(&["--memory"]).await;
     let (head, body) = post("Airlines", &airline("S1"));

@@ -6,10 +6,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use uuid::Uuid;
 
 use crate::{
-    batch::{
-        BatchItem, BatchRequest, BatchResponse, Format, Group, Headers, Preferences, Request, RequestId, Response,
-        ResponseItem,
-    },
+    batch::{BatchItem, BatchRequest, BatchResponse, Format, Group, Headers, Preferences, Request, RequestId, Response, ResponseItem},
     exchange::Outgoing,
     plan::{self, Context, Fresh, Job, OdataVersion, Outcome, PlanError, Reference, References},
     respond::{ErrorContext, error_response},
@@ -202,10 +199,9 @@ impl<'r> Run<'r> {
             Some(error) => Err(error.into()),
             None => {
                 let mut jobs = [Job { index, request, prepared: None }];
-                self.unit(&mut jobs)
-                    .await
-                    .map_err(|failed| failed.failure)
-                    .and_then(|mut outcomes| outcomes.pop().ok_or_else(|| PlanError::Undecided.into()))
+                self.unit(&mut jobs).await.map_err(|failed| failed.failure).and_then(|mut outcomes| {
+                    outcomes.pop().ok_or_else(|| PlanError::Undecided.into())
+                })
             }
         };
         let response = self.finish_request(request, result);
@@ -293,12 +289,13 @@ impl<'r> Run<'r> {
             };
         }
         let keeps = self.call.service.profile.failed_group_keeps_status;
-        let responses =
-            group.requests.iter().enumerate().map(|(position, request)| match failed.before.get(position) {
+        let responses = group.requests.iter().enumerate().map(|(position, request)| {
+            match failed.before.get(position) {
                 _ if position == failed.culprit => response.clone(),
                 Some(outcome) if keeps => outcome.response.clone(),
                 _ => self.error(Some(request), &PlanError::FailedGroup.into()),
-            });
+            }
+        });
         ResponseItem::Group { name, responses: responses.collect() }
     }
 

@@ -1,6 +1,11 @@
 //! Deleting entities (Protocol §11.4.5).
 
-use crate::{batch::Headers, edm::Entity, store::Condition, uri::EntityPath};
+use crate::{
+    batch::Headers,
+    edm::Entity,
+    store::Condition,
+    uri::EntityPath,
+};
 
 use super::{
     PlanError,

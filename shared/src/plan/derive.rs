@@ -129,12 +129,10 @@ impl<'a> Unit<'a> {
         let number = match given {
             Some(Value::Integer(number)) => number,
             _ => match last {
-                Some(last) => {
-                    last.max(start.saturating_sub(step)).checked_add(step).ok_or_else(|| PlanError::Required {
-                        property: property.name.clone(),
-                        entity_type: self.ty(collection.ty).name.clone(),
-                    })?
-                }
+                Some(last) => last.max(start.saturating_sub(step)).checked_add(step).ok_or_else(|| PlanError::Required {
+                    property: property.name.clone(),
+                    entity_type: self.ty(collection.ty).name.clone(),
+                })?,
                 None => start,
             },
         };

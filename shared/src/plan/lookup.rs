@@ -76,7 +76,12 @@ pub(super) fn inverse<'m>(model: &'m Model, nav: &NavigationProperty) -> Option<
 
 impl<'a> Unit<'a> {
     /// The entity that a URL in a body means (`@odata.bind`, `@odata.id`).
-    pub(super) fn linked_entity(&mut self, url: &str, nav: &NavigationProperty, company: Option<usize>) -> Step<Spot> {
+    pub(super) fn linked_entity(
+        &mut self,
+        url: &str,
+        nav: &NavigationProperty,
+        company: Option<usize>,
+    ) -> Step<Spot> {
         let bad = || PlanError::BadTarget { navigation: nav.name.clone(), url: url.chars().take(200).collect() };
         let url_text = dereference(self.context, url, self.references)?.into_owned();
         let located = self.context.locate(&url_text)?;

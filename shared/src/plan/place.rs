@@ -114,11 +114,7 @@ pub(super) fn link_key(owner: &ItemKey, nav: &str, target: &ItemKey) -> Result<I
 }
 
 /// The key of an alternate key's item; `None` when one of its values is missing.
-pub(super) fn alternate_key(
-    collection: &Collection,
-    index: usize,
-    values: &[Value],
-) -> Result<Option<ItemKey>, PlaceError> {
+pub(super) fn alternate_key(collection: &Collection, index: usize, values: &[Value]) -> Result<Option<ItemKey>, PlaceError> {
     if values.iter().any(|value| *value == Value::Null) {
         return Ok(None);
     }

@@ -79,11 +79,7 @@ impl Tags {
 }
 
 /// Understands a request. Reads nothing.
-pub(super) fn prepare(
-    context: &Context<'_>,
-    request: &Request,
-    references: &References,
-) -> Result<Prepared, PlanError> {
+pub(super) fn prepare(context: &Context<'_>, request: &Request, references: &References) -> Result<Prepared, PlanError> {
     if request.condition.is_some() {
         return Err(PlanError::ConditionUnsupported);
     }
@@ -91,13 +87,7 @@ pub(super) fn prepare(
     let located = context.locate(&url)?;
     let segments = uri::parse_path(&located.path, Encoding::Percent, &context.service.limits.uri())?;
     let options = QueryOptions::parse(located.query.unwrap_or_default(), &context.service.limits.uri())?;
-    prepare_at(
-        context,
-        request,
-        references,
-        Place { segments, options, root: located.root, path: located.path.into_owned() },
-        located.query,
-    )
+    prepare_at(context, request, references, Place { segments, options, root: located.root, path: located.path.into_owned() }, located.query)
 }
 
 /// The URL of a request, taken apart.

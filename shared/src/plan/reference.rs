@@ -43,12 +43,7 @@ impl<'a> Unit<'a> {
             ("PUT", true, None) => {
                 return Err(PlanError::Unsupported("replacing all links of a collection".into()).into());
             }
-            _ => {
-                return Err(not_allowed(
-                    request,
-                    if navigation.collection { "GET, POST, DELETE" } else { "GET, PUT, DELETE" },
-                ));
-            }
+            _ => return Err(not_allowed(request, if navigation.collection { "GET, POST, DELETE" } else { "GET, PUT, DELETE" })),
         }
         let mut headers = Headers::new();
         respond::version_header(self.context, request, &mut headers, false);
@@ -130,7 +125,13 @@ impl<'a> Unit<'a> {
     }
 
     /// DELETE `Coll(key)/$ref` or `Coll/$ref?$id=url`.
-    fn remove_from_collection(&mut self, request: &Prepared, path: &EntityPath, owner: &Owner, nav: usize) -> Step<()> {
+    fn remove_from_collection(
+        &mut self,
+        request: &Prepared,
+        path: &EntityPath,
+        owner: &Owner,
+        nav: usize,
+    ) -> Step<()> {
         let navigation = self.navigation(owner.ty, nav)?;
         let keyed = path.steps.last().is_some_and(|step| step.key.is_some());
         let target = match (&request.options.id, keyed) {

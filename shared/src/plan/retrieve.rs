@@ -210,7 +210,8 @@ impl Unit<'_> {
             return Err(PlanError::Unsupported(text()).into());
         }
         let key = EntityKey::of(&self.service().model, row).ok_or(PlanError::Undecided)?;
-        let entity_path = format!("{}{}", collection.path, crate::uri::write_key(&self.service().model, row.ty, &key));
+        let entity_path =
+            format!("{}{}", collection.path, crate::uri::write_key(&self.service().model, row.ty, &key));
         self.show(request, path, &collection.path, &entity_path, &entity(row))
     }
 }

@@ -88,8 +88,7 @@ pub fn evaluate<'a>(
     fresh: &'a Fresh<'a>,
     operation: &'a str,
 ) -> Evaluation {
-    let mut unit =
-        Unit { context, overlay: Overlay::new(snapshot), references, fresh, operation, index: 0, ordinal: 0 };
+    let mut unit = Unit { context, overlay: Overlay::new(snapshot), references, fresh, operation, index: 0, ordinal: 0 };
     let mut outcomes = Vec::with_capacity(jobs.len());
     let mut halted = false;
     for (position, job) in jobs.iter_mut().enumerate() {

@@ -34,7 +34,11 @@ pub(super) enum Target {
     /// An entity, which may not exist.
     Entity(Spot),
     /// No entity has this alternate key.
-    NoAlternate { collection: Collection, index: usize, values: Vec<Value> },
+    NoAlternate {
+        collection: Collection,
+        index: usize,
+        values: Vec<Value>,
+    },
 }
 
 /// The place of one entity.
@@ -151,15 +155,7 @@ impl<'a> Unit<'a> {
                 let path = format!("{}{}", collection.path, uri::write_key(model, collection.ty, entity_key));
                 let entity_key = Some(entity_key.clone());
                 let alternate_path = None;
-                return Ok(Target::Entity(Spot {
-                    collection,
-                    key: item,
-                    path,
-                    entity_key,
-                    parent,
-                    via,
-                    alternate_path,
-                }));
+                return Ok(Target::Entity(Spot { collection, key: item, path, entity_key, parent, via, alternate_path }));
             }
             Key::Alternate { index, values } => (*index, values),
         };

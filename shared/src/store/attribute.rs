@@ -9,7 +9,7 @@ use crate::edm::{
     DateTimeOffset, Entity, Incarnation, Model, PrimitiveType, PropertyType, Record, TypeId, TypeKind, Value, Version,
 };
 
-use super::{Item, ItemKey, StoreError, Stored};
+use super::{Item, ItemKey, Stored, StoreError};
 
 /// Partition key.
 pub(super) const PARTITION: &str = "pk";

@@ -1,6 +1,7 @@
 //! Mutated inputs for everything that reads what clients send.
 //!
-//! An input is a pure function of its number: what a run reports is found again by [`Fuzz::input`] with that number.
+//! An input is a pure function of its number and the seeds: what a run reports is found again by [`Fuzz::input`] with
+//! that number.
 
 mod corpus;
 mod mutate;
