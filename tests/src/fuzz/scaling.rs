@@ -12,12 +12,12 @@ use super::{Fuzz, Reader, Subject, mutate::Random};
 const SMALL: usize = 24 << 10;
 /// The large one has eight times its size.
 const FACTOR: usize = 8;
-/// Most growth of the time per byte. Caches and allocation cost some.
-const LIMIT: f64 = 3.0;
+/// What the large one may take, over the time to read the small one eight times. Caches and allocation cost some.
+const LIMIT: u32 = 3;
 /// What is faster tells nothing.
 const FAST: Duration = Duration::from_millis(4);
 /// Times that a suspicious shape is measured again: other processes cost time, too.
-const TRIALS: usize = 4;
+const TRIALS: usize = 8;
 
 /// A shape of input whose time grows faster than its size.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub struct Growth {
     pub number: u64,
     /// Who read it.
     pub subject: Subject,
-    /// Time for the small input.
+    /// Time to read the small input eight times.
     pub small: Duration,
     /// Time for the one of eight times the size.
     pub large: Duration,
@@ -39,7 +39,7 @@ impl fmt::Display for Growth {
         let Self { number, subject, small, large, shape } = self;
         write!(
             f,
-            "shape {number} for {subject:?}: {small:?}, {FACTOR} times as long {large:?}\n{}",
+            "shape {number} for {subject:?}: {FACTOR} inputs {small:?}, one as long as all {large:?}\n{}",
             shape.escape_ascii()
         )
     }
@@ -83,12 +83,13 @@ impl Fuzz {
         let (small_input, large_input) = (shape.with(SMALL), shape.with(SMALL * FACTOR));
         let (mut small, mut large) = (Duration::MAX, Duration::MAX);
         for _ in 0..TRIALS {
-            large = large.min(time(reader, subject, &large_input));
+            // As many bytes in both, so that a busy machine slows both alike.
+            large = large.min(time(reader, subject, &large_input, 1));
             if large < FAST {
                 return None;
             }
-            small = small.min(time(reader, subject, &small_input)).min(time(reader, subject, &small_input));
-            if per_byte(large, &large_input) <= LIMIT * per_byte(small, &small_input) {
+            small = small.min(time(reader, subject, &small_input, FACTOR));
+            if large <= LIMIT * small {
                 return None;
             }
         }
@@ -96,13 +97,10 @@ impl Fuzz {
     }
 }
 
-fn time(reader: &Reader, subject: Subject, input: &[u8]) -> Duration {
+fn time(reader: &Reader, subject: Subject, input: &[u8], times: usize) -> Duration {
     let started = Instant::now();
-    reader.read(subject, input);
+    for _ in 0..times {
+        reader.read(subject, input);
+    }
     started.elapsed()
-}
-
-#[expect(clippy::cast_precision_loss, reason = "no input has 2^52 bytes")]
-fn per_byte(time: Duration, input: &[u8]) -> f64 {
-    time.as_secs_f64() / input.len() as f64
 }
