@@ -19,7 +19,7 @@ use std::{
 };
 
 use corpus::Corpus;
-use mutate::{Mutator, Random};
+use mutate::{Random, mutate};
 use reader::Reader;
 pub use reader::Subject;
 pub use scaling::Growth;
@@ -35,7 +35,6 @@ const BLOCK: u64 = 1_000;
 #[derive(Debug)]
 pub struct Fuzz {
     corpus: Corpus,
-    mutator: Mutator,
     reader: Reader,
 }
 
@@ -73,7 +72,7 @@ impl Fuzz {
     /// Seeds of its own, the seeds of the shipped services and, where it is present, the reference material.
     pub fn new() -> Self {
         let reader = Reader::new();
-        Self { corpus: Corpus::new(reader.services()), mutator: Mutator, reader }
+        Self { corpus: Corpus::new(reader.services()), reader }
     }
 
     /// The input of that number.
@@ -83,7 +82,7 @@ impl Fuzz {
         let subject = Subject::ALL.into_iter().nth(usize::try_from(number % kinds).unwrap_or_default());
         let subject = subject.unwrap_or(Subject::Batch);
         let seeds = self.corpus.seeds(subject);
-        (subject, self.mutator.mutate(&mut random, seeds))
+        (subject, mutate(&mut random, seeds))
     }
 
     /// Reads the inputs of a range of numbers with that many threads.

@@ -110,27 +110,21 @@ impl Random {
     }
 }
 
-/// Changes seeds.
-#[derive(Debug)]
-pub(super) struct Mutator;
-
-impl Mutator {
-    /// One of the seeds, changed in a few places.
-    ///
-    /// The first line, which says how the rest is to be read, is mostly left alone.
-    pub(super) fn mutate(&self, random: &mut Random, seeds: &[Vec<u8>]) -> Vec<u8> {
-        let mut input = random.pick(seeds).cloned().unwrap_or_default();
-        let head = input.iter().position(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-        let keep = if random.below(16) == 0 { 0 } else { head };
-        let mut rest = input.split_off(keep);
-        // Half of them in one place only: those come furthest.
-        for _ in 0..=random.below(2) * random.below(4) {
-            change(random, &mut rest, seeds);
-        }
-        rest.truncate(LONGEST);
-        input.append(&mut rest);
-        input
+/// One of the seeds, changed in a few places.
+///
+/// The first line, which says how the rest is to be read, is mostly left alone.
+pub(super) fn mutate(random: &mut Random, seeds: &[Vec<u8>]) -> Vec<u8> {
+    let mut input = random.pick(seeds).cloned().unwrap_or_default();
+    let head = input.iter().position(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    let keep = if random.below(16) == 0 { 0 } else { head };
+    let mut rest = input.split_off(keep);
+    // Half of them in one place only: those come furthest.
+    for _ in 0..=random.below(2) * random.below(4) {
+        change(random, &mut rest, seeds);
     }
+    rest.truncate(LONGEST);
+    input.append(&mut rest);
+    input
 }
 
 fn change(random: &mut Random, input: &mut Vec<u8>, seeds: &[Vec<u8>]) {

@@ -182,7 +182,7 @@ impl Reader {
             let _ = edm::write_raw(model, ty, &value);
             true
         };
-        model.ty(ty).properties.iter().fold(false, |good, property| read(&property.ty) | good)
+        model.ty(ty).properties.iter().filter(|property| read(&property.ty)).count() > 0
     }
 
     /// The type of `service/set`.
