@@ -7,6 +7,7 @@
 
 pub mod binaries;
 pub mod dynamodb_server;
+pub mod fuzz;
 pub mod golden;
 pub mod host;
 pub mod runtime_api;
