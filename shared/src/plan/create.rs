@@ -11,7 +11,7 @@ use crate::{
 
 use super::{
     PlanError,
-    lookup::{inverse, lookup_sort},
+    lookup::{inverse, lookup_sort, missing_target},
     overlay::Step,
     place::{self, Collection},
     prepare::Prepared,
@@ -159,7 +159,7 @@ impl Unit<'_> {
                 }
                 let spot = self.linked_entity(url, navigation, birth.company)?;
                 if !self.overlay.require(&spot.key) {
-                    return Err(self.missing_target(navigation, &spot.path).into());
+                    return Err(missing_target(navigation, &spot.path).into());
                 }
                 targets.push((*nav, spot));
             }
@@ -246,8 +246,7 @@ impl Unit<'_> {
         if let Some(Owner { key, incarnation: Some(incarnation), .. }) = birth.parent {
             self.overlay.rely(key, Condition::Incarnation(incarnation.0.clone()));
         }
-        let entity =
-            Entity { record, lookups, incarnation: self.new_incarnation(), version: self.version() };
+        let entity = Entity { record, lookups, incarnation: self.new_incarnation(), version: self.version() };
         self.claim_alternate_keys(collection, None, &entity, &item)?;
         for nav in 0..entity.lookups.len() {
             self.require_target(collection.set, &entity.record, &entity.lookups, nav, birth.company)?;
@@ -303,12 +302,7 @@ impl Unit<'_> {
     }
 
     /// What comes with an entity and needs it to exist: contained and linked collections, binds of collections.
-    fn create_inline(
-        &mut self,
-        birth: Birth<'_>,
-        payload: &EntityPayload<'_>,
-        mut created: Created,
-    ) -> Step<Created> {
+    fn create_inline(&mut self, birth: Birth<'_>, payload: &EntityPayload<'_>, mut created: Created) -> Step<Created> {
         let owner = Owner {
             key: created.key.clone(),
             ty: created.entity.record.ty,

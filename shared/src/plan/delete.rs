@@ -1,11 +1,6 @@
 //! Deleting entities (Protocol §11.4.5).
 
-use crate::{
-    batch::Headers,
-    edm::Entity,
-    store::Condition,
-    uri::EntityPath,
-};
+use crate::{batch::Headers, edm::Entity, store::Condition, uri::EntityPath};
 
 use super::{
     PlanError,

@@ -10,6 +10,7 @@ use crate::{
 
 use super::{
     PlanError,
+    lookup::missing_target,
     overlay::Step,
     place::{self, Collection},
     unit::{Owner, Unit},
@@ -46,7 +47,7 @@ impl<'a> Unit<'a> {
                 Rule::Default(value) if !given => value.clone(),
                 Rule::NewGuid if !given => Value::Guid(self.fresh()),
                 Rule::Sequence { start, step } => {
-                    let given = record.values.get(derived.property).cloned().flatten();
+                    let given = record.values.get(derived.property).and_then(Option::as_ref);
                     self.next_number(collection, property, given, *start, *step)?
                 }
                 Rule::CopyFromParent { property } => self.parent_value(parent, *property)?,
@@ -122,7 +123,7 @@ impl<'a> Unit<'a> {
         &mut self,
         collection: &Collection,
         property: &Property,
-        given: Option<Value>,
+        given: Option<&Value>,
         start: i64,
         step: i64,
     ) -> Step<Value> {
@@ -133,12 +134,14 @@ impl<'a> Unit<'a> {
         };
         self.overlay.rely(&key, Condition::Sequence(last));
         let number = match given {
-            Some(Value::Integer(number)) => number,
+            Some(Value::Integer(number)) => *number,
             _ => match last {
-                Some(last) => last.max(start.saturating_sub(step)).checked_add(step).ok_or_else(|| PlanError::Required {
-                    property: property.name.clone(),
-                    entity_type: self.ty(collection.ty).name.clone(),
-                })?,
+                Some(last) => {
+                    last.max(start.saturating_sub(step)).checked_add(step).ok_or_else(|| PlanError::Required {
+                        property: property.name.clone(),
+                        entity_type: self.ty(collection.ty).name.clone(),
+                    })?
+                }
                 None => start,
             },
         };
@@ -171,7 +174,7 @@ impl<'a> Unit<'a> {
         };
         let navigation = self.navigation(record.ty, nav)?;
         let entity = self.overlay.observe(&key)?;
-        let missing = || self.missing_target(navigation, &format!("{}({})", collection.path, key.sort));
+        let missing = || missing_target(navigation, &format!("{}({})", collection.path, key.sort));
         let entity = entity.ok_or_else(missing)?;
         Ok(value_of(&entity, source))
     }

@@ -114,8 +114,12 @@ pub(super) fn link_key(owner: &ItemKey, nav: &str, target: &ItemKey) -> Result<I
 }
 
 /// The key of an alternate key's item; `None` when one of its values is missing.
-pub(super) fn alternate_key(collection: &Collection, index: usize, values: &[Value]) -> Result<Option<ItemKey>, PlaceError> {
-    if values.iter().any(|value| *value == Value::Null) {
+pub(super) fn alternate_key(
+    collection: &Collection,
+    index: usize,
+    values: &[Value],
+) -> Result<Option<ItemKey>, PlaceError> {
+    if values.contains(&Value::Null) {
         return Ok(None);
     }
     let sort = EntityKey(values.to_vec()).encode()?;

@@ -79,7 +79,11 @@ impl Tags {
 }
 
 /// Understands a request. Reads nothing.
-pub(super) fn prepare(context: &Context<'_>, request: &Request, references: &References) -> Result<Prepared, PlanError> {
+pub(super) fn prepare(
+    context: &Context<'_>,
+    request: &Request,
+    references: &References,
+) -> Result<Prepared, PlanError> {
     if request.condition.is_some() {
         return Err(PlanError::ConditionUnsupported);
     }
@@ -87,7 +91,13 @@ pub(super) fn prepare(context: &Context<'_>, request: &Request, references: &Ref
     let located = context.locate(&url)?;
     let segments = uri::parse_path(&located.path, Encoding::Percent, &context.service.limits.uri())?;
     let options = QueryOptions::parse(located.query.unwrap_or_default(), &context.service.limits.uri())?;
-    prepare_at(context, request, references, Place { segments, options, root: located.root, path: located.path.into_owned() }, located.query)
+    prepare_at(
+        context,
+        request,
+        references,
+        Place { segments, options, root: located.root, path: located.path.into_owned() },
+        located.query,
+    )
 }
 
 /// The URL of a request, taken apart.
@@ -211,9 +221,10 @@ fn tags(
         };
         let quoted = text.strip_prefix("W/").unwrap_or(&text);
         if !(quoted.len() >= 2 && quoted.starts_with('"') && quoted.ends_with('"')) {
-            return Err(match context.service.profile.if_match_required && name == "if-match" {
-                true => PlanError::TokenRequired,
-                false => PlanError::Header { name, reason: format!("'{text}' is not an entity tag") },
+            return Err(if context.service.profile.if_match_required && name == "if-match" {
+                PlanError::TokenRequired
+            } else {
+                PlanError::Header { name, reason: format!("'{text}' is not an entity tag") }
             });
         }
         list.push(ETag::parse(&text));

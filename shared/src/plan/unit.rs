@@ -88,7 +88,8 @@ pub fn evaluate<'a>(
     fresh: &'a Fresh<'a>,
     operation: &'a str,
 ) -> Evaluation {
-    let mut unit = Unit { context, overlay: Overlay::new(snapshot), references, fresh, operation, index: 0, ordinal: 0 };
+    let mut unit =
+        Unit { context, overlay: Overlay::new(snapshot), references, fresh, operation, index: 0, ordinal: 0 };
     let mut outcomes = Vec::with_capacity(jobs.len());
     let mut halted = false;
     for (position, job) in jobs.iter_mut().enumerate() {
@@ -119,16 +120,15 @@ pub fn evaluate<'a>(
 impl<'a> Unit<'a> {
     fn run(&mut self, job: &mut Job<'_>) -> Step<Outcome> {
         (self.index, self.ordinal) = (job.index, 0);
-        let prepared = match &job.prepared {
-            Some(prepared) => prepared.clone(),
-            None => {
-                let prepared = Arc::new(prepare(self.context, job.request, self.references)?);
-                // An etag that a request of this unit returned is another one when the unit is run again.
-                if !refers_to_etag(job.request) {
-                    job.prepared = Some(prepared.clone());
-                }
-                prepared
+        let prepared = if let Some(prepared) = &job.prepared {
+            prepared.clone()
+        } else {
+            let prepared = Arc::new(prepare(self.context, job.request, self.references)?);
+            // An etag that a request of this unit returned is another one when the unit is run again.
+            if !refers_to_etag(job.request) {
+                job.prepared = Some(prepared.clone());
             }
+            prepared
         };
         let mut outcome = self.dispatch(&prepared)?;
         outcome.response.id.clone_from(&job.request.id);

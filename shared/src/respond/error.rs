@@ -187,7 +187,9 @@ fn message(failure: &Failure, shape: ErrorShape, correlation: Uuid) -> String {
             "It is not known whether the change was made: the table did not answer in time. Read before you repeat it."
                 .to_owned()
         }
-        (Failure::Store(StoreError::Unavailable(_)), _) => "The table is not available; nothing was changed.".to_owned(),
+        (Failure::Store(StoreError::Unavailable(_)), _) => {
+            "The table is not available; nothing was changed.".to_owned()
+        }
         (Failure::Plan(PlanError::Stale), ErrorShape::BusinessCentral) => {
             "Another user has already changed the record.".to_owned()
         }
@@ -197,7 +199,10 @@ fn message(failure: &Failure, shape: ErrorShape, correlation: Uuid) -> String {
         (Failure::Plan(PlanError::AlreadyThere | PlanError::Duplicate { .. }), ErrorShape::Dataverse) => {
             "A record with matching key values already exists.".to_owned()
         }
-        (Failure::Plan(PlanError::Value(ValueError::TooLong { property, max, type_name, .. })), ErrorShape::Dataverse) => {
+        (
+            Failure::Plan(PlanError::Value(ValueError::TooLong { property, max, type_name, .. })),
+            ErrorShape::Dataverse,
+        ) => {
             let entity = type_name.rsplit('.').next().unwrap_or(type_name);
             format!(
                 "A validation error occurred.  The length of the '{property}' attribute of the '{entity}' entity \

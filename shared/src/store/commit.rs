@@ -8,9 +8,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::{
     error::{ProvideErrorMetadata, SdkError},
-    operation::{
-        put_item::PutItemError, transact_write_items::TransactWriteItemsError, update_item::UpdateItemError,
-    },
+    operation::{put_item::PutItemError, transact_write_items::TransactWriteItemsError, update_item::UpdateItemError},
     types::{CancellationReason, ReturnValuesOnConditionCheckFailure, TransactWriteItem},
 };
 use tokio::time::Instant;
