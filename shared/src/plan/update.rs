@@ -336,8 +336,11 @@ impl<'a> Unit<'a> {
         for nav in 0..new.lookups.len() {
             let before = lookup_sort(self.service(), &old.record, &old.lookups, nav);
             let after = lookup_sort(self.service(), &new.record, &new.lookups, nav);
-            if before != after {
+            // A bind says that its target is there, also when the link was there before.
+            if before != after || change.lookups.iter().any(|(bound, _)| *bound == nav) {
                 self.require_target(set, &new.record, &new.lookups, nav, company)?;
+            }
+            if before != after {
                 self.relink(&spot.key, set, new.record.ty, nav, (before, after), company)?;
             }
         }
