@@ -74,7 +74,7 @@ async fn load(host: String, at: usize, first: usize, log: Arc<Mutex<Log>>) {
     let mut number = first;
     loop {
         number += 1;
-        let creates = number % 2 == 0;
+        let creates = number.is_multiple_of(2);
         let requests = if creates { creation(at, number) } else { change(at, number) };
         {
             let mut log = log.lock().unwrap();

@@ -220,7 +220,7 @@ impl Builder {
         for (name, target) in &patch.lookups {
             let name = self.name(name);
             if let Some(target) = target {
-                _ = write!(set, ", {LOOKUPS}.{name} = {}", self.text(target))
+                _ = write!(set, ", {LOOKUPS}.{name} = {}", self.text(target));
             } else {
                 remove.push_str(if remove.is_empty() { " REMOVE " } else { ", " });
                 _ = write!(remove, "{LOOKUPS}.{name}");

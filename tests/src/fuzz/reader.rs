@@ -159,7 +159,7 @@ impl Reader {
                 // What a complex value lacks is written as null, which some of its properties refuse.
                 match read(&once) {
                     Ok(again) => {
-                        assert_eq!(written(&again).escape_ascii().to_string(), once.escape_ascii().to_string())
+                        assert_eq!(written(&again).escape_ascii().to_string(), once.escape_ascii().to_string());
                     }
                     Err(error) => assert!(matches!(property.ty.kind, TypeKind::Complex(_)), "{error}"),
                 }
