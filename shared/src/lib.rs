@@ -1,4 +1,74 @@
 //! OData batches, models and units of work over DynamoDB.
+//!
+//! # One way through
+//!
+//! ```text
+//! bytes ─wire::decode→ BatchRequest ─plan::evaluate→ needs ⇄ execute ⇄ store
+//!                                          │
+//!                                          └→ answers + writes ─store::commit→ … ─wire::encode→ bytes
+//! ```
+//!
+//! | module | what it is | may use |
+//! |---|---|---|
+//! | [`batch`] | requests, change sets, answers, preferences: what a batch is | – |
+//! | [`wire`] | the two formats, bytes ⇄ `batch` | `batch` |
+//! | [`edm`] | models (CSDL), typed values, JSON ⇄ values, keys, etags | – |
+//! | [`uri`] | resource paths, query options, `$filter` syntax | `edm` |
+//! | [`query`] | what `$filter` and `$select` mean for an entity | `edm`, `uri` |
+//! | [`service`] | a service's folder: roots, profile, limits, derived values, seed | `edm`, `uri` |
+//! | [`plan`] | what requests mean: from requests to answers and writes. Pure | all above, `respond`, the types of `store` |
+//! | [`respond`] | answers of single requests; the table of errors | the same |
+//! | [`store`] | the table. The only module that names the AWS SDK | `edm` |
+//! | [`execute`] | reads what planning needs, commits what it decides | all |
+//!
+//! The pure modules have no clock, no random source and no I/O: `now` and fresh keys are arguments. A test reads the
+//! sources and fails where an arrow of this table is broken. Where to look for what:
+//! a stale etag — `plan::update`; a failed change set — `execute::batch`; which status an error has — `respond::error`.
+//!
+//! # A request is a batch of one
+//!
+//! A request means the same alone and inside a batch because there is one way to run it. The host's edge makes an
+//! [`exchange::Incoming`] of whatever it received, [`Engine::handle`] finds the service, and from there on a single
+//! request is a unit of work of one request.
+//!
+//! # Units of work
+//!
+//! Everything that changes data is a unit of work: a single request, a change set or atomicity group, a whole batch
+//! under Business Central's `Isolation: snapshot`. [`plan::evaluate`] runs the requests of a unit one after another
+//! over an *overlay*: the unit's own writes laid over a *snapshot* of what is known of the store. It performs no I/O.
+//! Where the snapshot does not know an item, planning either *assumes* (a new key is free, a patched entity exists)
+//! and makes the assumption a condition of the commit, or *needs* it; then `execute` reads all that is needed in one
+//! round and evaluation starts again from the beginning. It is a pure function, so starting again is safe.
+//!
+//! The overlay ends as **one write a key with one condition a key**. One item is a PutItem or UpdateItem; more are one
+//! TransactWriteItems. When DynamoDB refuses a condition it returns the item that did not meet it. That item becomes
+//! part of the next snapshot and the unit is evaluated anew: now the duplicate key, the stale etag or the missing
+//! target is *known*, and the client gets its 409, 412 or 400 from the same code that would have found it at first
+//! sight. A client's mistake is never guessed from a failed write.
+//!
+//! # The outcome of a commit
+//!
+//! A commit ends as done, refused, or conflict (nothing written; the unit runs again, bounded, with jittered pauses).
+//! In between it may be *unknown*: a timeout, a dropped connection, a 5xx. Unknown is resolved by sending the
+//! identical request again: a transaction carries a `ClientRequestToken`; a single write stamps its operation id into
+//! the item's version, and a refused repeat that finds its own id in the version (or the version before) knows that
+//! it was applied. What stays unknown until the time budget ends is a 503 that says so.
+//!
+//! # Entities in the table
+//!
+//! An entity has an *incarnation* (random, from its creation) and a *version* (the operation id of its last change).
+//! Its etag is both, so no etag ever comes back. Contained children live in a partition named after their parent's
+//! incarnation: when the parent is gone they cannot be met again. A version is random instead of a counter, so the
+//! etag of a change is known before it is committed and an update need not read first.
+//!
+//! Navigation by a lookup reads link items that are written with the entity, because an index of DynamoDB cannot be
+//! read consistently. They exist only where the model has the inverse navigation. See [`store`] for all kinds of items.
+//!
+//! # What a read promises
+//!
+//! One entity: its last committed state. A collection, or several reads of a batch: each entity is committed and
+//! current, but they are not one instant. Reads inside a unit see the unit's own writes. `Isolation: snapshot` is
+//! refused (412) where it cannot be kept.
 
 pub mod batch;
 pub mod edm;

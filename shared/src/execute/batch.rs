@@ -20,7 +20,7 @@ use crate::{
 
 use super::{
     BatchError, Engine, Failure,
-    engine::{Call, outgoing},
+    engine::{Call, failed, outgoing},
     envelope::{Answer, answer_format, check_headers, is_snapshot, references_exist},
     unit::FailedUnit,
 };
@@ -68,7 +68,7 @@ impl Engine {
         let version = plan::version(&call.incoming.headers, service).unwrap_or(OdataVersion::V40);
         match self.run_batch(call, version).await {
             Ok(answer) => answer,
-            Err(failure) => outgoing(self.failed(Some(service), version, &failure)),
+            Err(failure) => outgoing(failed(Some(service), version, &failure)),
         }
     }
 
@@ -153,7 +153,7 @@ impl<'r> Run<'r> {
             }
             match item {
                 BatchItem::Single(request) if is_plain_read(request) => {
-                    let reads = self.plain_reads(items);
+                    let reads = Self::plain_reads(items);
                     self.reads(&reads, index, continues).await;
                     index += reads.len();
                     items = items.get(reads.len()..).unwrap_or_default();
@@ -174,7 +174,7 @@ impl<'r> Run<'r> {
 
     /// The reads at the start of `items`. Reading changes nothing, so they may be read together even where a stop
     /// may come between them: answers after the stop are left out.
-    fn plain_reads<'b>(&self, items: &'b [BatchItem]) -> Vec<&'b Request> {
+    fn plain_reads(items: &[BatchItem]) -> Vec<&Request> {
         let requests = items.iter().map_while(|item| match item {
             BatchItem::Single(request) if is_plain_read(request) => Some(request),
             _ => None,
@@ -199,15 +199,14 @@ impl<'r> Run<'r> {
 
     /// A request on its own: a unit of one.
     async fn single(&mut self, request: &Request, index: usize) {
-        let result = match self.failed_dependency(&request.depends_on) {
-            Some(error) => Err(error.into()),
-            None => {
-                let mut jobs = [Job { index, request, prepared: None }];
-                self.unit(&mut jobs)
-                    .await
-                    .map_err(|failed| failed.failure)
-                    .and_then(|mut outcomes| outcomes.pop().ok_or_else(|| PlanError::Undecided.into()))
-            }
+        let result = if let Some(error) = self.failed_dependency(&request.depends_on) {
+            Err(error.into())
+        } else {
+            let mut jobs = [Job { index, request, prepared: None }];
+            self.unit(&mut jobs)
+                .await
+                .map_err(|failed| failed.failure)
+                .and_then(|mut outcomes| outcomes.pop().ok_or_else(|| PlanError::Undecided.into()))
         };
         let response = self.finish_request(request, result);
         self.responses.push(ResponseItem::Single(response));
@@ -295,15 +294,14 @@ impl<'r> Run<'r> {
         }
         let outcome_unknown = matches!(failed.failure, Failure::Store(StoreError::OutcomeUnknown(_)));
         let keeps = self.call.service.profile.failed_group_keeps_status;
-        let responses = group.requests.iter().enumerate().map(|(position, request)| {
-            match failed.before.get(position) {
+        let responses =
+            group.requests.iter().enumerate().map(|(position, request)| match failed.before.get(position) {
                 _ if position == failed.culprit => response.clone(),
                 // Nobody knows whether the group was applied, so none of its answers may say that it was not.
                 _ if outcome_unknown => self.error(Some(request), &failed.failure),
                 Some(outcome) if keeps => outcome.response.clone(),
                 _ => self.error(Some(request), &PlanError::FailedGroup.into()),
-            }
-        });
+            });
         ResponseItem::Group { name, responses: responses.collect() }
     }
 

@@ -71,7 +71,7 @@ impl Engine {
 
     async fn answer(&self, incoming: Incoming) -> Outgoing {
         let Some(found) = self.services.find(&incoming.path, incoming.path_encoding) else {
-            return outgoing(self.failed(None, OdataVersion::V40, &Failure::NoService));
+            return outgoing(failed(None, OdataVersion::V40, &Failure::NoService));
         };
         let origin = origin(self.settings.public_url.as_deref(), &incoming);
         let call = Call {
@@ -103,7 +103,7 @@ impl Engine {
         let context = self.context(call);
         match self.run_single(call, &context).await {
             Ok(response) => response,
-            Err(failure) => self.failed(Some(service), version, &failure),
+            Err(failure) => failed(Some(service), version, &failure),
         }
     }
 
@@ -150,13 +150,12 @@ impl Engine {
             now: Timestamp::now(),
         }
     }
+}
 
-    /// The answer to a request that failed.
-    pub(super) fn failed(&self, service: Option<&Service>, version: OdataVersion, failure: &Failure) -> Response {
-        let context =
-            ErrorContext { profile: service.map(|s| &s.profile), version, correlation: Uuid::new_v4() };
-        error_response(context, failure, None)
-    }
+/// The answer to a request that failed.
+pub(super) fn failed(service: Option<&Service>, version: OdataVersion, failure: &Failure) -> Response {
+    let context = ErrorContext { profile: service.map(|s| &s.profile), version, correlation: Uuid::new_v4() };
+    error_response(context, failure, None)
 }
 
 fn no_answer(id: Option<crate::batch::RequestId>) -> Response {

@@ -51,11 +51,7 @@ pub(super) fn check_headers(incoming: &Incoming, service: &Service) -> Result<()
 }
 
 /// The format of the answer. `$format` beats `Accept`; without either it is the profile's.
-pub(super) fn answer_format(
-    incoming: &Incoming,
-    service: &Service,
-    envelope: &Envelope,
-) -> Result<Answer, BatchError> {
+pub(super) fn answer_format(incoming: &Incoming, service: &Service, envelope: &Envelope) -> Result<Answer, BatchError> {
     let profile = &service.profile;
     let own = match envelope {
         Envelope::Json => Answer::Json,

@@ -1,6 +1,6 @@
 //! Reads what an evaluation needs.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use futures_util::future::{try_join, try_join_all};
 
@@ -26,9 +26,7 @@ impl Engine {
     ) -> Result<(), StoreError> {
         let model = &context.service.model;
         let keys: Vec<ItemKey> = needs.items.into_iter().collect();
-        let items = async {
-            if keys.is_empty() { Ok(std::collections::HashMap::new()) } else { self.store.get(&keys, deadline).await }
-        };
+        let items = async { if keys.is_empty() { Ok(HashMap::new()) } else { self.store.get(&keys, deadline).await } };
         let rows = needs.collections.iter().map(|(_, wanted)| self.rows(model, wanted, deadline));
         let (mut items, rows) = try_join(items, try_join_all(rows)).await?;
         for key in keys {
@@ -107,7 +105,7 @@ impl Engine {
             let with_owner = keys.iter().cloned().chain(owner_exists.is_none().then(|| owner.clone()));
             let with_owner: Vec<ItemKey> = with_owner.collect();
             let items =
-                if with_owner.is_empty() { Default::default() } else { self.store.get(&with_owner, deadline).await? };
+                if with_owner.is_empty() { HashMap::new() } else { self.store.get(&with_owner, deadline).await? };
             owner_exists.get_or_insert_with(|| items.contains_key(owner));
             for key in keys {
                 if let Some(item) = items.get(&key) {

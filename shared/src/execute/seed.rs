@@ -54,13 +54,8 @@ impl Engine {
 
     async fn seed_group(&self, service: &Service, group: &SeedGroup) -> Result<usize, SeedError> {
         let root = "";
-        let context = Context {
-            services: &self.services,
-            service,
-            origin: "seed://",
-            root,
-            now: jiff::Timestamp::now(),
-        };
+        let context =
+            Context { services: &self.services, service, origin: "seed://", root, now: jiff::Timestamp::now() };
         let url = Collection::of_set(service, group.set, group.company).path;
         let mut created = 0;
         for (row, payload) in group.payloads.iter().enumerate() {

@@ -44,7 +44,7 @@ pub struct Located<'u> {
     pub query: Option<&'u str>,
 }
 
-impl<'a> Context<'a> {
+impl Context<'_> {
     /// The absolute URL of the service root, without the last slash.
     pub fn root_url(&self, root: &str) -> String {
         format!("{}{root}", self.origin)

@@ -11,7 +11,7 @@ use crate::{
 
 use super::{
     PlanError,
-    lookup::{inverse, lookup_sort},
+    lookup::{inverse, lookup_sort, missing_target},
     overlay::{Halt, Step},
     place::{self, Collection},
     prepare::Prepared,
@@ -164,7 +164,7 @@ impl Unit<'_> {
                 }
                 let spot = self.linked_entity(url, navigation, birth.company)?;
                 if !self.overlay.require(&spot.key) {
-                    return Err(self.missing_target(navigation, &spot.path).into());
+                    return Err(missing_target(navigation, &spot.path).into());
                 }
                 targets.push((*nav, spot));
             }

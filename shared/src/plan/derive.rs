@@ -11,6 +11,7 @@ use crate::{
 
 use super::{
     PlanError,
+    lookup::missing_target,
     overlay::Step,
     place::{self, Collection},
     prepare::Prepared,
@@ -43,7 +44,7 @@ impl<'a> Unit<'a> {
                 Rule::Default(value) if !given => value.clone(),
                 Rule::NewGuid if !given => Value::Guid(self.fresh()),
                 Rule::Sequence { start, step } => {
-                    let given = record.values.get(derived.property).cloned().flatten();
+                    let given = record.values.get(derived.property).and_then(Option::as_ref);
                     self.next_number((collection, parent), property, given, *start, *step)?
                 }
                 Rule::CopyFromParent { property } => self.parent_value(parent, *property)?,
@@ -146,7 +147,7 @@ impl<'a> Unit<'a> {
         &mut self,
         (collection, parent): (&Collection, Option<&Owner>),
         property: &Property,
-        given: Option<Value>,
+        given: Option<&Value>,
         start: i64,
         step: i64,
     ) -> Step<Value> {
@@ -158,7 +159,7 @@ impl<'a> Unit<'a> {
         self.overlay.rely(&key, Condition::Sequence(stored.clone()));
         let last = stored.filter(|sequence| sequence.of == collection.partition).map(|sequence| sequence.number);
         let number = match given {
-            Some(Value::Integer(number)) => number,
+            Some(Value::Integer(number)) => *number,
             _ => match last {
                 Some(last) => {
                     last.max(start.saturating_sub(step)).checked_add(step).ok_or_else(|| PlanError::Required {
@@ -199,7 +200,7 @@ impl<'a> Unit<'a> {
         };
         let navigation = self.navigation(record.ty, nav)?;
         let entity = self.overlay.observe(&key)?;
-        let missing = || self.missing_target(navigation, &format!("{}({})", collection.path, key.sort));
+        let missing = || missing_target(navigation, &format!("{}({})", collection.path, key.sort));
         let entity = entity.ok_or_else(missing)?;
         Ok(value_of(&entity, source))
     }

@@ -74,14 +74,9 @@ pub(super) fn inverse<'m>(model: &'m Model, nav: &NavigationProperty) -> Option<
     model.ty(nav.target).navigation.get(partner).filter(|inverse| inverse.collection && !inverse.contains_target)
 }
 
-impl<'a> Unit<'a> {
+impl Unit<'_> {
     /// The entity that a URL in a body means (`@odata.bind`, `@odata.id`).
-    pub(super) fn linked_entity(
-        &mut self,
-        url: &str,
-        nav: &NavigationProperty,
-        company: Option<usize>,
-    ) -> Step<Spot> {
+    pub(super) fn linked_entity(&mut self, url: &str, nav: &NavigationProperty, company: Option<usize>) -> Step<Spot> {
         let bad = || PlanError::BadTarget { navigation: nav.name.clone(), url: url.chars().take(200).collect() };
         let url_text = dereference(self.context, url, self.references)?.into_owned();
         let located = self.context.locate(&url_text)?;
@@ -150,21 +145,16 @@ impl<'a> Unit<'a> {
         };
         let mut values = Vec::with_capacity(nav.constraints.len());
         for (dependent, referenced) in &nav.constraints {
-            let value = match from_key(referenced) {
-                Some(value) => value,
-                None => {
-                    let entity = self.overlay.observe(&spot.key)?;
-                    let entity = entity.ok_or_else(|| self.missing_target(nav, &spot.path))?;
-                    entity.record.values.get(*referenced).cloned().flatten().unwrap_or(Value::Null)
-                }
+            let value = if let Some(value) = from_key(referenced) {
+                value
+            } else {
+                let entity = self.overlay.observe(&spot.key)?;
+                let entity = entity.ok_or_else(|| missing_target(nav, &spot.path))?;
+                entity.record.values.get(*referenced).cloned().flatten().unwrap_or(Value::Null)
             };
             values.push((*dependent, value));
         }
         Ok(values)
-    }
-
-    pub(super) fn missing_target(&self, nav: &NavigationProperty, target: &str) -> PlanError {
-        PlanError::MissingTarget { navigation: nav.name.clone(), target: target.to_owned() }
     }
 
     /// The place of the entity that a lookup leads to.
@@ -197,7 +187,7 @@ impl<'a> Unit<'a> {
             return Ok(());
         }
         let navigation = self.navigation(record.ty, nav)?;
-        Err(self.missing_target(navigation, &format!("{}({})", collection.path, key.sort)).into())
+        Err(missing_target(navigation, &format!("{}({})", collection.path, key.sort)).into())
     }
 
     /// Moves the link that leads back to an entity from `old` to `new` target (encoded keys).
@@ -226,4 +216,9 @@ impl<'a> Unit<'a> {
         }
         Ok(())
     }
+}
+
+/// The error for a lookup whose target does not exist.
+pub(super) fn missing_target(nav: &NavigationProperty, target: &str) -> PlanError {
+    PlanError::MissingTarget { navigation: nav.name.clone(), target: target.to_owned() }
 }

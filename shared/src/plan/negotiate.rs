@@ -112,11 +112,12 @@ fn range(text: &str) -> Option<(Metadata, f32)> {
         let (name, value) = (name.trim().to_ascii_lowercase(), value.trim().to_ascii_lowercase());
         match (name.strip_prefix("odata.").unwrap_or(&name), value.as_str()) {
             ("q", q) => quality = q.parse::<f32>().ok().filter(|q| *q > 0.0)?,
-            ("metadata", "minimal") | ("streaming" | "ieee754compatible" | "exponentialdecimals", "false") => {}
             ("metadata", "none") => metadata = Metadata::None,
-            ("charset", "utf-8") => {}
+            ("metadata", "minimal")
+            | ("streaming" | "ieee754compatible" | "exponentialdecimals", "false")
+            | ("charset", "utf-8")
             // Kinds of entries of OData 3, which clients still send.
-            ("type", "entry" | "feed") => {}
+            | ("type", "entry" | "feed") => {}
             _ => return None,
         }
     }

@@ -119,7 +119,7 @@ pub(super) fn alternate_key(
     index: usize,
     values: &[Value],
 ) -> Result<Option<ItemKey>, PlaceError> {
-    if values.iter().any(|value| *value == Value::Null) {
+    if values.contains(&Value::Null) {
         return Ok(None);
     }
     let sort = EntityKey(values.to_vec()).encode()?;

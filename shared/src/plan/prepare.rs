@@ -221,9 +221,10 @@ fn tags(
         };
         let quoted = text.strip_prefix("W/").unwrap_or(&text);
         if !(quoted.len() >= 2 && quoted.starts_with('"') && quoted.ends_with('"')) {
-            return Err(match context.service.profile.if_match_required && name == "if-match" {
-                true => PlanError::TokenRequired,
-                false => PlanError::Header { name, reason: format!("'{text}' is not an entity tag") },
+            return Err(if context.service.profile.if_match_required && name == "if-match" {
+                PlanError::TokenRequired
+            } else {
+                PlanError::Header { name, reason: format!("'{text}' is not an entity tag") }
             });
         }
         list.push(ETag::parse(&text));

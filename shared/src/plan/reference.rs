@@ -11,6 +11,7 @@ use crate::{
 use super::{
     PlanError,
     context::Reference,
+    lookup::missing_target,
     overlay::Step,
     place,
     prepare::Prepared,
@@ -19,7 +20,7 @@ use super::{
     walk::{Spot, Target},
 };
 
-impl<'a> Unit<'a> {
+impl Unit<'_> {
     /// POST, PUT or DELETE of `…/$ref`.
     pub(super) fn change_reference(&mut self, request: &Prepared, path: &EntityPath) -> Step<Outcome> {
         let Some(last) = path.steps.last() else { return Err(not_allowed(request, "GET")) };
@@ -43,7 +44,12 @@ impl<'a> Unit<'a> {
             ("PUT", true, None) => {
                 return Err(PlanError::Unsupported("replacing all links of a collection".into()).into());
             }
-            _ => return Err(not_allowed(request, if navigation.collection { "GET, POST, DELETE" } else { "GET, PUT, DELETE" })),
+            _ => {
+                return Err(not_allowed(
+                    request,
+                    if navigation.collection { "GET, POST, DELETE" } else { "GET, PUT, DELETE" },
+                ));
+            }
         }
         let mut headers = Headers::new();
         respond::version_header(self.context, request, &mut headers, false);
@@ -85,7 +91,7 @@ impl<'a> Unit<'a> {
             return self.point_back(owner, back, target, company);
         }
         if !self.overlay.require(&target.key) {
-            return Err(self.missing_target(navigation, &target.path).into());
+            return Err(missing_target(navigation, &target.path).into());
         }
         self.overlay.put(&place::link_key(&owner.key, &navigation.name, &target.key)?, Stored::Link);
         if let Some(inverse) = super::lookup::inverse(&self.service().model, navigation) {
@@ -125,13 +131,7 @@ impl<'a> Unit<'a> {
     }
 
     /// DELETE `Coll(key)/$ref` or `Coll/$ref?$id=url`.
-    fn remove_from_collection(
-        &mut self,
-        request: &Prepared,
-        path: &EntityPath,
-        owner: &Owner,
-        nav: usize,
-    ) -> Step<()> {
+    fn remove_from_collection(&mut self, request: &Prepared, path: &EntityPath, owner: &Owner, nav: usize) -> Step<()> {
         let navigation = self.navigation(owner.ty, nav)?;
         let keyed = path.steps.last().is_some_and(|step| step.key.is_some());
         let target = match (&request.options.id, keyed) {

@@ -99,9 +99,10 @@ impl Unit<'_> {
         let base = format!("{}/{}", owner.path, navigation.name);
         let rows = |unit: &mut Self, wanted: Wanted| {
             let rows = unit.overlay.rows(unit.index, wanted)?;
-            let exists = match unit.overlay.knows(&owner.key) {
-                true => unit.overlay.entity(&owner.key)?.is_some(),
-                false => rows.owner_exists,
+            let exists = if unit.overlay.knows(&owner.key) {
+                unit.overlay.entity(&owner.key)?.is_some()
+            } else {
+                rows.owner_exists
             };
             if exists { Ok(rows) } else { Err(unit.not_found(owner.ty, &owner.path).into()) }
         };
@@ -173,7 +174,9 @@ impl Unit<'_> {
             }
         }
         if let Some(remaining) = remaining {
-            url.push_str(&format!("$top={remaining}&"));
+            url.push_str("$top=");
+            url.push_str(&remaining.to_string());
+            url.push('&');
         }
         url.push_str("$skiptoken=");
         url.push_str(&URL_SAFE_NO_PAD.encode(last));
@@ -210,8 +213,7 @@ impl Unit<'_> {
             return Err(PlanError::Unsupported(text()).into());
         }
         let key = EntityKey::of(&self.service().model, row).ok_or(PlanError::Undecided)?;
-        let entity_path =
-            format!("{}{}", collection.path, crate::uri::write_key(&self.service().model, row.ty, &key));
+        let entity_path = format!("{}{}", collection.path, crate::uri::write_key(&self.service().model, row.ty, &key));
         self.show(request, path, &collection.path, &entity_path, &entity(row))
     }
 }

@@ -120,16 +120,15 @@ pub fn evaluate<'a>(
 impl<'a> Unit<'a> {
     fn run(&mut self, job: &mut Job<'_>) -> Step<Outcome> {
         (self.index, self.ordinal) = (job.index, 0);
-        let prepared = match &job.prepared {
-            Some(prepared) => prepared.clone(),
-            None => {
-                let prepared = Arc::new(prepare(self.context, job.request, self.references)?);
-                // A reference may mean something else when the unit is evaluated again.
-                if !refers(job.request) {
-                    job.prepared = Some(prepared.clone());
-                }
-                prepared
+        let prepared = if let Some(prepared) = &job.prepared {
+            prepared.clone()
+        } else {
+            let prepared = Arc::new(prepare(self.context, job.request, self.references)?);
+            // A reference may mean something else when the unit is evaluated again.
+            if !refers(job.request) {
+                job.prepared = Some(prepared.clone());
             }
+            prepared
         };
         let mut outcome = self.dispatch(&prepared)?;
         outcome.response.id.clone_from(&job.request.id);

@@ -15,7 +15,7 @@ use crate::{
 use super::{
     PlanError,
     create::{Birth, Created},
-    lookup::{inverse, lookup_sort},
+    lookup::{inverse, lookup_sort, missing_target},
     overlay::Step,
     place::Collection,
     prepare::{Prepared, Tags},
@@ -236,11 +236,9 @@ impl<'a> Unit<'a> {
     fn absent(&self, request: &Prepared, spot: &Spot) -> Result<(), PlanError> {
         let missing = self.not_found(spot.collection.ty, &spot.path);
         match &request.if_match {
-            Some(Tags::Any) => Err(missing),
             Some(Tags::List(_)) if self.service().profile.upsert => Err(PlanError::Stale),
-            Some(Tags::List(_)) => Err(missing),
             None if self.service().profile.upsert => Ok(()),
-            None => Err(missing),
+            _ => Err(missing),
         }
     }
 
@@ -298,7 +296,7 @@ impl<'a> Unit<'a> {
             if let Some(target) = &target
                 && !self.overlay.require(&target.key)
             {
-                return Err(self.missing_target(navigation, &target.path).into());
+                return Err(missing_target(navigation, &target.path).into());
             }
             patch.lookups.push((navigation.name.clone(), target.map(|t| t.key.sort)));
         }

@@ -17,6 +17,7 @@ use crate::store::ItemKey;
 
 /// What a path leads to.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "one at a time, and most are the large one")]
 pub(super) enum Target {
     /// An entity set, or the contained children of an entity.
     Collection {
@@ -34,11 +35,7 @@ pub(super) enum Target {
     /// An entity, which may not exist.
     Entity(Spot),
     /// No entity has this alternate key.
-    NoAlternate {
-        collection: Collection,
-        index: usize,
-        values: Vec<Value>,
-    },
+    NoAlternate { collection: Collection, index: usize, values: Vec<Value> },
 }
 
 /// The place of one entity.
@@ -155,7 +152,15 @@ impl<'a> Unit<'a> {
                 let path = format!("{}{}", collection.path, uri::write_key(model, collection.ty, entity_key));
                 let entity_key = Some(entity_key.clone());
                 let alternate_path = None;
-                return Ok(Target::Entity(Spot { collection, key: item, path, entity_key, parent, via, alternate_path }));
+                return Ok(Target::Entity(Spot {
+                    collection,
+                    key: item,
+                    path,
+                    entity_key,
+                    parent,
+                    via,
+                    alternate_path,
+                }));
             }
             Key::Alternate { index, values } => (*index, values),
         };

@@ -46,9 +46,8 @@ pub(crate) fn upserted(context: &Context<'_>, request: &Prepared, created: &Crea
     let profile = &context.service.profile;
     let returned = match request.prefer.return_ {
         Some(Return::Minimal) => Returned::Minimal,
-        Some(Return::Representation) => Returned::Representation,
         None if profile.update_returns == profile.create_returns => profile.create_returns,
-        None => Returned::Representation,
+        _ => Returned::Representation,
     };
     stored(context, request, created, client_path, returned)
 }
@@ -128,7 +127,9 @@ pub(crate) fn property_changed(context: &Context<'_>, request: &Prepared, path: 
     };
     let mut all = Headers::new();
     version_header(context, request, &mut all, false);
-    etag.iter().for_each(|etag| headers::etag(context, &mut all, etag));
+    if let Some(etag) = &etag {
+        headers::etag(context, &mut all, etag);
+    }
     let etag = etag.map(|etag| etag.to_string());
     outcome(StatusCode::NO_CONTENT, all, Bytes::new(), Reference::Entity { path: path.to_owned(), etag })
 }
@@ -179,9 +180,10 @@ pub(crate) fn collection(
     let mut body = Vec::with_capacity(256 + listing.rows.len() * 256);
     body.push(b'{');
     if request.metadata == Metadata::Minimal {
-        let fragment = match listing.references {
-            true => "Collection($ref)".to_owned(),
-            false => format!("{}{}", listing.collection.path, selected(context, listing.collection.ty, selection)),
+        let fragment = if listing.references {
+            "Collection($ref)".to_owned()
+        } else {
+            format!("{}{}", listing.collection.path, selected(context, listing.collection.ty, selection))
         };
         write_context(&mut body, context, request, &fragment);
         body.push(b',');

@@ -5,9 +5,9 @@ mod document;
 mod error;
 mod headers;
 
-pub use error::{ErrorContext, error_response};
 pub(crate) use body::{
     Listing, collection, count, created, entity, not_modified, property, property_changed, reference, updated, upserted,
 };
 pub(crate) use document::{metadata, service_document};
+pub use error::{ErrorContext, error_response};
 pub(crate) use headers::version_header;

@@ -80,7 +80,9 @@ fn entity_attributes(model: &Model, entity: &Entity, item: &mut Item) {
 
 fn values(model: &Model, record: &Record) -> HashMap<String, AttributeValue> {
     let properties = model.ty(record.ty).properties.iter().zip(&record.values);
-    properties.filter_map(|(p, v)| Some((p.name.clone(), to_attribute(model, v.as_ref()?)))).collect()
+    let mut map = HashMap::with_capacity(record.values.iter().flatten().count());
+    map.extend(properties.filter_map(|(p, v)| Some((p.name.clone(), to_attribute(model, v.as_ref()?)))));
+    map
 }
 
 /// One value. `Null` is kept: "given as null" differs from "never given".
@@ -227,22 +229,4 @@ fn map(attribute: &AttributeValue) -> Result<&HashMap<String, AttributeValue>, S
 
 fn corrupt(what: &str) -> StoreError {
     StoreError::Corrupt(format!("at '{what}'"))
-}
-
-/// The size DynamoDB counts for an attribute and its name, in bytes: an upper estimate for numbers.
-pub(super) fn size(name: &str, attribute: &AttributeValue) -> usize {
-    name.len()
-        + match attribute {
-            AttributeValue::S(s) => s.len(),
-            AttributeValue::N(n) => n.len().div_ceil(2) + 2,
-            AttributeValue::B(b) => b.as_ref().len(),
-            AttributeValue::M(members) => 3 + members.iter().map(|(n, v)| 1 + size(n, v)).sum::<usize>(),
-            AttributeValue::L(items) => 3 + items.iter().map(|v| 1 + size("", v)).sum::<usize>(),
-            _ => 1,
-        }
-}
-
-/// The size of an item, in bytes.
-pub(super) fn item_size(item: &Item) -> usize {
-    item.iter().map(|(name, value)| size(name, value)).sum()
 }

@@ -17,6 +17,7 @@ mod commit;
 mod error;
 mod item;
 mod read;
+mod size;
 mod table;
 mod write;
 

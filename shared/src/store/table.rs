@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::{
 use super::{Deadline, Store, StoreError, attribute, read::retry};
 
 /// How long a new table may take.
-const CREATION: Duration = Duration::from_secs(60);
+const CREATION: Duration = Duration::from_mins(1);
 
 impl Store {
     /// Creates the table unless it is there. True when it was created.

@@ -1,6 +1,6 @@
 //! What a commit writes: one write a key, one condition a write.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, fmt::Write as _};
 
 use aws_sdk_dynamodb::types::{
     AttributeValue, ConditionCheck, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::{
 
 use crate::edm::{ETag, Model, Value};
 
-use super::{Item, ItemKey, Sequence, Stored, attribute};
+use super::{Item, ItemKey, Sequence, Stored, attribute, size};
 
 /// One write of a commit.
 #[derive(Clone, Debug, PartialEq)]
@@ -110,11 +110,9 @@ pub fn check_size(model: &Model, writes: &[Write]) -> Result<(), TooLarge> {
     let mut total = 0;
     for write in writes {
         let bytes = match &write.kind {
-            WriteKind::Put(stored) => attribute::item_size(&put_item(model, write, stored)),
-            WriteKind::Patch(patch) => {
-                patch.properties.iter().map(|(n, v)| attribute::size(n, &attribute::to_attribute(model, v))).sum()
-            }
-            WriteKind::Delete | WriteKind::Check => write.key.partition.len() + write.key.sort.len(),
+            WriteKind::Put(stored) => size::stored(model, &write.key, stored),
+            WriteKind::Patch(patch) => size::key(&write.key) + size::patch(model, patch),
+            WriteKind::Delete | WriteKind::Check => size::key(&write.key),
         };
         if bytes > ITEM_BYTES {
             return Err(TooLarge::Entity { got: bytes, max: ITEM_BYTES });
@@ -147,7 +145,7 @@ pub(super) fn expression(model: &Model, write: &Write, operation: &str) -> Expre
     if update.is_some() {
         // A repeat after a lost answer must not apply the patch again, over a later writer's.
         let operation = builder.value(AttributeValue::S(format!("{operation}.")));
-        let (version, previous) = (builder.name(attribute::VERSION), builder.name(attribute::PREVIOUS_VERSION));
+        let [version, previous] = [attribute::VERSION, attribute::PREVIOUS_VERSION];
         let not_yet = format!("NOT begins_with({version}, {operation}) AND NOT begins_with({previous}, {operation})");
         condition = Some(condition.map_or(not_yet.clone(), |c| format!("{c} AND {not_yet}")));
     }
@@ -158,7 +156,7 @@ fn some<V>(map: HashMap<String, V>) -> Option<HashMap<String, V>> {
     (!map.is_empty()).then_some(map)
 }
 
-/// Placeholders for names and values.
+/// Placeholders for values, and for the names of properties: the item's own attributes are no reserved words.
 #[derive(Default)]
 struct Builder {
     names: HashMap<String, String>,
@@ -183,61 +181,49 @@ impl Builder {
     }
 
     fn condition(&mut self, condition: &Condition) -> Option<String> {
+        use attribute::{COUNTED, NUMBER, PARTITION};
         Some(match condition {
             Condition::None => return None,
-            Condition::Absent => format!("attribute_not_exists({})", self.name(attribute::PARTITION)),
-            Condition::Exists => format!("attribute_exists({})", self.name(attribute::PARTITION)),
+            Condition::Absent => format!("attribute_not_exists({PARTITION})"),
+            Condition::Exists => format!("attribute_exists({PARTITION})"),
             Condition::Incarnation(incarnation) => self.equals(attribute::INCARNATION, incarnation),
             Condition::Version(etag) => {
                 let incarnation = self.equals(attribute::INCARNATION, &etag.incarnation.0);
                 format!("{incarnation} AND {}", self.equals(attribute::VERSION, &etag.version.0))
             }
-            Condition::Sequence(None) => format!("attribute_not_exists({})", self.name(attribute::NUMBER)),
+            Condition::Sequence(None) => format!("attribute_not_exists({NUMBER})"),
             Condition::Sequence(Some(Sequence { number, of })) => {
-                let counted = self.equals(attribute::COUNTED, of);
-                let name = self.name(attribute::NUMBER);
-                format!("{counted} AND {name} = {}", self.value(AttributeValue::N(number.to_string())))
+                let counted = self.text(of);
+                format!("{COUNTED} = {counted} AND {NUMBER} = {}", self.value(AttributeValue::N(number.to_string())))
             }
             Condition::AlternateKey(target) => self.equals(attribute::TARGET, target),
         })
     }
 
     fn equals(&mut self, name: &str, text: &str) -> String {
-        let name = self.name(name);
         format!("{name} = {}", self.text(text))
     }
 
     fn update(&mut self, model: &Model, patch: &Patch) -> String {
-        let (version, previous) = (self.name(attribute::VERSION), self.name(attribute::PREVIOUS_VERSION));
+        use attribute::{DYNAMIC, LOOKUPS, PREVIOUS_VERSION, VALUES, VERSION};
         let stamp = self.text(&patch.version);
-        let mut set = format!("SET {previous} = {version}, {version} = {stamp}");
+        let mut set = format!("SET {PREVIOUS_VERSION} = {VERSION}, {VERSION} = {stamp}");
         let mut remove = String::new();
-        // A name that no expression uses is an error.
-        if !patch.properties.is_empty() {
-            let values = self.name(attribute::VALUES);
-            for (name, value) in &patch.properties {
-                let (name, value) = (self.name(name), self.value(attribute::to_attribute(model, value)));
-                set.push_str(&format!(", {values}.{name} = {value}"));
-            }
+        for (name, value) in &patch.properties {
+            let (name, value) = (self.name(name), self.value(attribute::to_attribute(model, value)));
+            _ = write!(set, ", {VALUES}.{name} = {value}");
         }
-        if !patch.dynamic.is_empty() {
-            let dynamic = self.name(attribute::DYNAMIC);
-            for (name, json) in &patch.dynamic {
-                let (name, value) = (self.name(name), self.text(json));
-                set.push_str(&format!(", {dynamic}.{name} = {value}"));
-            }
+        for (name, json) in &patch.dynamic {
+            let (name, value) = (self.name(name), self.text(json));
+            _ = write!(set, ", {DYNAMIC}.{name} = {value}");
         }
-        if !patch.lookups.is_empty() {
-            let lookups = self.name(attribute::LOOKUPS);
-            for (name, target) in &patch.lookups {
-                let name = self.name(name);
-                match target {
-                    Some(target) => set.push_str(&format!(", {lookups}.{name} = {}", self.text(target))),
-                    None => {
-                        remove.push_str(if remove.is_empty() { " REMOVE " } else { ", " });
-                        remove.push_str(&format!("{lookups}.{name}"));
-                    }
-                }
+        for (name, target) in &patch.lookups {
+            let name = self.name(name);
+            if let Some(target) = target {
+                _ = write!(set, ", {LOOKUPS}.{name} = {}", self.text(target))
+            } else {
+                remove.push_str(if remove.is_empty() { " REMOVE " } else { ", " });
+                _ = write!(remove, "{LOOKUPS}.{name}");
             }
         }
         set + &remove

@@ -1,0 +1,61 @@
+//! What DynamoDB would count: sizes of items, estimated upwards without building them.
+
+use crate::edm::{Entity, Model, Record, Value};
+
+use super::{ItemKey, Patch, Stored};
+
+/// For the names of an item's own attributes, its type's name aside, and for the containers.
+const ITEM_OVERHEAD: usize = 200;
+/// For each member of a map or list.
+const MEMBER_OVERHEAD: usize = 2;
+/// For numbers, times, Guids and the like.
+const SCALAR: usize = 40;
+
+/// The bytes of an item.
+pub(super) fn stored(model: &Model, key: &ItemKey, stored: &Stored) -> usize {
+    let content = match stored {
+        Stored::Entity(entity) => self::entity(model, entity),
+        Stored::AlternateKey(target) => target.len(),
+        Stored::Sequence(sequence) => sequence.of.len() + SCALAR,
+        Stored::Link => SCALAR,
+    };
+    ITEM_OVERHEAD + self::key(key) + content
+}
+
+/// The bytes of a key.
+pub(super) fn key(key: &ItemKey) -> usize {
+    key.partition.len() + key.sort.len()
+}
+
+/// The bytes of a patch.
+pub(super) fn patch(model: &Model, patch: &Patch) -> usize {
+    let properties = patch.properties.iter().map(|(name, value)| name.len() + self::value(model, value));
+    let dynamic = patch.dynamic.iter().map(|(name, json)| name.len() + json.len());
+    properties.chain(dynamic).sum()
+}
+
+fn entity(model: &Model, entity: &Entity) -> usize {
+    let ty = model.ty(entity.record.ty);
+    let lookups = ty.navigation.iter().zip(&entity.lookups);
+    let lookups = lookups.filter_map(|(nav, key)| Some(nav.name.len() + key.as_ref()?.len() + MEMBER_OVERHEAD));
+    ty.qualified_name.len() + record(model, &entity.record) + lookups.sum::<usize>()
+}
+
+fn record(model: &Model, record: &Record) -> usize {
+    let properties = model.ty(record.ty).properties.iter().zip(&record.values);
+    let declared = properties.filter_map(|(p, v)| Some(p.name.len() + value(model, v.as_ref()?) + MEMBER_OVERHEAD));
+    let dynamic = record.dynamic.iter().map(|(name, json)| name.len() + json.len() + MEMBER_OVERHEAD);
+    declared.chain(dynamic).sum()
+}
+
+fn value(model: &Model, value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        Value::Json(text) => text.len(),
+        Value::Binary(bytes) => bytes.len(),
+        Value::Decimal(decimal) => SCALAR.max(decimal.digits().try_into().unwrap_or(usize::MAX)),
+        Value::Complex(inner) => model.ty(inner.ty).qualified_name.len() + SCALAR + record(model, inner),
+        Value::Collection(items) => items.iter().map(|item| self::value(model, item) + MEMBER_OVERHEAD).sum(),
+        _ => SCALAR,
+    }
+}
