@@ -3,12 +3,7 @@
 //! `cargo bench -p tests` runs all of it. The groups `creates` and `reads` measure, in the same run and over the same
 //! embedded database, a whole batch of 100 (`engine`, `http`) beside its floor: the one TransactWriteItems or
 //! BatchGetItem with the same 100 items that no implementation can do without.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    missing_docs,
-    reason = "a bench that cannot be set up has to stop; criterion's macros generate undocumented items"
-)]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a bench that cannot be set up has to stop")]
 
 use std::{collections::HashMap, hint::black_box, sync::Arc, time::Duration};
 

@@ -9,8 +9,15 @@ use std::{
 
 /// The path of a binary of the workspace.
 pub fn binary(name: &str) -> PathBuf {
-    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
-    FOLDER.get_or_init(build).join(name)
+    static BUILT: OnceLock<()> = OnceLock::new();
+    BUILT.get_or_init(|| build(&["--workspace", "--bins"]));
+    profile_folder().join(name)
+}
+
+/// The path of an example of this crate.
+pub fn example(name: &str) -> PathBuf {
+    build(&["--package", "tests", "--example", name]);
+    profile_folder().join("examples").join(name)
 }
 
 /// The root of the workspace.
@@ -18,16 +25,20 @@ pub fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace holds this crate")
 }
 
-/// Builds every binary and returns their folder. This test runs from `<target>/<profile>/deps`.
-fn build() -> PathBuf {
-    let test = env::current_exe().expect("a running test");
-    let folder = test.ancestors().nth(2).expect("<target>/<profile>").to_owned();
+/// `<target>/<profile>`. Tests run from its `deps`, examples from its `examples`.
+fn profile_folder() -> PathBuf {
+    let program = env::current_exe().expect("a running program");
+    program.ancestors().nth(2).expect("<target>/<profile>").to_owned()
+}
+
+/// Builds with the profile that this program was built with.
+fn build(what: &[&str]) {
+    let folder = profile_folder();
     let target = folder.parent().expect("<target>");
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(workspace()).args(["build", "--quiet", "--workspace", "--bins", "--target-dir"]).arg(target);
+    cargo.current_dir(workspace()).args(["build", "--quiet", "--target-dir"]).arg(target).args(what);
     if folder.ends_with("release") {
         cargo.arg("--release");
     }
-    assert!(cargo.status().expect("cargo runs").success(), "the binaries do not build");
-    folder
+    assert!(cargo.status().expect("cargo runs").success(), "{what:?} does not build");
 }

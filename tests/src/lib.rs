@@ -7,6 +7,10 @@
 
 pub mod binaries;
 pub mod dynamodb_server;
+pub mod fuzz;
+pub mod golden;
 pub mod host;
 pub mod runtime_api;
+pub mod service;
+pub mod shared_files;
 pub mod strict;

@@ -16,7 +16,10 @@ use crate::{
     uri::{self, QueryOptions},
 };
 
-use super::{BatchError, Failure, origin::origin};
+use super::{
+    BatchError, Failure,
+    origin::{below_public, origin},
+};
 
 /// What a host configures.
 #[derive(Clone, Debug)]
@@ -70,10 +73,13 @@ impl Engine {
     }
 
     async fn answer(&self, incoming: Incoming) -> Outgoing {
-        let Some(found) = self.services.find(&incoming.path, incoming.path_encoding) else {
+        let (path, encoding) = (incoming.path.as_str(), incoming.path_encoding);
+        let public_url = self.settings.public_url.as_deref();
+        let below_base = || self.services.find(below_public(public_url, path)?, encoding);
+        let Some(found) = self.services.find(path, encoding).or_else(below_base) else {
             return outgoing(failed(None, OdataVersion::V40, &Failure::NoService));
         };
-        let origin = origin(self.settings.public_url.as_deref(), &incoming);
+        let origin = origin(public_url, &incoming);
         let call = Call {
             incoming: &incoming,
             service: found.service,

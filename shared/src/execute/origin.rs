@@ -19,6 +19,13 @@ pub(super) fn origin(public_url: Option<&str>, incoming: &Incoming) -> String {
     }
 }
 
+/// The path below that of the configured URL: a domain may map a path of its own to the host and not take it off.
+pub(super) fn below_public<'p>(public_url: Option<&str>, path: &'p str) -> Option<&'p str> {
+    let (_, rest) = public_url?.trim_end_matches('/').split_once("://")?;
+    let (_, base) = rest.split_once('/')?;
+    path.strip_prefix('/')?.strip_prefix(base).filter(|rest| rest.starts_with('/'))
+}
+
 /// The first of the values that proxies have lined up.
 fn first<'h>(headers: &'h Headers, name: &'h str) -> Option<&'h str> {
     headers.get(name)?.split(',').next().map(str::trim).filter(|value| !value.is_empty())

@@ -66,12 +66,12 @@ impl Context<'_> {
             return Ok(Located { root: self.root.to_owned(), path: path.into(), query });
         }
         let prefix = self.origin.splitn(4, '/').nth(3).unwrap_or_default();
-        let stripped = path.trim_start_matches('/').strip_prefix(prefix).filter(|_| !prefix.is_empty());
-        let host_path = match stripped {
-            Some(rest) => rest,
-            None => path,
-        };
-        self.below_root(url, host_path, query)
+        match below_prefix(path, prefix).map(|rest| self.below_root(url, rest, query)) {
+            Some(Ok(located)) => Ok(located),
+            // Some clients leave the prefix out, and what remains may begin like it.
+            Some(Err(error)) => self.below_root(url, path, query).or(Err(error)),
+            None => self.below_root(url, path, query),
+        }
     }
 
     fn below_root<'u>(&self, url: &str, path: &'u str, query: Option<&'u str>) -> Result<Located<'u>, PlanError> {
@@ -107,6 +107,12 @@ impl Context<'_> {
             Err(foreign(url, "it names another host"))
         }
     }
+}
+
+/// What follows a prefix (without slashes at its ends) that is whole segments of a path.
+fn below_prefix<'u>(path: &'u str, prefix: &str) -> Option<&'u str> {
+    let rest = path.strip_prefix('/')?.strip_prefix(prefix)?;
+    (!prefix.is_empty() && (rest.is_empty() || rest.starts_with('/'))).then_some(rest)
 }
 
 fn is_scheme(scheme: &str) -> bool {

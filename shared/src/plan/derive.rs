@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use crate::{
-    edm::{self, Bind, DateTimeOffset, Entity, Incarnation, PrimitiveType, Property, Record, SetId, TypeKind, Value},
+    edm::{
+        self, Bind, DateTimeOffset, Entity, Incarnation, PrimitiveType, Property, Record, SetId, TypeId, TypeKind,
+        Value,
+    },
     service::{Derived, Rule},
     store::{Condition, Sequence, Stored},
     uri::EntityPath,
@@ -25,6 +28,12 @@ const TIME_DIGITS: u8 = 3;
 impl<'a> Unit<'a> {
     fn rules(&self, record: &Record) -> &'a [Derived] {
         self.service().derived.get(&record.ty).map_or(&[], Vec::as_slice)
+    }
+
+    /// How the service makes the value of a property, where it does.
+    pub(super) fn rule(&self, ty: TypeId, property: usize) -> Option<&'a Rule> {
+        let derived = self.service().derived.get(&ty)?;
+        derived.iter().find(|derived| derived.property == property).map(|derived| &derived.rule)
     }
 
     /// Fills in a new entity, in the order of the rules.

@@ -114,7 +114,8 @@ impl<'a> Unit<'a> {
         if ty.key.contains(position) {
             return Err(PlanError::KeyChange(property.name.clone()));
         }
-        if property.computed || property.immutable {
+        let made = self.rule(spot.collection.ty, *position).is_some_and(Rule::overrules_client);
+        if property.computed || property.immutable || made {
             return Err(PlanError::Unsupported(format!("changing the read-only property '{}'", property.name)));
         }
         Ok(property)
@@ -180,13 +181,15 @@ impl<'a> Unit<'a> {
             if key {
                 self.check_same_key(spot, position, slot.as_ref())?;
             }
-            if key || property.computed || property.immutable {
+            let rule = self.rule(payload.record.ty, position);
+            if key || property.computed || property.immutable || rule.is_some_and(Rule::overrules_client) {
                 continue;
             }
-            match slot {
-                Some(value) => change.values.push((position, value)),
-                None if put => change.values.push((position, replaced(ty, property)?)),
-                None => {}
+            match (slot, rule) {
+                (Some(value), _) => change.values.push((position, value)),
+                (None, Some(Rule::Default(default))) if put => change.values.push((position, default.clone())),
+                (None, None) if put => change.values.push((position, replaced(ty, property)?)),
+                (None, _) => {}
             }
         }
         Ok(change)
@@ -333,8 +336,11 @@ impl<'a> Unit<'a> {
         for nav in 0..new.lookups.len() {
             let before = lookup_sort(self.service(), &old.record, &old.lookups, nav);
             let after = lookup_sort(self.service(), &new.record, &new.lookups, nav);
-            if before != after {
+            // A bind says that its target is there, also when the link was there before.
+            if before != after || change.lookups.iter().any(|(bound, _)| *bound == nav) {
                 self.require_target(set, &new.record, &new.lookups, nav, company)?;
+            }
+            if before != after {
                 self.relink(&spot.key, set, new.record.ty, nav, (before, after), company)?;
             }
         }

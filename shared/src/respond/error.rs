@@ -14,6 +14,7 @@ use crate::{
     service::profile::{ErrorShape, Profile},
     store::StoreError,
     uri::UriError,
+    wire::DecodeError,
 };
 
 use super::headers;
@@ -157,6 +158,8 @@ fn value_row(error: &ValueError) -> Row {
 
 fn batch_row(error: &BatchError, profile: Option<&Profile>) -> Row {
     match error {
+        // It can be read well enough: whatever the profile answers to a batch that cannot, this is the client's to mend.
+        BatchError::Decode(DecodeError::Operations { .. }) => (400, "TooManyOperations", "BadRequest", "0x80048d19"),
         BatchError::Decode(error) => match error.status().as_u16() {
             400 => {
                 let status = profile.map_or(400, |p| p.malformed_batch_status);

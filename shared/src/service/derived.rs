@@ -56,6 +56,11 @@ pub enum Rule {
 }
 
 impl Rule {
+    /// Whether the value is the service's alone: one that a client sends does not count.
+    pub fn overrules_client(&self) -> bool {
+        matches!(self, Self::CopyFromParent { .. } | Self::CopyFromLookup { .. } | Self::Now { .. })
+    }
+
     /// Rules are applied in this order, so that a copy sees the defaults.
     fn order(&self) -> u8 {
         match self {

@@ -9,10 +9,13 @@ use crate::edm::{self, Model, PrimitiveType, Record, StructuredType, TypeId, Typ
 
 /// The value of one property.
 pub(super) fn value(model: &Model, id: TypeId, position: usize, toml: &Toml) -> Result<Value, Problem> {
-    let name = model.ty(id).properties.get(position).map(|property| property.name.clone()).unwrap_or_default();
-    let mut record = record(model, id, &Table::from_iter([(name.clone(), toml.clone())]))?;
-    let value = record.values.get_mut(position).and_then(Option::take);
-    value.ok_or(Problem::UnknownProperty { ty: model.ty(id).qualified_name.clone(), name })
+    let ty = model.ty(id);
+    let Some(property) = ty.properties.get(position) else {
+        return Err(Problem::UnknownProperty { ty: ty.qualified_name.clone(), name: position.to_string() });
+    };
+    let body = format!("{{\"value\":{}}}", json(toml, is_decimal(ty, &property.name))?);
+    edm::read_property(model, &property.ty, &property.name, body.as_bytes())
+        .map_err(|error| Problem::Value { property: property.name.clone(), error: Box::new(error) })
 }
 
 /// The values of an entity.

@@ -16,8 +16,10 @@ mod seed;
 
 use std::{
     collections::{HashMap, HashSet},
+    panic::resume_unwind,
     path::Path,
     sync::Arc,
+    thread,
 };
 
 use bytes::Bytes;
@@ -122,12 +124,11 @@ impl Services {
         check_names(&sources)?;
         let mut services = Vec::with_capacity(sources.len());
         let mut patterns = Vec::new();
-        for (index, source) in sources.iter().enumerate() {
-            let file = format!("{}/service.toml", source.name);
-            let config = ServiceConfig::parse(&file, &source.service_toml)?;
-            let located = |(offset, problem): Located| problem.at(&file, &source.service_toml, offset);
-            patterns.extend(root_patterns(&config, index).map_err(located)?);
-            services.push(Arc::new(Service::new(source, &config)?));
+        for (index, read) in side_by_side(&sources, Service::read).into_iter().enumerate() {
+            let (service, roots) = read?;
+            let origin = |offset| Origin { service: index, offset };
+            patterns.extend(roots.into_iter().map(|(offset, pattern)| (pattern, origin(offset))));
+            services.push(Arc::new(service));
         }
         let roots = Roots::new(patterns).map_err(|same| same_root(&sources, &same))?;
         Ok(Self { services, roots })
@@ -145,7 +146,25 @@ impl Services {
     }
 }
 
+/// Does the same for each of these, each on a thread of its own: models are most of what a start takes.
+fn side_by_side<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    thread::scope(|scope| {
+        let work = &work;
+        let threads: Vec<_> = items.iter().map(|item| scope.spawn(move || work(item))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
+    })
+}
+
 impl Service {
+    /// The service of these files and the patterns of its roots.
+    fn read(source: &Source) -> Result<(Self, Vec<(usize, Pattern)>), ServiceError> {
+        let file = format!("{}/service.toml", source.name);
+        let config = ServiceConfig::parse(&file, &source.service_toml)?;
+        let located = |(offset, problem): Located| problem.at(&file, &source.service_toml, offset);
+        let patterns = root_patterns(&config).map_err(located)?;
+        Ok((Self::new(source, &config)?, patterns))
+    }
+
     fn new(source: &Source, config: &ServiceConfig) -> Result<Self, ServiceError> {
         let (toml_file, model_file) = (format!("{}/service.toml", source.name), format!("{}/model.xml", source.name));
         let model =
@@ -195,14 +214,14 @@ fn check_names(sources: &[Source]) -> Result<(), ServiceError> {
     Ok(())
 }
 
-fn root_patterns(config: &ServiceConfig, service: usize) -> Result<Vec<(Pattern, Origin)>, Located> {
+/// The patterns of the roots, each with its offset in the file.
+fn root_patterns(config: &ServiceConfig) -> Result<Vec<(usize, Pattern)>, Located> {
     if config.roots.as_ref().is_empty() {
         return Err((config.roots.span().start, Problem::NoRoot));
     }
     let parse = |root: &toml::Spanned<String>| {
         let offset = root.span().start;
-        let pattern = Pattern::parse(root.as_ref()).map_err(|problem| (offset, problem))?;
-        Ok((pattern, Origin { service, offset }))
+        Pattern::parse(root.as_ref()).map(|pattern| (offset, pattern)).map_err(|problem| (offset, problem))
     };
     config.roots.as_ref().iter().map(parse).collect()
 }

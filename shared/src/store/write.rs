@@ -181,7 +181,7 @@ impl Builder {
     }
 
     fn condition(&mut self, condition: &Condition) -> Option<String> {
-        use attribute::{COUNTED, NUMBER, PARTITION};
+        use attribute::{NUMBER, PARTITION};
         Some(match condition {
             Condition::None => return None,
             Condition::Absent => format!("attribute_not_exists({PARTITION})"),
@@ -193,8 +193,8 @@ impl Builder {
             }
             Condition::Sequence(None) => format!("attribute_not_exists({NUMBER})"),
             Condition::Sequence(Some(Sequence { number, of })) => {
-                let counted = self.text(of);
-                format!("{COUNTED} = {counted} AND {NUMBER} = {}", self.value(AttributeValue::N(number.to_string())))
+                let counted = self.equals(attribute::COUNTED, of);
+                format!("{counted} AND {NUMBER} = {}", self.value(AttributeValue::N(number.to_string())))
             }
             Condition::AlternateKey(target) => self.equals(attribute::TARGET, target),
         })

@@ -28,15 +28,10 @@ impl Facts {
     }
 
     /// Reads an `Annotation` element that was just met.
-    pub(super) fn read(
-        &mut self,
-        source: &mut Source<'_>,
-        element: &Element<'_>,
-        aliases: &Aliases,
-    ) -> Result<(), Fault> {
+    pub(super) fn read(&mut self, source: &mut Source<'_>, element: &Element, aliases: &Aliases) -> Result<(), Fault> {
         let term = element.require("Term")?;
         let (namespace, name) = term.rsplit_once('.').unwrap_or(("", &term));
-        if aliases.namespace(namespace) != CORE || element.get("Qualifier")?.is_some() {
+        if aliases.namespace(namespace) != CORE || element.get("Qualifier").is_some() {
             return source.skip();
         }
         match name {
@@ -51,7 +46,7 @@ impl Facts {
 }
 
 /// A Boolean term: true unless it says otherwise.
-fn flag(source: &mut Source<'_>, element: &Element<'_>) -> Result<bool, Fault> {
+fn flag(source: &mut Source<'_>, element: &Element) -> Result<bool, Fault> {
     let mut value = element.flag("Bool")?.unwrap_or(true);
     while let Some(child) = source.child()? {
         let is_bool = child.name() == "Bool";
@@ -63,8 +58,8 @@ fn flag(source: &mut Source<'_>, element: &Element<'_>) -> Result<bool, Fault> {
     Ok(value)
 }
 
-fn permissions(source: &mut Source<'_>, element: &Element<'_>) -> Result<String, Fault> {
-    let mut value = element.get("EnumMember")?.unwrap_or_default();
+fn permissions(source: &mut Source<'_>, element: &Element) -> Result<String, Fault> {
+    let mut value = element.get("EnumMember").unwrap_or_default().to_owned();
     while let Some(child) = source.child()? {
         let is_member = child.name() == "EnumMember";
         let text = source.text()?;
@@ -89,7 +84,7 @@ fn alternate_keys(source: &mut Source<'_>) -> Result<Vec<Vec<(String, String)>>,
         }
         while source.child()?.is_some() {
             while let Some(member) = source.child()? {
-                if member.get("Property")?.as_deref() == Some("Key") {
+                if member.get("Property") == Some("Key") {
                     keys.push(key_properties(source)?);
                 } else {
                     source.skip()?;
@@ -107,9 +102,8 @@ fn key_properties(source: &mut Source<'_>) -> Result<Vec<(String, String)>, Faul
         while source.child()?.is_some() {
             let (mut name, mut alias) = (String::new(), String::new());
             while let Some(member) = source.child()? {
-                let which = member.get("Property")?;
                 let value = constant(source, &member)?;
-                match which.as_deref() {
+                match member.get("Property") {
                     Some("Name") => name = value,
                     Some("Alias") => alias = value,
                     _ => {}
@@ -125,12 +119,9 @@ fn key_properties(source: &mut Source<'_>) -> Result<Vec<(String, String)>, Faul
 }
 
 /// A path or a string, as an attribute or as an element.
-fn constant(source: &mut Source<'_>, element: &Element<'_>) -> Result<String, Fault> {
-    let attribute = match element.get("PropertyPath")? {
-        Some(path) => Some(path),
-        None => element.get("String")?,
-    };
-    let mut value = attribute.unwrap_or_default();
+fn constant(source: &mut Source<'_>, element: &Element) -> Result<String, Fault> {
+    let attribute = element.get("PropertyPath").or_else(|| element.get("String"));
+    let mut value = attribute.unwrap_or_default().to_owned();
     while let Some(child) = source.child()? {
         let is_constant = matches!(child.name(), "PropertyPath" | "String");
         let text = source.text()?;

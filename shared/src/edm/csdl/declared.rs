@@ -101,11 +101,10 @@ impl Aliases {
         self.0.iter()
     }
 
-    fn add(&mut self, element: &Element<'_>) -> Result<(), Fault> {
-        if let (Some(alias), Some(namespace)) = (element.get("Alias")?, element.get("Namespace")?) {
-            self.0.insert(alias, namespace);
+    fn add(&mut self, element: &Element) {
+        if let (Some(alias), Some(namespace)) = (element.get("Alias"), element.get("Namespace")) {
+            self.0.insert(alias.to_owned(), namespace.to_owned());
         }
-        Ok(())
     }
 }
 
@@ -120,7 +119,7 @@ pub(super) fn read(text: &str) -> Result<Declared, Fault> {
         match part.name() {
             "Reference" => {
                 while let Some(include) = source.child()? {
-                    declared.aliases.add(&include)?;
+                    declared.aliases.add(&include);
                     source.skip()?;
                 }
             }
@@ -136,12 +135,12 @@ pub(super) fn read(text: &str) -> Result<Declared, Fault> {
 }
 
 impl Declared {
-    fn schema(&mut self, source: &mut Source<'_>, schema: &Element<'_>) -> Result<(), Fault> {
+    fn schema(&mut self, source: &mut Source<'_>, schema: &Element) -> Result<(), Fault> {
         if schema.name() != "Schema" {
             return source.skip();
         }
         let namespace = schema.require("Namespace")?;
-        self.aliases.add(schema)?;
+        self.aliases.add(schema);
         while let Some(element) = source.child()? {
             match element.name() {
                 "EntityType" | "ComplexType" => {
@@ -162,13 +161,13 @@ impl Declared {
         Ok(())
     }
 
-    fn structured(&self, source: &mut Source<'_>, ty: &Element<'_>, namespace: &str) -> Result<Structured, Fault> {
+    fn structured(&self, source: &mut Source<'_>, ty: &Element, namespace: &str) -> Result<Structured, Fault> {
         let name = ty.require("Name")?;
         let mut structured = Structured {
             offset: ty.offset,
             qualified_name: format!("{namespace}.{name}"),
             name,
-            base: ty.get("BaseType")?,
+            base: ty.get("BaseType").map(str::to_owned),
             is_abstract: ty.flag("Abstract")?.unwrap_or(false),
             is_open: ty.flag("OpenType")?,
             key: Vec::new(),
@@ -193,11 +192,11 @@ impl Declared {
         Ok(structured)
     }
 
-    fn property(&self, source: &mut Source<'_>, element: &Element<'_>) -> Result<Property, Fault> {
+    fn property(&self, source: &mut Source<'_>, element: &Element) -> Result<Property, Fault> {
         let name = element.require("Name")?;
         element.require("Type")?;
         let facets = Facets::read(element, "Type")?;
-        let default = element.get("DefaultValue")?;
+        let default = element.get("DefaultValue").map(str::to_owned);
         Ok(Property { offset: element.offset, name, facets, default, facts: self.facts(source)? })
     }
 
@@ -213,14 +212,14 @@ impl Declared {
         Ok(facts)
     }
 
-    fn annotations(&mut self, source: &mut Source<'_>, element: &Element<'_>) -> Result<(), Fault> {
+    fn annotations(&mut self, source: &mut Source<'_>, element: &Element) -> Result<(), Fault> {
         let target = element.require("Target")?;
         let facts = self.facts(source)?;
         self.targets.push((target, facts));
         Ok(())
     }
 
-    fn container(&mut self, source: &mut Source<'_>, container: &Element<'_>, namespace: &str) -> Result<(), Fault> {
+    fn container(&mut self, source: &mut Source<'_>, container: &Element, namespace: &str) -> Result<(), Fault> {
         let container = format!("{namespace}.{}", container.require("Name")?);
         while let Some(element) = source.child()? {
             match element.name() {
@@ -238,7 +237,7 @@ impl Declared {
         Ok(())
     }
 
-    fn set(&self, source: &mut Source<'_>, element: &Element<'_>, container: &str) -> Result<Set, Fault> {
+    fn set(&self, source: &mut Source<'_>, element: &Element, container: &str) -> Result<Set, Fault> {
         let name = element.require("Name")?;
         let type_name = element.require("EntityType")?;
         let (mut bindings, mut facts) = (Vec::new(), Facts::default());
@@ -256,7 +255,7 @@ impl Declared {
     }
 }
 
-fn navigation(source: &mut Source<'_>, element: &Element<'_>) -> Result<Navigation, Fault> {
+fn navigation(source: &mut Source<'_>, element: &Element) -> Result<Navigation, Fault> {
     let (target, collection) = item_type(&element.require("Type")?);
     let mut constraints = Vec::new();
     while let Some(child) = source.child()? {
@@ -272,19 +271,19 @@ fn navigation(source: &mut Source<'_>, element: &Element<'_>) -> Result<Navigati
         collection,
         nullable: element.flag("Nullable")?.unwrap_or(true),
         contains_target: element.flag("ContainsTarget")?.unwrap_or(false),
-        partner: element.get("Partner")?,
+        partner: element.get("Partner").map(str::to_owned),
         constraints,
     })
 }
 
-fn enumeration(source: &mut Source<'_>, element: &Element<'_>, namespace: &str) -> Result<Enumeration, Fault> {
+fn enumeration(source: &mut Source<'_>, element: &Element, namespace: &str) -> Result<Enumeration, Fault> {
     let mut members = Vec::new();
     // A member without value follows the one before it (CSDL 4.01 §10.3).
     let mut next = 0_i64;
     while let Some(member) = source.child()? {
         if member.name() == "Member" {
-            let value = match member.get("Value")? {
-                Some(text) => text.parse().map_err(|_| member.bad("Value", &text))?,
+            let value = match member.get("Value") {
+                Some(text) => text.parse().map_err(|_| member.bad("Value", text))?,
                 None => next,
             };
             next = value.wrapping_add(1);

@@ -16,9 +16,9 @@ pub(super) struct Facets {
 
 impl Facets {
     /// Reads the attributes of an element; `attribute` names the one with the type.
-    pub(super) fn read(element: &Element<'_>, attribute: &'static str) -> Result<Self, Fault> {
-        let (type_name, collection) = match element.get(attribute)? {
-            Some(text) => item_type(&text),
+    pub(super) fn read(element: &Element, attribute: &'static str) -> Result<Self, Fault> {
+        let (type_name, collection) = match element.get(attribute) {
+            Some(text) => item_type(text),
             None => ("Edm.String".into(), false),
         };
         Ok(Self {
@@ -51,13 +51,13 @@ pub(super) fn item_type(text: &str) -> (String, bool) {
 
 /// A number; one of `words` means no limit.
 fn number<N: std::str::FromStr>(
-    element: &Element<'_>,
+    element: &Element,
     attribute: &'static str,
     words: &[&str],
 ) -> Result<Option<N>, Fault> {
-    let Some(text) = element.get(attribute)? else { return Ok(None) };
+    let Some(text) = element.get(attribute) else { return Ok(None) };
     if words.iter().any(|word| text.eq_ignore_ascii_case(word)) {
         return Ok(None);
     }
-    text.parse().map(Some).map_err(|_| element.bad(attribute, &text))
+    text.parse().map(Some).map_err(|_| element.bad(attribute, text))
 }

@@ -22,8 +22,11 @@ pub(super) struct Source<'a> {
 }
 
 /// A start tag.
-pub(super) struct Element<'a> {
-    start: BytesStart<'a>,
+pub(super) struct Element {
+    /// Without prefix.
+    name: String,
+    /// Names as written, and values.
+    attributes: Vec<(String, String)>,
     /// Offset of its `<`.
     pub(super) offset: usize,
 }
@@ -38,7 +41,13 @@ impl<'a> Source<'a> {
     /// The next element inside the current one, or `None` at the current one's end.
     ///
     /// The caller reads the element's own children to their end (or calls [`Self::skip`]) before it asks again.
-    pub(super) fn child(&mut self) -> Result<Option<Element<'a>>, Fault> {
+    pub(super) fn child(&mut self) -> Result<Option<Element>, Fault> {
+        let Some((start, offset)) = self.start()? else { return Ok(None) };
+        Element::new(&start, offset).map(Some)
+    }
+
+    /// The next start tag, with its offset, or `None` at the end of the current element.
+    fn start(&mut self) -> Result<Option<(BytesStart<'a>, usize)>, Fault> {
         loop {
             let offset = self.position();
             match self.event()? {
@@ -47,7 +56,7 @@ impl<'a> Source<'a> {
                     if self.depth > MAX_DEPTH {
                         return Err(self.malformed(format!("elements are nested deeper than {MAX_DEPTH} levels")));
                     }
-                    return Ok(Some(Element { start, offset }));
+                    return Ok(Some((start, offset)));
                 }
                 Event::End(_) => {
                     self.depth = self.depth.saturating_sub(1);
@@ -64,7 +73,7 @@ impl<'a> Source<'a> {
     pub(super) fn skip(&mut self) -> Result<(), Fault> {
         let outer = self.depth.saturating_sub(1);
         while self.depth > outer {
-            self.child()?;
+            self.start()?;
         }
         Ok(())
     }
@@ -105,36 +114,39 @@ impl<'a> Source<'a> {
     }
 }
 
-impl Element<'_> {
+impl Element {
+    fn new(start: &BytesStart<'_>, offset: usize) -> Result<Self, Fault> {
+        let fault = |message| Fault { offset, problem: CsdlProblem::Xml(message) };
+        let mut attributes = Vec::new();
+        for attribute in start.attributes() {
+            let attribute = attribute.map_err(|error| fault(error.to_string()))?;
+            let value =
+                attribute.normalized_value(XmlVersion::Implicit1_0).map_err(|error| fault(error.to_string()))?;
+            attributes.push((attribute.key.into_inner().to_owned(), value.into_owned()));
+        }
+        Ok(Self { name: start.local_name().into_inner().to_owned(), attributes, offset })
+    }
+
     /// Name without prefix.
     pub(super) fn name(&self) -> &str {
-        self.start.local_name().into_inner()
+        &self.name
     }
 
     /// An attribute's value.
-    pub(super) fn get(&self, name: &str) -> Result<Option<String>, Fault> {
-        for attribute in self.start.attributes() {
-            let attribute = attribute.map_err(|error| self.fault(CsdlProblem::Xml(error.to_string())))?;
-            if attribute.key.into_inner() == name {
-                let value = attribute.normalized_value(XmlVersion::Implicit1_0);
-                return match value {
-                    Ok(value) => Ok(Some(value.into_owned())),
-                    Err(error) => Err(self.fault(CsdlProblem::Xml(error.to_string()))),
-                };
-            }
-        }
-        Ok(None)
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.attributes.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
     }
 
     /// An attribute's value that must be there.
     pub(super) fn require(&self, name: &'static str) -> Result<String, Fault> {
-        self.get(name)?
+        self.get(name)
+            .map(str::to_owned)
             .ok_or_else(|| self.fault(CsdlProblem::MissingAttribute { element: self.name().into(), attribute: name }))
     }
 
     /// A Boolean attribute.
     pub(super) fn flag(&self, name: &'static str) -> Result<Option<bool>, Fault> {
-        match self.get(name)?.as_deref() {
+        match self.get(name) {
             None => Ok(None),
             Some("true" | "1") => Ok(Some(true)),
             Some("false" | "0") => Ok(Some(false)),
@@ -144,7 +156,7 @@ impl Element<'_> {
 
     /// The fault of an attribute with a value it cannot have.
     pub(super) fn bad(&self, attribute: &'static str, value: &str) -> Fault {
-        let owner = self.get("Name").ok().flatten().unwrap_or_else(|| self.name().into());
+        let owner = self.get("Name").unwrap_or(&self.name).to_owned();
         self.fault(CsdlProblem::BadAttribute { owner, attribute, value: value.into() })
     }
 

@@ -1,6 +1,6 @@
-//! The edges (local host, Lambda function) as processes, and the strict layer that other tests rely on.
+//! The strict layer, which other tests rely on.
 
-use std::{process::Stdio, time::Duration};
+use std::time::Duration;
 
 use aws_sdk_dynamodb::{
     Client,
@@ -11,16 +11,8 @@ use aws_sdk_dynamodb::{
     },
 };
 use local::embedded::Embedded;
-use serde_json::json;
 use shared::store;
-use tests::{
-    binaries::{binary, workspace},
-    dynamodb_server::DynamoDbServer,
-    host::{self, Host},
-    runtime_api::Function,
-    strict::{Fault, Plan, Strict},
-};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tests::strict::{Fault, Plan, Strict};
 
 const TABLE: &str = "items";
 
@@ -184,91 +176,4 @@ async fn unprocessed_keys_come_back() {
         left = answer.unprocessed_keys().unwrap().get(TABLE).unwrap().clone();
         assert_eq!((found, left.keys().len()), expected);
     }
-}
-
-#[tokio::test]
-async fn the_host_says_what_is_wrong_in_one_line() {
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let taken = taken.local_addr().unwrap().to_string();
-    let mistakes: [(&[&str], i32); 5] = [
-        (&["--nonsense"], 2),
-        (&["--memory", "--services", "/nonexistent"], 1),
-        (&["--memory", "--listen", &taken], 1),
-        (&["--memory", "--listen", "0.0.0.0:0"], 1),
-        (&["--data", "/dev/null/x.db"], 1),
-    ];
-    for (arguments, code) in mistakes {
-        let output = host::command(arguments).stderr(Stdio::piped()).output().await.unwrap();
-        let line = String::from_utf8(output.stderr).unwrap();
-        assert!(line.starts_with("rebatch: ") && line.matches('\n').count() == 1, "{line}");
-        assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(code), &b""[..]), "{line}");
-    }
-}
-
-#[tokio::test]
-async fn a_data_file_has_one_host() {
-    let folder = tempfile::tempdir().unwrap();
-    let data = folder.path().join("data.db");
-    let first = Host::over(&data).await;
-    let second = host::command(&["--data", data.to_str().unwrap()]).stderr(Stdio::piped()).output().await.unwrap();
-    assert!(String::from_utf8(second.stderr).unwrap().contains("in use"));
-    first.kill().await;
-    Host::over(&data).await;
-}
-
-#[tokio::test]
-async fn a_signal_lets_the_host_end_in_order() {
-    let host = Host::start(&["--memory"]).await;
-    let mut idle = connect(&host).await;
-    idle.write_all(b"GET /nowhere HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
-    let mut some = [0; 12];
-    idle.read_exact(&mut some).await.unwrap();
-    let kill = tokio::process::Command::new("kill").args(["-TERM", &host.id().to_string()]).status();
-    assert!(kill.await.unwrap().success());
-    assert_eq!(host.exit_code().await, Some(0));
-}
-
-#[tokio::test]
-async fn a_body_over_the_limit_is_refused_unread() {
-    let host = Host::start(&["--memory"]).await;
-    let mut stream = connect(&host).await;
-    stream
-        .write_all(b"POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999999\r\nExpect: 100-continue\r\n\r\n")
-        .await
-        .unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.starts_with("HTTP/1.1 413 ") && answer.contains("connection: close"), "{answer}");
-}
-
-async fn connect(host: &Host) -> tokio::net::TcpStream {
-    tokio::net::TcpStream::connect(host.url().trim_start_matches("http://")).await.unwrap()
-}
-
-#[tokio::test]
-async fn the_function_answers_events() {
-    let server = DynamoDbServer::start(Embedded::memory().unwrap()).await;
-    let services = workspace().join("infra/services");
-    let function = Function::start(
-        &binary("batch"),
-        &[
-            ("TABLE_NAME", TABLE),
-            ("SERVICES_DIR", services.to_str().unwrap()),
-            ("AWS_ENDPOINT_URL_DYNAMODB", &server.url()),
-        ],
-    )
-    .await;
-    assert!(function.start_time().await < Duration::from_secs(10));
-    let event = json!({
-        "version": "2.0", "rawPath": "/nowhere", "rawQueryString": "",
-        "requestContext": { "stage": "$default", "http": { "method": "GET" } },
-    });
-    let answer = function.invoke(event.clone()).await.unwrap();
-    assert!(answer["statusCode"].is_u64() && answer["isBase64Encoded"] == false, "{answer}");
-    let mut broken = event;
-    broken["body"] = "%".into();
-    broken["isBase64Encoded"] = true.into();
-    assert_eq!(function.invoke(broken).await.unwrap()["statusCode"], 400);
-    let error = function.invoke(json!({ "Records": [] })).await.unwrap_err();
-    assert_eq!(error["errorType"], "UnknownEvent");
 }

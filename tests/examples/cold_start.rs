@@ -1,0 +1,49 @@
+//! Compares the start of the function, with the services of this workspace, with that of an empty one:
+//! `cargo run --release -p tests --example cold_start [starts]`.
+//!
+//! What is measured is the time from the start of the process to its first request for an event. The two take turns.
+
+#![expect(clippy::print_stdout, clippy::expect_used, reason = "a tool for the command line")]
+
+use std::{env, time::Duration};
+
+use tests::{
+    binaries::{binary, example, workspace},
+    runtime_api::Function,
+};
+
+/// Starts of each function when the command line does not say.
+const STARTS: usize = 31;
+
+#[tokio::main]
+async fn main() {
+    let starts = env::args().nth(1).map_or(STARTS, |count| count.parse().expect("a number of starts"));
+    let (function, empty) = (binary("batch"), example("empty_function"));
+    let services = workspace().join("infra/services");
+    let variables = [("TABLE_NAME", "items"), ("SERVICES_DIR", services.to_str().expect("UTF-8"))];
+    let (mut of_function, mut of_empty) = (Vec::new(), Vec::new());
+    for _ in 0..starts.max(1) {
+        for (binary, times) in [(&empty, &mut of_empty), (&function, &mut of_function)] {
+            times.push(Function::start(binary, &variables).await.start_time().await);
+        }
+    }
+    let empty = report("empty function", of_empty);
+    let function = report("batch", of_function);
+    println!("batch is {:.2} times the empty function, {:+.2} ms", ratio(function, empty), ms(function) - ms(empty));
+}
+
+/// Prints the distribution and returns its median.
+fn report(name: &str, mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    let at = |share: usize| times.get((times.len() - 1) * share / 100).copied().unwrap_or_default();
+    println!("{name:>14}: median {:.2} ms, p90 {:.2} ms, {} starts", ms(at(50)), ms(at(90)), times.len());
+    at(50)
+}
+
+fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+fn ratio(one: Duration, other: Duration) -> f64 {
+    one.as_secs_f64() / other.as_secs_f64()
+}
