@@ -1,12 +1,12 @@
 //! Runs one unit of work: evaluate, read what is missing, commit; again when other writers were faster.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use uuid::Uuid;
 
 use crate::{
-    plan::{self, Context, Evaluation, Fresh, Job, Outcome, PlanError, References, Snapshot},
+    plan::{self, Context, Evaluation, Fresh, Job, Needs, Outcome, PlanError, References, Snapshot},
     store::{Commit, Deadline, StoreError},
 };
 
@@ -14,10 +14,8 @@ use super::{Engine, Failure};
 
 /// How often a unit is run when other writers keep changing what it reads.
 const MAX_ATTEMPTS: usize = 60;
-/// How many reruns follow at once when a refusal has shown what is there now: somebody else came further.
-const AT_ONCE_AFTER_REFUSAL: usize = 3;
-/// The same when another transaction held an item.
-const AT_ONCE_AFTER_CONFLICT: usize = 1;
+/// So many times a refused unit is run again at once, with what the refusal showed. After that the others get time.
+const AT_ONCE: usize = 3;
 /// How often a unit may find that it has to read more. Each path segment or lookup can ask once.
 const MAX_READS: usize = 200;
 
@@ -50,6 +48,8 @@ impl Engine {
         let model = &context.service.model;
         let mut snapshot = Snapshot::default();
         let mut pauses = pauses();
+        // Items that did not meet a condition once: they are known, not assumed, from then on.
+        let mut contested = HashSet::new();
         for attempt in 1..=MAX_ATTEMPTS {
             let operation = plan::operation_id(Uuid::new_v4());
             let (outcomes, writes) =
@@ -66,24 +66,28 @@ impl Engine {
             if writes.is_empty() {
                 return Ok(outcomes);
             }
+            let end = self.store.commit(model, &writes, &operation, deadline).await.map_err(FailedUnit::as_a_whole)?;
             // Whatever was read may be stale by the next attempt; what a refusal has just shown is not.
             snapshot = Snapshot::default();
-            let end = self.store.commit(model, &writes, &operation, deadline).await.map_err(FailedUnit::as_a_whole)?;
             let at_once = match end {
                 Commit::Done => return Ok(outcomes),
                 Commit::Refused(items) => {
-                    items.into_iter().for_each(|(key, stored)| snapshot.learn(key, stored));
-                    AT_ONCE_AFTER_REFUSAL
+                    contested.extend(items.iter().map(|(key, _)| key.clone()));
+                    if attempt <= AT_ONCE {
+                        items.into_iter().for_each(|(key, stored)| snapshot.learn(key, stored));
+                    }
+                    attempt <= AT_ONCE
                 }
-                Commit::Conflict => AT_ONCE_AFTER_CONFLICT,
+                Commit::Conflict => false,
             };
-            tracing::debug!(attempt, "unit of work is run again");
             let Some(pause) = pauses.next().filter(|pause| !deadline.is_before(*pause)) else {
                 return Err(FailedUnit::as_a_whole(StoreError::Contention { attempts: attempt }));
             };
-            if attempt > at_once {
+            tracing::debug!(attempt, "unit of work is run again");
+            if !at_once {
                 tokio::time::sleep(pause).await;
-                snapshot = Snapshot::default();
+                let needs = Needs { items: contested.clone(), ..Needs::default() };
+                self.fetch(context, needs, &mut snapshot, deadline).await.map_err(FailedUnit::as_a_whole)?;
             }
         }
         Err(FailedUnit::as_a_whole(StoreError::Contention { attempts: MAX_ATTEMPTS }))
@@ -124,7 +128,7 @@ impl Engine {
         let mut snapshot = Snapshot::default();
         let mut results: Vec<Option<Result<Outcome, Failure>>> = jobs.iter().map(|_| None).collect();
         for _ in 0..MAX_READS {
-            let mut needs = plan::Needs::default();
+            let mut needs = Needs::default();
             for (job, result) in jobs.iter_mut().zip(&mut results).filter(|(_, result)| result.is_none()) {
                 match plan::evaluate(context, std::slice::from_mut(job), &snapshot, references, fresh, "") {
                     Evaluation::Needs(more) => needs.merge(more),

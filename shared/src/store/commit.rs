@@ -74,7 +74,7 @@ impl Store {
         let transaction = self.transaction(model, writes, operation);
         let mut unknown = false;
         for pause in backoff() {
-            let (attempt, reason) = match self.attempt(model, writes, operation, &transaction).await {
+            let (attempt, reason) = match self.attempt(model, writes, operation, transaction.as_ref()).await {
                 Attempt::Done => return Ok(Commit::Done),
                 Attempt::Refused(items) => match trace(writes, &items, operation) {
                     Trace::Found => return Ok(Commit::Done),
@@ -112,7 +112,7 @@ impl Store {
         model: &Model,
         writes: &[Write],
         operation: &str,
-        transaction: &Option<TransactWriteItemsFluentBuilder>,
+        transaction: Option<&TransactWriteItemsFluentBuilder>,
     ) -> Attempt {
         match transaction {
             Some(request) => transact(writes, request.clone()).await,

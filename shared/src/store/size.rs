@@ -16,7 +16,8 @@ pub(super) fn stored(model: &Model, key: &ItemKey, stored: &Stored) -> usize {
     let content = match stored {
         Stored::Entity(entity) => self::entity(model, entity),
         Stored::AlternateKey(target) => target.len(),
-        Stored::Link | Stored::Sequence(_) => SCALAR,
+        Stored::Sequence(sequence) => sequence.of.len() + SCALAR,
+        Stored::Link => SCALAR,
     };
     ITEM_OVERHEAD + self::key(key) + content
 }
