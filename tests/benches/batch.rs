@@ -3,7 +3,12 @@
 //! `cargo bench -p tests` runs all of it. The groups `creates` and `reads` measure, in the same run and over the same
 //! embedded database, a whole batch of 100 (`engine`, `http`) beside its floor: the one TransactWriteItems or
 //! BatchGetItem with the same 100 items that no implementation can do without.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a bench that cannot be set up has to stop")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a bench that cannot be set up has to stop"
+)]
 
 use std::{collections::HashMap, hint::black_box, sync::Arc, time::Duration};
 
@@ -37,7 +42,9 @@ fn envelopes() -> [(&'static str, Envelope); 2] {
 
 fn headers(pairs: &[(&str, &str)]) -> Headers {
     let mut headers = Headers::new();
-    pairs.iter().for_each(|(name, value)| headers.try_append(name, value).unwrap());
+    for (name, value) in pairs {
+        headers.try_append(name, value).unwrap();
+    }
     headers
 }
 

@@ -75,8 +75,7 @@ async fn in_multipart(requests: &[Request]) -> Vec<Told> {
     for (method, url, tag, body) in requests {
         text += &format!("--b\nContent-Type: application/http\n\n{method} {url} HTTP/1.1\n");
         text += &tag.map(|tag| format!("If-Match: {tag}\n")).unwrap_or_default();
-        text +=
-            &body.as_ref().map_or("\n\n".into(), |body| format!("Content-Type: application/json\n\n{body}\n"));
+        text += &body.as_ref().map_or("\n\n".into(), |body| format!("Content-Type: application/json\n\n{body}\n"));
     }
     let service = TestService::trippin().await;
     let answer = service.multipart(&[("Prefer", "continue-on-error")], &format!("{text}--b--\n")).await;

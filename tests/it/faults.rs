@@ -206,7 +206,9 @@ fn forget(json: &mut Value, names: &[&str], number: &str) {
             members.values_mut().for_each(|value| forget(value, names, number));
         }
         Value::Array(items) => {
-            items.iter_mut().for_each(|item| forget(item, names, number));
+            for item in items.iter_mut() {
+                forget(item, names, number);
+            }
             items.sort_by_key(|item| item.get("lineNumber").and_then(Value::as_i64));
         }
         Value::String(text) => *text = text.replace(number, "{n}"),

@@ -3,7 +3,12 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
-    reason = "what goes wrong in the set-up of a test is a failed test"
+    clippy::format_push_string,
+    clippy::format_collect,
+    clippy::needless_pass_by_value,
+    clippy::type_complexity,
+    clippy::cast_precision_loss,
+    reason = "what goes wrong in a test is a failed test; tables of cases are long and typed in place"
 )]
 
 mod bank;

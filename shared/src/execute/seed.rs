@@ -23,7 +23,7 @@ pub struct SeedError {
     /// Row of the set, from 1.
     pub row: usize,
     /// What went wrong.
-    pub failure: Failure,
+    pub failure: Box<Failure>,
 }
 
 impl Engine {
@@ -88,5 +88,5 @@ impl Engine {
 }
 
 fn error(service: &Service, set: &str, row: usize, failure: Failure) -> SeedError {
-    SeedError { service: service.name.clone(), set: set.to_owned(), row, failure }
+    SeedError { service: service.name.clone(), set: set.to_owned(), row, failure: Box::new(failure) }
 }

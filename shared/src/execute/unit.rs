@@ -74,7 +74,9 @@ impl Engine {
                 Commit::Refused(items) => {
                     contested.extend(items.iter().map(|(key, _)| key.clone()));
                     if attempt <= AT_ONCE {
-                        items.into_iter().for_each(|(key, stored)| snapshot.learn(key, stored));
+                        for (key, stored) in items {
+                            snapshot.learn(key, stored);
+                        }
                     }
                     attempt <= AT_ONCE
                 }

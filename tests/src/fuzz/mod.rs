@@ -96,7 +96,9 @@ impl Fuzz {
             let workers: Vec<_> =
                 watches.iter().map(|watch| scope.spawn(move || self.work(next, end, began, watch))).collect();
             while workers.iter().any(|worker| !worker.is_finished()) {
-                watches.iter().for_each(|watch| watch.check(began));
+                for watch in &watches {
+                    watch.check(began);
+                }
                 thread::sleep(Duration::from_millis(20));
             }
             for worker in workers {
