@@ -15,10 +15,11 @@
 //! | [`edm`] | models (CSDL), typed values, JSON ⇄ values, keys, etags | – |
 //! | [`uri`] | resource paths, query options, `$filter` syntax | `edm` |
 //! | [`query`] | what `$filter` and `$select` mean for an entity | `edm`, `uri` |
-//! | [`service`] | a service's folder: roots, profile, limits, derived values, seed | `edm`, `uri` |
-//! | [`plan`] | what requests mean: from requests to answers and writes. Pure | all above, `respond`, the types of `store` |
-//! | [`respond`] | answers of single requests; the table of errors | the same |
+//! | [`service`] | a service's folder: roots, profile, limits, derived values, seed | `edm`, `uri`, `wire` |
+//! | [`exchange`] | one HTTP request and its answer, free of any server | `batch`, `uri` |
 //! | [`store`] | the table. The only module that names the AWS SDK | `edm` |
+//! | [`plan`] | what requests mean: from requests to answers and writes. Pure | all above, `respond` |
+//! | [`respond`] | answers of single requests; the one table of errors | all above |
 //! | [`execute`] | reads what planning needs, commits what it decides | all |
 //!
 //! The pure modules have no clock, no random source and no I/O: `now` and fresh keys are arguments. A test reads the

@@ -22,10 +22,10 @@ use shared::{
     batch::{BatchItem, BatchRequest, BatchResponse, Format, Group, Headers, Request, RequestId, ResponseItem},
     exchange::Incoming,
     plan::{self, Context, Evaluation, Fresh, Job, References, Snapshot},
-    service::{Services, profile::HeaderCase},
+    service::Services,
     store::{self, Store},
     uri,
-    wire::{self, Boundary, Encoding, Envelope},
+    wire::{self, Boundary, Encoding, Envelope, HeaderCase},
 };
 use tests::binaries::workspace;
 use tokio::runtime::Runtime;

@@ -11,6 +11,7 @@
     reason = "what goes wrong in a test is a failed test; tables of cases are long and typed in place"
 )]
 
+mod architecture;
 mod bank;
 mod batch_json;
 mod batch_multipart;

@@ -12,14 +12,14 @@ use crate::{
     },
     exchange::Outgoing,
     plan::{self, Context, Fresh, Job, OdataVersion, Outcome, PlanError, Reference, References},
-    respond::{ErrorContext, error_response},
+    respond::{BatchError, ErrorContext, Failure, error_response},
     service::profile::FailedChangeSet,
     store::StoreError,
     wire::{self, Encoding, Envelope},
 };
 
 use super::{
-    BatchError, Engine, Failure,
+    Engine,
     engine::{Call, failed, outgoing},
     envelope::{Answer, answer_format, check_headers, is_snapshot, references_exist},
     unit::FailedUnit,

@@ -10,16 +10,13 @@ use crate::{
     batch::{Request, Response},
     exchange::{Incoming, Outgoing},
     plan::{self, Context, Fresh, Job, OdataVersion, Place, PlanError, References, prepare_at},
-    respond::{ErrorContext, error_response},
+    respond::{BatchError, ErrorContext, Failure, error_response},
     service::{Service, Services},
     store::{Deadline, Store},
     uri::{self, QueryOptions},
 };
 
-use super::{
-    BatchError, Failure,
-    origin::{below_public, origin},
-};
+use super::origin::{below_public, origin};
 
 /// What a host configures.
 #[derive(Clone, Debug)]

@@ -8,12 +8,11 @@ use crate::{
     batch::{BatchItem, BatchRequest, Headers, Preferences},
     exchange::Incoming,
     plan::reference,
+    respond::BatchError,
     service::{Service, profile::ResponseFormat},
     uri::{QueryOptions, UriError},
     wire::Envelope,
 };
-
-use super::BatchError;
 
 /// Format of the answer to a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

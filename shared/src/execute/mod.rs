@@ -3,12 +3,10 @@
 mod batch;
 mod engine;
 mod envelope;
-mod error;
 mod fetch;
 mod origin;
 mod seed;
 mod unit;
 
 pub use engine::{Engine, Settings};
-pub use error::{BatchError, Failure};
 pub use seed::SeedError;

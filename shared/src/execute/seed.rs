@@ -6,11 +6,12 @@ use uuid::Uuid;
 use crate::{
     batch::{Headers, Request},
     plan::{self, Collection, Context, Fresh, Job, PlanError, References},
+    respond::Failure,
     service::{SeedGroup, Service},
     store::{Commit, Condition, ItemKey, StoreError, Stored, Write, WriteKind},
 };
 
-use super::{Engine, Failure, unit::FailedUnit};
+use super::{Engine, unit::FailedUnit};
 
 /// Why a service's rows could not be loaded.
 #[derive(Debug, thiserror::Error)]

@@ -7,10 +7,11 @@ use uuid::Uuid;
 
 use crate::{
     plan::{self, Context, Evaluation, Fresh, Job, Needs, Outcome, PlanError, References, Snapshot},
+    respond::Failure,
     store::{Commit, Deadline, StoreError},
 };
 
-use super::{Engine, Failure};
+use super::Engine;
 
 /// How often a unit is run when other writers keep changing what it reads.
 const MAX_ATTEMPTS: usize = 60;

@@ -8,7 +8,6 @@ use uuid::Uuid;
 use crate::{
     batch::{Headers, RequestId, Response},
     edm::ValueError,
-    execute::{BatchError, Failure},
     plan::{Metadata, OdataVersion, PlanError},
     query::QueryError,
     service::profile::{ErrorShape, Profile},
@@ -17,7 +16,7 @@ use crate::{
     wire::DecodeError,
 };
 
-use super::headers;
+use super::{BatchError, Failure, headers};
 
 /// What the shape of an error depends on.
 #[derive(Clone, Copy, Debug)]
@@ -88,6 +87,7 @@ fn row(failure: &Failure, profile: Option<&Profile>) -> Row {
 fn plan_row(error: &PlanError, profile: Option<&Profile>) -> Row {
     use PlanError as E;
     let stale = profile.map_or(412, |p| p.stale_etag_status);
+    let token = if profile.is_some_and(|p| p.errors == ErrorShape::BusinessCentral) { 400 } else { 428 };
     let duplicate = if profile.is_some_and(|p| p.errors == ErrorShape::Dataverse) { 412 } else { 409 };
     match error {
         E::Uri(error) => uri_row(error),
@@ -107,7 +107,7 @@ fn plan_row(error: &PlanError, profile: Option<&Profile>) -> Row {
         E::Version(_) => (400, "UnsupportedVersion", "BadRequest", "0x80060888"),
         E::Stale => (stale, "PreconditionFailed", "Request_EntityChanged", "0x80060882"),
         E::AlreadyThere => (412, "PreconditionFailed", "Internal_EntityWithSameKeyExists", "0x80040237"),
-        E::TokenRequired => (400, "PreconditionRequired", "BadRequest_InvalidToken", "0x80060882"),
+        E::TokenRequired => (token, "PreconditionRequired", "BadRequest_InvalidToken", "0x80060882"),
         E::Duplicate { .. } => (duplicate, "DuplicateKey", "Internal_EntityWithSameKeyExists", "0x80040237"),
         E::Required { .. } => (400, "RequiredProperty", "BadRequest_RequiredParamNotProvided", "0x80040203"),
         E::KeyChange(_) => (400, "KeyChange", "BadRequest", "0x80040203"),

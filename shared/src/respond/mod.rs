@@ -3,6 +3,7 @@
 mod body;
 mod document;
 mod error;
+mod failure;
 mod headers;
 
 pub(crate) use body::{
@@ -10,4 +11,5 @@ pub(crate) use body::{
 };
 pub(crate) use document::{metadata, service_document};
 pub use error::{ErrorContext, error_response};
+pub use failure::{BatchError, Failure};
 pub(crate) use headers::version_header;

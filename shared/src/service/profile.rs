@@ -3,6 +3,8 @@
 //! Deserialized from `[profile]` of a `service.toml`; `base` picks one of the four presets, further members override it.
 
 use serde::Deserialize;
+
+use crate::wire::HeaderCase;
 use toml::Spanned;
 
 /// How a service differs on the wire from plain OData 4.01. Each field names the rule it switches.
@@ -60,16 +62,6 @@ pub enum ResponseFormat {
     Json,
     /// `multipart/mixed`
     Multipart,
-}
-
-/// Spelling of header names in JSON answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum HeaderCase {
-    /// `content-type`
-    Lower,
-    /// `Content-Type`
-    Canonical,
 }
 
 /// What a write returns unless the client prefers otherwise.

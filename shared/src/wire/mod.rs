@@ -12,16 +12,24 @@ mod names;
 mod text;
 
 use bytes::Bytes;
+use serde::Deserialize;
 use uuid::Uuid;
 
 pub use envelope::{Boundary, BoundaryError, Envelope};
 pub use error::{DecodeError, DependencyFault, Fault, Position};
 pub use limits::Limits;
 
-use crate::{
-    batch::{BatchRequest, BatchResponse},
-    service::profile::HeaderCase,
-};
+use crate::batch::{BatchRequest, BatchResponse};
+
+/// Spelling of header names in JSON answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HeaderCase {
+    /// `content-type`
+    Lower,
+    /// `Content-Type`
+    Canonical,
+}
 
 /// How an answer is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use http::{HeaderName, HeaderValue};
 
 use crate::{
     batch::{BatchItem, BatchRequest, BatchResponse, Headers, Request, RequestId, Response, ResponseItem},
-    service::profile::HeaderCase,
+    wire::HeaderCase,
     wire::{
         envelope::BodyForm,
         text::{push_canonical, push_json_string, size_of, value_text},

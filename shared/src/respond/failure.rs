@@ -1,4 +1,4 @@
-//! Why a request, or a batch as a whole, is not carried out. `respond::error` maps it to HTTP.
+//! Why a request, or a batch as a whole, is not carried out. [`super::error_response`] maps it to HTTP.
 
 use crate::{plan::PlanError, store::StoreError, uri::UriError, wire::DecodeError};
 
