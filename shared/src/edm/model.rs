@@ -255,7 +255,7 @@ impl EnumType {
         if self.is_flags {
             return text.split(',').try_fold(0, |flags, part| Some(flags | self.flag(part)?));
         }
-        match self.members.iter().find(|member| member.name == text) {
+        match self.members.iter().find(|member| member.name == text || member.caption == text) {
             Some(member) => Some(member.value),
             None => text.parse().ok().filter(|number| self.members.iter().any(|member| member.value == *number)),
         }
@@ -287,7 +287,7 @@ impl EnumType {
 
     /// A member's name, or a number whose bits are all those of members.
     fn flag(&self, text: &str) -> Option<i64> {
-        if let Some(member) = self.members.iter().find(|member| member.name == text) {
+        if let Some(member) = self.members.iter().find(|member| member.name == text || member.caption == text) {
             return Some(member.value);
         }
         let all = self.members.iter().fold(0, |bits, member| bits | member.value);

@@ -1,6 +1,6 @@
 //! `$batch`: the batch as a whole, then item after item (Protocol §11.7, JSON Format §19).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use uuid::Uuid;
@@ -21,7 +21,7 @@ use crate::{
 use super::{
     Engine,
     engine::{Call, failed, outgoing},
-    envelope::{Answer, answer_format, check_headers, is_snapshot, references_exist},
+    envelope::{Answer, answer_format, check_headers, is_snapshot, references_exist, with_company},
     unit::FailedUnit,
 };
 
@@ -80,10 +80,12 @@ impl Engine {
         let envelope = envelope.map_err(BatchError::from)?;
         let answer = answer_format(call.incoming, service, &envelope)?;
         let snapshot = is_snapshot(headers, service)?;
-        let mut batch =
-            wire::decode(&envelope, &call.incoming.body, &service.limits.wire()).map_err(BatchError::from)?;
+        let ids_by_change_set = service.profile.ids_by_change_set;
+        let limits = wire::Limits { ids_by_change_set, ..service.limits.wire() };
+        let mut batch = wire::decode(&envelope, &call.incoming.body, &limits).map_err(BatchError::from)?;
         references_exist(&batch)?;
-        requests_mut(&mut batch).for_each(|request| inherit(request, headers));
+        let inherited = with_company(call.incoming, service)?;
+        requests_mut(&mut batch).for_each(|request| inherit(request, &inherited));
         let preferences = Preferences::of(headers);
         let continues = preferences.continue_on_error.unwrap_or(match batch.format {
             Format::Json => service.profile.json_continues,
@@ -199,14 +201,14 @@ impl<'r> Run<'r> {
 
     /// A request on its own: a unit of one.
     async fn single(&mut self, request: &Request, index: usize) {
-        let result = if let Some(error) = self.failed_dependency(&request.depends_on) {
+        let result = if let Some(error) = self.failed_dependency(request.depends_on.iter()) {
             Err(error.into())
         } else {
             let mut jobs = [Job { index, request, prepared: None }];
             self.unit(&mut jobs)
                 .await
                 .map_err(|failed| failed.failure)
-                .and_then(|mut outcomes| outcomes.pop().ok_or_else(|| PlanError::Undecided.into()))
+                .and_then(|mut outcomes| outcomes.pop().ok_or_else(|| PlanError::Internal.into()))
         };
         let response = self.finish_request(request, result);
         self.responses.push(ResponseItem::Single(response));
@@ -254,21 +256,21 @@ impl<'r> Run<'r> {
 
     /// Why a group cannot run at all: the position of the request, and the error.
     fn refusal(&self, group: &Group, format: Format) -> Option<(usize, PlanError)> {
+        let members: HashSet<&RequestId> = group.requests.iter().filter_map(|r| r.id.as_ref()).collect();
         for (position, request) in group.requests.iter().enumerate() {
             if format == Format::Multipart && matches!(request.method, Method::GET | Method::HEAD) {
                 return Some((position, PlanError::ReadInChangeSet(request.method.to_string())));
             }
-            let inside = |id: &RequestId| group.requests.iter().any(|r| r.id.as_ref() == Some(id));
-            let outside: Vec<_> = request.depends_on.iter().filter(|id| !inside(id)).cloned().collect();
-            if let Some(error) = self.failed_dependency(&outside) {
+            let outside = request.depends_on.iter().filter(|id| !members.contains(id));
+            if let Some(error) = self.failed_dependency(outside) {
                 return Some((position, error));
             }
         }
         None
     }
 
-    fn failed_dependency(&self, depends_on: &[RequestId]) -> Option<PlanError> {
-        let failed = depends_on.iter().find(|id| self.done.get(*id) != Some(&true))?;
+    fn failed_dependency<'d>(&self, mut depends_on: impl Iterator<Item = &'d RequestId>) -> Option<PlanError> {
+        let failed = depends_on.find(|id| self.done.get(*id) != Some(&true))?;
         Some(PlanError::FailedDependency(failed.to_string()))
     }
 

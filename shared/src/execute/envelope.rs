@@ -44,8 +44,11 @@ pub(super) fn check_headers(incoming: &Incoming, service: &Service) -> Result<()
         let reason = "the preference 'return' belongs to the requests of a batch, not to the batch";
         return Err(BatchError::Header { name: "prefer", reason });
     }
-    crate::plan::version(headers, service)
-        .map_err(|_| BatchError::Header { name: "odata-version", reason: "4.0 and 4.01 are supported" })?;
+    crate::plan::version(headers, service).map_err(|_| {
+        let max = headers.get("odata-maxversion").is_some();
+        let name = if max { "odata-maxversion" } else { "odata-version" };
+        BatchError::Header { name, reason: "4.0 and 4.01 are supported" }
+    })?;
     Ok(())
 }
 
@@ -86,6 +89,19 @@ pub(super) fn answer_format(incoming: &Incoming, service: &Service, envelope: &E
         _ if multipart => Ok(Answer::Multipart),
         _ => Err(BatchError::NotAcceptable(accept.chars().take(200).collect())),
     }
+}
+
+/// The batch's headers, with the company that its URL names.
+pub(super) fn with_company(incoming: &Incoming, service: &Service) -> Result<Headers, BatchError> {
+    let mut headers = incoming.headers.clone();
+    let options = QueryOptions::parse(incoming.query.as_deref().unwrap_or_default(), &service.limits.uri())?;
+    let company = options.custom.iter().find(|(name, _)| name.eq_ignore_ascii_case("company"));
+    if let Some((_, company)) = company.filter(|_| service.companies.is_some()) {
+        headers.take("company");
+        let unreadable = BatchError::Header { name: "company", reason: "the name has a control character" };
+        headers.try_append("company", company).map_err(|_| unreadable)?;
+    }
+    Ok(headers)
 }
 
 /// `$format`, the only system option of `$batch`.

@@ -12,6 +12,8 @@ use crate::{
 
 use super::Engine;
 
+/// Collections that are read side by side.
+const COLLECTIONS_AT_ONCE: usize = 8;
 /// Links that are read at once when they are filtered.
 const LINKS: usize = 100;
 
@@ -27,14 +29,20 @@ impl Engine {
         let model = &context.service.model;
         let keys: Vec<ItemKey> = needs.items.into_iter().collect();
         let items = async { if keys.is_empty() { Ok(HashMap::new()) } else { self.store.get(&keys, deadline).await } };
-        let rows = needs.collections.iter().map(|(_, wanted)| self.rows(model, wanted, deadline));
-        let (mut items, rows) = try_join(items, try_join_all(rows)).await?;
+        let rows = async {
+            let mut all = Vec::with_capacity(needs.collections.len());
+            for some in needs.collections.chunks(COLLECTIONS_AT_ONCE) {
+                all.extend(try_join_all(some.iter().map(|(_, wanted)| self.rows(model, wanted, deadline))).await?);
+            }
+            Ok::<_, StoreError>(all)
+        };
+        let (mut items, rows) = try_join(items, rows).await?;
         for key in keys {
             let stored = items.remove(&key).map(|item| Stored::from_item(model, &item)).transpose()?;
             snapshot.learn(key, stored);
         }
-        for ((index, _), rows) in needs.collections.iter().zip(rows) {
-            snapshot.learn_rows(*index, rows);
+        for ((index, wanted), rows) in needs.collections.iter().zip(rows) {
+            snapshot.learn_rows(*index, wanted.except.clone(), rows);
         }
         Ok(())
     }

@@ -60,7 +60,7 @@ impl Engine {
                         return Err(FailedUnit { culprit, failure: error.into(), before });
                     }
                     Evaluation::Needs(_) => {
-                        let failure = PlanError::Undecided.into();
+                        let failure = PlanError::Internal.into();
                         return Err(FailedUnit { culprit: 0, failure, before: Vec::new() });
                     }
                 };
@@ -116,7 +116,7 @@ impl Engine {
                 decided => return Ok(decided),
             }
         }
-        Err(FailedUnit { culprit: 0, failure: PlanError::Undecided.into(), before: Vec::new() })
+        Err(FailedUnit { culprit: 0, failure: PlanError::Internal.into(), before: Vec::new() })
     }
 
     /// Runs reads that stand in a row: each on its own, but what they need is read together.
@@ -137,7 +137,7 @@ impl Engine {
                     Evaluation::Needs(more) => needs.merge(more),
                     Evaluation::Failed { error, .. } => *result = Some(Err(error.into())),
                     Evaluation::Ready { mut outcomes, .. } => {
-                        *result = Some(outcomes.pop().ok_or_else(|| PlanError::Undecided.into()));
+                        *result = Some(outcomes.pop().ok_or_else(|| PlanError::Internal.into()));
                     }
                 }
             }
@@ -145,13 +145,34 @@ impl Engine {
                 break;
             }
             if let Err(error) = self.fetch(context, needs, &mut snapshot, deadline).await {
+                if matches!(error, StoreError::Corrupt(_) | StoreError::Refused(_)) && jobs.len() > 1 {
+                    return self.run_apart(context, jobs, results, references, fresh, deadline).await;
+                }
                 let text = error.to_string();
                 let unanswered = results.iter_mut().filter(|result| result.is_none());
                 unanswered.for_each(|result| *result = Some(Err(StoreError::Unavailable(text.clone()).into())));
                 break;
             }
         }
-        results.into_iter().map(|result| result.unwrap_or_else(|| Err(PlanError::Undecided.into()))).collect()
+        results.into_iter().map(|result| result.unwrap_or_else(|| Err(PlanError::Internal.into()))).collect()
+    }
+
+    /// Runs the reads that have no result yet one by one: one that cannot be read must not spoil the others.
+    async fn run_apart(
+        &self,
+        context: &Context<'_>,
+        jobs: &mut [Job<'_>],
+        mut results: Vec<Option<Result<Outcome, Failure>>>,
+        references: &mut References,
+        fresh: &Fresh<'_>,
+        deadline: Deadline,
+    ) -> Vec<Result<Outcome, Failure>> {
+        for (job, result) in jobs.iter_mut().zip(&mut results).filter(|(_, result)| result.is_none()) {
+            let end = self.run_unit(context, std::slice::from_mut(job), references, fresh, deadline).await;
+            let end = end.map_err(|failed| failed.failure);
+            *result = Some(end.and_then(|mut outcomes| outcomes.pop().ok_or_else(|| PlanError::Internal.into())));
+        }
+        results.into_iter().map(|result| result.unwrap_or_else(|| Err(PlanError::Internal.into()))).collect()
     }
 }
 

@@ -99,10 +99,16 @@ impl Context<'_> {
     fn own_path<'u>(&self, url: &str, rest: &'u str) -> Result<&'u str, PlanError> {
         let end = rest.find('/').unwrap_or(rest.len());
         let (authority, path) = rest.split_at(end);
+        self.check_authority(url, authority)?;
+        Ok(if path.is_empty() { "/" } else { path })
+    }
+
+    /// Refuses a URL whose host, in itself or in a `Host` header, is another than this one.
+    pub(super) fn check_authority(&self, url: &str, authority: &str) -> Result<(), PlanError> {
         let own = self.origin.split_once("://").map_or(self.origin, |(_, rest)| rest);
         let own = own.split('/').next().unwrap_or_default();
-        if without_default_port(authority).eq_ignore_ascii_case(without_default_port(own)) {
-            Ok(if path.is_empty() { "/" } else { path })
+        if without_default_port(authority.trim()).eq_ignore_ascii_case(without_default_port(own)) {
+            Ok(())
         } else {
             Err(foreign(url, "it names another host"))
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     edm::{self, Bind, Entity, EntityKey, EntityPayload, Nested, PrimitiveType, Record, TypeKind, Value},
     respond,
-    store::{Condition, ItemKey, Stored},
+    store::{Condition, ItemKey, Stored, TRANSACTION_ITEMS, TooLarge},
     uri::EntityPath,
 };
 
@@ -19,6 +19,8 @@ use super::{
     walk::{Spot, Target},
 };
 
+/// A unit that touches more items than this is not evaluated to its end: it could not be committed anyway.
+const MAX_ITEMS: usize = 10 * TRANSACTION_ITEMS;
 /// How deep a deep insert may nest.
 const MAX_DEPTH: usize = 16;
 
@@ -30,7 +32,7 @@ pub(crate) struct Created {
     /// Canonical path from the service root.
     pub(crate) path: String,
     /// What was created inline with it: position of the navigation property, entities.
-    pub(crate) inline: Vec<(usize, Vec<Created>)>,
+    pub(crate) inline: Inline,
 }
 
 /// Where and how an entity is created.
@@ -46,6 +48,9 @@ pub(super) struct Birth<'b> {
     pub(super) lookup: Option<(usize, &'b Spot)>,
     pub(super) depth: usize,
 }
+
+/// What was created inline: position of the navigation property, its entities (one for a single-valued one).
+pub(crate) type Inline = Vec<(usize, Vec<Created>)>;
 
 /// A single-valued navigation and where it leads.
 type Lookup = (usize, Spot);
@@ -131,14 +136,14 @@ impl Unit<'_> {
             }
         }
         let mut lookups = vec![None; model.ty(record.ty).navigation.len()];
-        let targets = self.lookup_targets(birth, &payload)?;
+        let (targets, inline) = self.lookup_targets(birth, &payload)?;
         for (nav, spot) in &targets {
             self.set_lookup(&mut record, &mut lookups, *nav, Some(spot))?;
         }
         self.derive_new(birth.collection, birth.parent, &mut record, &lookups, birth.company)?;
         let key = self.complete_key(birth.collection, &mut record)?;
         self.complete(&mut record)?;
-        let created = self.insert(birth, record, lookups, &key)?;
+        let created = Created { inline, ..self.insert(birth, record, lookups, &key)? };
         self.create_inline(birth, &payload, created)
     }
 
@@ -153,8 +158,8 @@ impl Unit<'_> {
     }
 
     /// Where the new entity's lookups lead: binds, inline entities (created first), the place itself.
-    fn lookup_targets(&mut self, birth: Birth<'_>, payload: &EntityPayload<'_>) -> Step<Vec<Lookup>> {
-        let mut targets = Vec::new();
+    fn lookup_targets(&mut self, birth: Birth<'_>, payload: &EntityPayload<'_>) -> Step<(Vec<Lookup>, Inline)> {
+        let (mut targets, mut inline) = (Vec::new(), Vec::new());
         targets.extend(birth.lookup.map(|(nav, spot)| (nav, spot.clone())));
         for (nav, bind) in &payload.binds {
             if let Bind::One(url) = bind {
@@ -186,13 +191,14 @@ impl Unit<'_> {
             };
             let created = self.create(inner, body.get().as_bytes())?;
             let entity_key = EntityKey::of(&self.service().model, &created.entity.record);
-            let Created { key, path, .. } = created;
+            let (key, path) = (created.key.clone(), created.path.clone());
             targets.push((
                 *nav,
                 Spot { collection, key, path, entity_key, parent: None, via: None, alternate_path: None },
             ));
+            inline.push((*nav, vec![created]));
         }
-        Ok(targets)
+        Ok((targets, inline))
     }
 
     /// The key: as given, or a fresh Guid.
@@ -242,6 +248,10 @@ impl Unit<'_> {
         key: &EntityKey,
     ) -> Step<Created> {
         let collection = birth.collection;
+        self.check_writable(collection)?;
+        if self.overlay.len() > MAX_ITEMS {
+            return Err(TooLarge::Items { got: self.overlay.len(), max: TRANSACTION_ITEMS }.into());
+        }
         let item = collection.entity_key(key).map_err(PlanError::from)?;
         let key_text = crate::uri::write_key(&self.service().model, collection.ty, key);
         if !self.overlay.claim(&item) {
@@ -252,7 +262,7 @@ impl Unit<'_> {
             self.overlay.rely(key, Condition::Incarnation(incarnation.0.clone()));
         }
         let entity = Entity { record, lookups, incarnation: self.new_incarnation(), version: self.version() };
-        self.claim_alternate_keys(collection, None, &entity, &item)?;
+        self.claim_alternate_keys(collection, None, Some(&entity), &item)?;
         for nav in 0..entity.lookups.len() {
             self.require_target(collection.set, &entity.record, &entity.lookups, nav, birth.company)?;
             let new = lookup_sort(self.service(), &entity.record, &entity.lookups, nav);
@@ -269,7 +279,7 @@ impl Unit<'_> {
         &mut self,
         collection: &Collection,
         old: Option<&Entity>,
-        new: &Entity,
+        new: Option<&Entity>,
         item: &ItemKey,
     ) -> Step<()> {
         for index in 0..self.ty(collection.ty).alternate_keys.len() {
@@ -279,7 +289,7 @@ impl Unit<'_> {
                 Ok(item.map(|item| (item, values)))
             };
             let before = old.map(|old| place(self, old)).transpose()?.flatten();
-            let after = place(self, new)?;
+            let after = new.map(|new| place(self, new)).transpose()?.flatten();
             let same = before.as_ref().map(|(key, _)| key) == after.as_ref().map(|(key, _)| key);
             if same {
                 continue;
@@ -300,7 +310,7 @@ impl Unit<'_> {
         Ok(())
     }
 
-    fn alternate_values(&self, collection: &Collection, index: usize, entity: &Entity) -> Vec<Value> {
+    pub(super) fn alternate_values(&self, collection: &Collection, index: usize, entity: &Entity) -> Vec<Value> {
         let alternate = self.ty(collection.ty).alternate_keys.get(index);
         let positions = alternate.into_iter().flat_map(|key| &key.properties).map(|(_, position)| *position);
         positions.map(|p| entity.record.values.get(p).cloned().flatten().unwrap_or(Value::Null)).collect()

@@ -1,13 +1,13 @@
 //! Deleting entities (Protocol §11.4.5).
 
-use crate::{batch::Headers, edm::Entity, store::Condition, uri::EntityPath};
+use crate::{batch::Headers, store::Condition, uri::EntityPath};
 
 use super::{
     PlanError,
     context::Reference,
     lookup::{inverse, lookup_sort},
     overlay::Step,
-    place::{self, Collection},
+    place,
     prepare::{Prepared, Tags},
     unit::{Outcome, Unit, no_content, not_allowed},
     walk::{Spot, Target},
@@ -26,6 +26,7 @@ impl Unit<'_> {
             }
             _ => return Err(not_allowed(request, "GET, POST")),
         };
+        self.check_writable(&spot.collection)?;
         if self.can_be_deleted_blindly(request, &spot) {
             match request.if_match.as_ref().and_then(Tags::single) {
                 Some(etag) => self.overlay.rely(&spot.key, Condition::Version(etag.clone())),
@@ -59,13 +60,15 @@ impl Unit<'_> {
         {
             return Err(PlanError::Stale.into());
         }
-        self.give_up_alternate_keys(&spot.collection, &entity)?;
+        self.claim_alternate_keys(&spot.collection, Some(&entity), None, &spot.key)?;
         for nav in 0..entity.lookups.len() {
             let old = lookup_sort(self.service(), &entity.record, &entity.lookups, nav);
             self.relink(&spot.key, spot.collection.set, entity.record.ty, nav, (old, None), request.company)?;
         }
-        if let Some((owner, nav)) = &spot.via {
-            let navigation = self.navigation(owner.ty, *nav)?;
+        if let Some((owner, nav)) = &spot.via
+            && let Ok(navigation) = self.navigation(owner.ty, *nav)
+            && navigation.collection
+        {
             self.overlay.delete(&place::link_key(&owner.key, &navigation.name, &spot.key)?);
         }
         Ok(())
@@ -86,18 +89,5 @@ impl Unit<'_> {
             && !linked
             && spot.via.is_none()
             && !self.overlay.knows(&spot.key)
-    }
-
-    fn give_up_alternate_keys(&mut self, collection: &Collection, entity: &Entity) -> Step<()> {
-        for (index, alternate) in self.ty(collection.ty).alternate_keys.iter().enumerate() {
-            let values = alternate.properties.iter().map(|(_, position)| {
-                entity.record.values.get(*position).cloned().flatten().unwrap_or(crate::edm::Value::Null)
-            });
-            let values: Vec<_> = values.collect();
-            if let Some(key) = place::alternate_key(collection, index, &values).map_err(PlanError::from)? {
-                self.overlay.delete(&key);
-            }
-        }
-        Ok(())
     }
 }

@@ -47,7 +47,7 @@ impl<'a> Unit<'a> {
     ) -> Step<()> {
         self.prefetch_sources(collection, parent, record, lookups, company)?;
         for derived in self.rules(record) {
-            let property = self.ty(record.ty).properties.get(derived.property).ok_or(PlanError::Undecided)?;
+            let property = self.ty(record.ty).properties.get(derived.property).ok_or(PlanError::Internal)?;
             let given = record.values.get(derived.property).is_some_and(Option::is_some);
             let value = match &derived.rule {
                 Rule::Default(value) if !given => value.clone(),
@@ -68,19 +68,20 @@ impl<'a> Unit<'a> {
         Ok(())
     }
 
-    /// Fills in what changes with every change.
+    /// Fills in what changes with every change, and what is copied along the navigations in `moved`.
     pub(super) fn derive_changed(
         &mut self,
         set_id: Option<SetId>,
         record: &mut Record,
         lookups: &[Option<String>],
+        moved: &[usize],
         company: Option<usize>,
     ) -> Step<()> {
         for derived in self.rules(record) {
-            let property = self.ty(record.ty).properties.get(derived.property).ok_or(PlanError::Undecided)?;
+            let property = self.ty(record.ty).properties.get(derived.property).ok_or(PlanError::Internal)?;
             let value = match &derived.rule {
                 Rule::Now { on_update: true } => self.now(property),
-                Rule::CopyFromLookup { nav, property: source } => {
+                Rule::CopyFromLookup { nav, property: source } if moved.contains(nav) => {
                     self.looked_up(set_id, record, lookups, *nav, *source, property, company)?
                 }
                 _ => continue,
@@ -135,7 +136,7 @@ impl<'a> Unit<'a> {
         for derived in self.rules(record) {
             match &derived.rule {
                 Rule::Sequence { .. } => {
-                    let property = self.ty(record.ty).properties.get(derived.property).ok_or(PlanError::Undecided)?;
+                    let property = self.ty(record.ty).properties.get(derived.property).ok_or(PlanError::Internal)?;
                     let parent = parent.map(|owner| &owner.key);
                     self.overlay.prefetch(&place::sequence_key(collection, parent, &property.name)?);
                 }
@@ -167,19 +168,18 @@ impl<'a> Unit<'a> {
         };
         self.overlay.rely(&key, Condition::Sequence(stored.clone()));
         let last = stored.filter(|sequence| sequence.of == collection.partition).map(|sequence| sequence.number);
-        let number = match given {
-            Some(Value::Integer(number)) => *number,
-            _ => match last {
-                Some(last) => {
-                    last.max(start.saturating_sub(step)).checked_add(step).ok_or_else(|| PlanError::Required {
-                        property: property.name.clone(),
-                        entity_type: self.ty(collection.ty).name.clone(),
-                    })?
-                }
-                None => start,
-            },
+        let max = largest(property.ty.kind);
+        let number = match (given, last) {
+            (Some(Value::Integer(number)), _) => *number,
+            (_, None) => start,
+            (_, Some(last)) => {
+                let next = last.max(start.saturating_sub(step)).checked_add(step).filter(|next| *next <= max);
+                next.ok_or_else(|| PlanError::SequenceExhausted(property.name.clone()))?
+            }
         };
-        if last.is_none_or(|last| number > last) {
+        // A client's number from the far end of the range must not use up the sequence.
+        let counts = given.is_none() || number <= max / 2;
+        if counts && last.is_none_or(|last| number > last) {
             let sequence = Sequence { number, of: collection.partition.clone() };
             self.overlay.put(&key, Stored::Sequence(sequence));
         }
@@ -187,7 +187,7 @@ impl<'a> Unit<'a> {
     }
 
     fn parent_value(&mut self, parent: Option<&Owner>, property: usize) -> Step<Value> {
-        let owner = parent.ok_or(PlanError::Undecided)?;
+        let owner = parent.ok_or(PlanError::Internal)?;
         let entity = self.overlay.observe(&owner.key)?;
         let entity = entity.ok_or_else(|| self.not_found(owner.ty, &owner.path))?;
         Ok(value_of(&entity, property))
@@ -222,6 +222,17 @@ impl<'a> Unit<'a> {
             TypeKind::Primitive(PrimitiveType::TimeOfDay) => Value::TimeOfDay(time.local().time()),
             _ => Value::DateTimeOffset(time),
         }
+    }
+}
+
+/// The largest number of an integer type.
+fn largest(kind: TypeKind) -> i64 {
+    match kind {
+        TypeKind::Primitive(PrimitiveType::Byte) => u8::MAX.into(),
+        TypeKind::Primitive(PrimitiveType::SByte) => i8::MAX.into(),
+        TypeKind::Primitive(PrimitiveType::Int16) => i16::MAX.into(),
+        TypeKind::Primitive(PrimitiveType::Int32) => i32::MAX.into(),
+        _ => i64::MAX,
     }
 }
 

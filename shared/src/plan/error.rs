@@ -161,7 +161,13 @@ pub enum PlanError {
     /// Nested deeper than the service goes.
     #[error("the body is nested deeper than {0} entities")]
     TooDeep(usize),
-    /// `If-Match` would need the entity's state in a way that never settles.
+    /// A sequence has no number left that its property can hold.
+    #[error("the sequence of '{0}' has no number left")]
+    SequenceExhausted(String),
+    /// The entity set is not written by clients.
+    #[error("'{0}' is read-only")]
+    ReadOnly(String),
+    /// Something that cannot happen in a service that was loaded: a bug.
     #[error("the request could not be decided")]
-    Undecided,
+    Internal,
 }

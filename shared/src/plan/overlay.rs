@@ -42,7 +42,7 @@ pub(super) type Step<T> = Result<T, Halt>;
 #[derive(Debug, Default)]
 pub struct Snapshot {
     items: HashMap<ItemKey, Option<Stored>>,
-    collections: HashMap<usize, Rows>,
+    collections: HashMap<usize, (HashSet<String>, Rows)>,
 }
 
 impl Snapshot {
@@ -51,9 +51,9 @@ impl Snapshot {
         self.items.insert(key, stored);
     }
 
-    /// Adds the rows that the request with that index asked for.
-    pub fn learn_rows(&mut self, index: usize, rows: Rows) {
-        self.collections.insert(index, rows);
+    /// Adds the rows that the request with that index asked for, and the sort keys that were left out of them.
+    pub fn learn_rows(&mut self, index: usize, except: HashSet<String>, rows: Rows) {
+        self.collections.insert(index, (except, rows));
     }
 }
 
@@ -290,11 +290,14 @@ impl<'s> Overlay<'s> {
     /// The rows that the request with that index wants, the unit's own writes laid over them.
     pub(super) fn rows(&mut self, index: usize, mut wanted: Wanted) -> Step<Rows> {
         let own = self.own_rows(&mut wanted)?;
-        let Some(rows) = self.snapshot.collections.get(&index) else {
-            self.needs.collections.push((index, wanted));
-            return Err(Halt::Need);
+        // Rows that were read before the unit wrote what it has written by now do not count.
+        let mut rows = match self.snapshot.collections.get(&index) {
+            Some((except, rows)) if *except == wanted.except => rows.clone(),
+            _ => {
+                self.needs.collections.push((index, wanted));
+                return Err(Halt::Need);
+            }
         };
-        let mut rows = rows.clone();
         if own.is_empty() {
             return Ok(rows);
         }
@@ -320,30 +323,57 @@ impl<'s> Overlay<'s> {
             !matches!(state.now, Now::Untouched)
                 && match &wanted.source {
                     Source::Entities(collection) => collection.holds(key),
-                    Source::Links { partition, .. } => *partition == key.partition,
+                    Source::Links { partition, targets, .. } => *partition == key.partition || targets.holds(key),
                 }
         });
-        let touched: Vec<ItemKey> = touched.map(|(key, _)| key.clone()).collect();
+        let touched: HashSet<String> = touched.map(|(key, _)| key.sort.clone()).collect();
         let mut own = Vec::new();
-        for key in touched {
-            let gone = matches!(self.states.get(&key), Some(State { now: Now::Gone, .. }));
-            let entity = match &wanted.source {
-                _ if gone => None,
-                Source::Entities(_) => self.entity(&key)?,
-                Source::Links { targets, .. } => match targets.key(key.sort.clone()) {
-                    Ok(target) => self.entity(&target)?,
-                    Err(_) => None,
-                },
-            };
-            let matching = entity.filter(|e| wanted.predicate.as_ref().is_none_or(|p| p.matches(e)));
-            own.extend(matching.map(|entity| (key.sort.clone(), entity)));
-            wanted.except.insert(key.sort);
+        for sort in &touched {
+            let matching = self.member(&wanted.source, sort)?;
+            let matching = matching.filter(|e| wanted.predicate.as_ref().is_none_or(|p| p.matches(e)));
+            own.extend(matching.map(|entity| (sort.clone(), entity)));
         }
+        wanted.except = touched;
         Ok(own)
+    }
+
+    /// The entity with that sort key, when it belongs to the collection or is linked.
+    fn member(&mut self, source: &Source, sort: &str) -> Step<Option<Arc<Entity>>> {
+        let collection = match source {
+            Source::Entities(collection) => collection,
+            Source::Links { partition, targets, .. } => {
+                let link = ItemKey { partition: partition.clone(), sort: sort.to_owned() };
+                if self.peek(&link)?.is_none() {
+                    return Ok(None);
+                }
+                targets
+            }
+        };
+        match collection.key(sort.to_owned()) {
+            Ok(key) => self.entity(&key),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// Items that the unit assumes something of without knowing them.
+    pub(super) fn assumed(&self) -> HashSet<ItemKey> {
+        let assumed = self
+            .states
+            .iter()
+            .filter(|(key, state)| state.base != Condition::None && !self.snapshot.items.contains_key(*key));
+        assumed.map(|(key, _)| key.clone()).collect()
+    }
+
+    /// How many items the unit touches.
+    pub(super) fn len(&self) -> usize {
+        self.states.len()
     }
 
     /// One write for each item that is written or relied upon.
     pub(super) fn into_writes(self) -> Vec<Write> {
+        if self.states.values().all(|state| matches!(state.now, Now::Untouched)) {
+            return Vec::new();
+        }
         let writes = self.states.into_iter().filter_map(|(key, state)| {
             let kind = match (state.now, &state.base) {
                 (Now::Untouched, Condition::None) => return None,
@@ -354,11 +384,7 @@ impl<'s> Overlay<'s> {
             };
             Some(Write { key, kind, condition: state.base })
         });
-        let mut writes: Vec<Write> = writes.collect();
-        if writes.iter().all(|write| write.kind == WriteKind::Check) {
-            writes.clear();
-        }
-        writes
+        writes.collect()
     }
 }
 

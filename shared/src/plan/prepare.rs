@@ -46,6 +46,10 @@ pub struct Prepared {
     pub metadata: Metadata,
     /// Body.
     pub body: Bytes,
+    /// What is wrong with the body, if the resource takes the method at all.
+    pub body_fault: Option<PlanError>,
+    /// An etag in the body counts (payloads of 4.01).
+    pub body_etags: bool,
 }
 
 /// The value of `If-Match` or `If-None-Match`.
@@ -88,6 +92,9 @@ pub(super) fn prepare(
         return Err(PlanError::ConditionUnsupported);
     }
     let url = dereference(context, &request.url, references)?;
+    if let Some(host) = request.headers.get("host").filter(|_| url.starts_with('/')) {
+        context.check_authority(&url, host)?;
+    }
     let located = context.locate(&url)?;
     let segments = uri::parse_path(&located.path, Encoding::Percent, &context.service.limits.uri())?;
     let options = QueryOptions::parse(located.query.unwrap_or_default(), &context.service.limits.uri())?;
@@ -123,7 +130,10 @@ pub fn prepare_at(
 ) -> Result<Prepared, PlanError> {
     let headers = &request.headers;
     let version = negotiate::version(headers, context.service)?;
-    if let Some(isolation) = headers.get("isolation").or_else(|| headers.get("odata-isolation")) {
+    // Where a batch under that isolation is one unit, so is a request.
+    let isolation = headers.get("isolation").or_else(|| headers.get("odata-isolation"));
+    let is_unit = |i: &&str| context.service.profile.snapshot_is_unit && i.trim().eq_ignore_ascii_case("snapshot");
+    if let Some(isolation) = isolation.filter(|i| !is_unit(i)) {
         return Err(PlanError::Isolation(isolation.to_owned()));
     }
     let companies = context.service.companies.as_ref();
@@ -131,7 +141,6 @@ pub fn prepare_at(
     if resource == Resource::Batch {
         return Err(PlanError::NestedBatch);
     }
-    check_body(request)?;
     let metadata = match resource {
         Resource::Metadata => Metadata::Minimal,
         _ => negotiate::metadata(headers, &place.options, &resource)?,
@@ -150,13 +159,15 @@ pub fn prepare_at(
         version,
         metadata,
         body: request.body.clone(),
+        body_fault: check_body(request).err(),
+        body_etags: headers.get("odata-version").is_some_and(|v| v.trim() == "4.01"),
     })
 }
 
 /// GET and DELETE have no body; POST, PATCH and PUT have one that can be read.
 fn check_body(request: &Request) -> Result<(), PlanError> {
     let empty = request.body.iter().all(u8::is_ascii_whitespace);
-    if request.method == Method::GET || request.method == Method::DELETE {
+    if ![Method::POST, Method::PUT, Method::PATCH].contains(&request.method) {
         return if empty { Ok(()) } else { Err(PlanError::UnexpectedBody(request.method.to_string())) };
     }
     if let Some(encoding) = request.headers.get("content-encoding")

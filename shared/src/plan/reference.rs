@@ -1,8 +1,10 @@
 //! Links between entities: `…/$ref` (Protocol §11.4.6).
 
+use std::sync::Arc;
+
 use crate::{
     batch::Headers,
-    edm::{self, NavigationProperty},
+    edm::{self, Entity, NavigationProperty},
     respond,
     store::Stored,
     uri::EntityPath,
@@ -11,7 +13,7 @@ use crate::{
 use super::{
     PlanError,
     context::Reference,
-    lookup::missing_target,
+    lookup::{lookup_sort, missing_target},
     overlay::Step,
     place,
     prepare::Prepared,
@@ -31,6 +33,9 @@ impl Unit<'_> {
         let navigation = self.navigation(owner.ty, last.nav)?;
         if navigation.contains_target {
             return Err(PlanError::Unsupported(format!("links of the containment '{}'", navigation.name)).into());
+        }
+        if navigation.collection {
+            self.check_owner(request, &spot)?;
         }
         match (request.method.as_str(), navigation.collection, &last.key) {
             ("PUT" | "POST", false, _) => self.set_reference(request, &spot, last.nav, navigation)?,
@@ -54,6 +59,19 @@ impl Unit<'_> {
         let mut headers = Headers::new();
         respond::version_header(self.context, request, &mut headers, false);
         Ok(no_content(headers, Reference::Nothing))
+    }
+
+    /// `If-Match` on the links of a collection is about the entity they start from.
+    fn check_owner(&mut self, request: &Prepared, spot: &Spot) -> Step<()> {
+        if request.if_match.is_none() && request.if_none_match.is_none() {
+            return Ok(());
+        }
+        let Some(owner) = self.overlay.observe(&spot.key)? else {
+            return Err(self.not_found(spot.collection.ty, &spot.path).into());
+        };
+        let stale = request.if_match.as_ref().is_some_and(|tags| !tags.matches(&owner.etag()))
+            || request.if_none_match.as_ref().is_some_and(|tags| tags.matches(&owner.etag()));
+        if stale { Err(PlanError::Stale.into()) } else { Ok(()) }
     }
 
     fn set_reference(
@@ -102,7 +120,7 @@ impl Unit<'_> {
 
     /// Sets the target's own lookup to the owner of the collection.
     fn point_back(&mut self, owner: &Owner, back: usize, target: &Spot, company: Option<usize>) -> Step<()> {
-        let Some(set) = owner.set else { return Err(PlanError::Undecided.into()) };
+        let Some(set) = owner.set else { return Err(PlanError::Internal.into()) };
         let owner_spot = Spot {
             collection: place::Collection::of_set(self.service(), set, company),
             key: owner.key.clone(),
@@ -112,14 +130,34 @@ impl Unit<'_> {
             via: None,
             alternate_path: None,
         };
-        self.repoint(target, back, Some(owner_spot), company)
-    }
-
-    fn repoint(&mut self, target: &Spot, back: usize, to: Option<Spot>, company: Option<usize>) -> Step<()> {
         let Some(old) = self.overlay.observe(&target.key)? else {
             return Err(self.not_found(target.collection.ty, &target.path).into());
         };
-        let change = Change { lookups: vec![(back, to)], ..Change::default() };
+        let change = Change { lookups: vec![(back, Some(owner_spot))], ..Change::default() };
+        self.apply(target, &old, change, company).map(|_| ())
+    }
+
+    /// Takes the target out of the owner's collection, when it still is in it.
+    fn point_nowhere(
+        &mut self,
+        owner: &Owner,
+        nav: &str,
+        back: usize,
+        target: &Spot,
+        company: Option<usize>,
+    ) -> Step<()> {
+        let old = self.overlay.observe(&target.key)?;
+        let linked = |old: &Arc<Entity>| {
+            lookup_sort(self.service(), &old.record, &old.lookups, back).as_deref() == Some(owner.key.sort.as_str())
+        };
+        let Some(old) = old.filter(linked) else {
+            return Err(PlanError::NoTarget(format!("{}/{nav}", owner.path)).into());
+        };
+        let navigation = self.navigation(target.collection.ty, back)?;
+        if !navigation.nullable {
+            return Err(edm::ValueError::NotNullable { property: navigation.name.clone() }.into());
+        }
+        let change = Change { lookups: vec![(back, None)], ..Change::default() };
         self.apply(target, &old, change, company).map(|_| ())
     }
 
@@ -142,12 +180,12 @@ impl Unit<'_> {
             },
             _ => return Err(PlanError::Unsupported("removing all links of a collection".into()).into()),
         };
+        if let Some(back) = self.single_partner(navigation) {
+            return self.point_nowhere(owner, &navigation.name, back, &target, request.company);
+        }
         let link = place::link_key(&owner.key, &navigation.name, &target.key)?;
         if self.overlay.peek(&link)?.is_none() {
             return Err(PlanError::NoTarget(format!("{}/{}", owner.path, navigation.name)).into());
-        }
-        if let Some(back) = self.single_partner(navigation) {
-            return self.repoint(&target, back, None, request.company);
         }
         self.overlay.delete(&link);
         if let Some(inverse) = super::lookup::inverse(&self.service().model, navigation) {

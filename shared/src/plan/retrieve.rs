@@ -20,6 +20,11 @@ use super::{
     walk::{Spot, Target},
 };
 
+/// The longest sort key of the table, in bytes.
+const MAX_TOKEN: usize = 1024;
+/// The most entities that `$skip` passes over; next links go further.
+const MAX_SKIP: usize = 50_000;
+
 impl Unit<'_> {
     /// GET of anything below an entity set.
     pub(super) fn retrieve(&mut self, request: &Prepared, path: &EntityPath) -> Step<Outcome> {
@@ -30,11 +35,10 @@ impl Unit<'_> {
             return self.retrieve_company(request, path);
         }
         match self.walk(path, request.company, path.steps.len())? {
-            Target::Collection { collection, parent } => {
+            Target::Collection { collection, .. } => {
                 let base = collection.path.clone();
                 let rows = |unit: &mut Self, wanted: Wanted| unit.overlay.rows(unit.index, wanted);
                 let source = Source::Entities(collection.clone());
-                let _ = parent;
                 self.list(request, path, &collection, &base, source, rows)
             }
             Target::Linked { owner, nav, collection } => self.list_linked(request, path, &owner, nav, &collection),
@@ -123,12 +127,14 @@ impl Unit<'_> {
         let model = &self.service().model;
         let selection = self.selection(request, collection.ty)?;
         let ignore_case = self.service().profile.filter_ignores_case;
-        let predicate = options.filter.as_ref().map(|filter| query::bind(model, collection.ty, filter, ignore_case));
+        let patterns = self.service().profile.filter_wildcards;
+        let filter = options.filter.as_ref().map(|f| if patterns { query::wildcards(f) } else { f.clone() });
+        let predicate = filter.map(|filter| query::bind(model, collection.ty, &filter, ignore_case));
         let predicate = predicate.transpose()?.map(Arc::new);
         let after = options.skiptoken.as_deref().map(skip_token).transpose()?;
         let only_count = path.last == Last::Count;
         let page = self.page_size(request);
-        let skip = options.skip.unwrap_or(0).try_into().unwrap_or(usize::MAX);
+        let skip = skipped(options.skip)?;
         let top = options.top.map_or(usize::MAX, |top| top.try_into().unwrap_or(usize::MAX));
         let limit = if only_count { 0 } else { top.min(page).saturating_add(skip) };
         let count = only_count || options.count == Some(true);
@@ -185,7 +191,7 @@ impl Unit<'_> {
 
     /// Companies are configuration: the answer needs no table.
     fn retrieve_company(&mut self, request: &Prepared, path: &EntityPath) -> Step<Outcome> {
-        let Some(companies) = &self.service().companies else { return Err(PlanError::Undecided.into()) };
+        let Some(companies) = &self.service().companies else { return Err(PlanError::Internal.into()) };
         let collection = Collection::of_set(self.service(), companies.set, None);
         let entity = |row: &crate::edm::Record| {
             let lookups = vec![None; self.ty(row.ty).navigation.len()];
@@ -212,7 +218,7 @@ impl Unit<'_> {
         if !path.steps.is_empty() {
             return Err(PlanError::Unsupported(text()).into());
         }
-        let key = EntityKey::of(&self.service().model, row).ok_or(PlanError::Undecided)?;
+        let key = EntityKey::of(&self.service().model, row).ok_or(PlanError::Internal)?;
         let entity_path = format!("{}{}", collection.path, crate::uri::write_key(&self.service().model, row.ty, &key));
         self.show(request, path, &collection.path, &entity_path, &entity(row))
     }
@@ -232,15 +238,25 @@ impl Wanted {
     }
 }
 
+/// `$skip`, which has a bound: the rows are read to be passed over.
+fn skipped(skip: Option<u64>) -> Result<usize, PlanError> {
+    let skip = usize::try_from(skip.unwrap_or(0)).unwrap_or(usize::MAX);
+    if skip > MAX_SKIP {
+        return Err(UriError::TooLong { what: "entities to $skip", got: skip, max: MAX_SKIP }.into());
+    }
+    Ok(skip)
+}
+
 fn skip_token(token: &str) -> Result<String, PlanError> {
     let bytes = URL_SAFE_NO_PAD.decode(token).ok();
-    let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok()).filter(|text| !text.is_empty());
+    let text =
+        bytes.and_then(|bytes| String::from_utf8(bytes).ok()).filter(|text| (1..=MAX_TOKEN).contains(&text.len()));
     let bad = UriError::BadOption { name: "$skiptoken".into(), reason: "it does not come from a next link" };
     text.ok_or_else(|| bad.into())
 }
 
 /// Options that only a collection has.
-fn refuse_collection_options(request: &Prepared) -> Result<(), PlanError> {
+pub(super) fn refuse_collection_options(request: &Prepared) -> Result<(), PlanError> {
     let options = &request.options;
     let given = [
         ("$filter", options.filter.is_some()),
@@ -251,7 +267,7 @@ fn refuse_collection_options(request: &Prepared) -> Result<(), PlanError> {
     ];
     match given.iter().find(|(_, given)| *given) {
         Some((name, _)) => {
-            Err(UriError::BadOption { name: (*name).into(), reason: "the resource is no collection" }.into())
+            Err(UriError::BadOption { name: (*name).into(), reason: "it is for reading collections" }.into())
         }
         None => Ok(()),
     }

@@ -10,14 +10,16 @@ use crate::{
     respond,
     service::Service,
     store::{self, ItemKey, Write},
-    uri::{Last, Resource},
+    uri::{EntityPath, Last, Resource},
 };
 
 use super::{
     PlanError,
     context::{self, Context, Fresh, Reference, References},
     overlay::{Halt, Needs, Overlay, Snapshot, Step},
+    place::Collection,
     prepare::{Prepared, prepare, refers},
+    retrieve::refuse_collection_options,
 };
 
 /// One request of a unit.
@@ -74,6 +76,8 @@ pub(super) struct Unit<'a> {
     /// Position of the current request in the batch.
     pub(super) index: usize,
     ordinal: usize,
+    /// Whether the current request changes anything: what leads it to its entity must hold at the commit.
+    pub(super) writing: bool,
 }
 
 /// Evaluates a unit against what is known of the store. Pure: the same arguments give the same result.
@@ -88,8 +92,12 @@ pub fn evaluate<'a>(
     fresh: &'a Fresh<'a>,
     operation: &'a str,
 ) -> Evaluation {
-    let mut unit =
-        Unit { context, overlay: Overlay::new(snapshot), references, fresh, operation, index: 0, ordinal: 0 };
+    // What an earlier evaluation left here may lie ahead of the request that refers to it.
+    for id in jobs.iter().filter_map(|job| job.request.id.as_ref()) {
+        references.remove(id);
+    }
+    let overlay = Overlay::new(snapshot);
+    let mut unit = Unit { context, overlay, references, fresh, operation, index: 0, ordinal: 0, writing: false };
     let mut outcomes = Vec::with_capacity(jobs.len());
     let mut halted = false;
     for (position, job) in jobs.iter_mut().enumerate() {
@@ -102,7 +110,14 @@ pub fn evaluate<'a>(
             }
             Err(Halt::Need) => halted = true,
             Err(Halt::Fail(_)) if halted => {}
-            Err(Halt::Fail(error)) => return Evaluation::Failed { culprit: position, error, before: outcomes },
+            Err(Halt::Fail(error)) => {
+                // Whether this is the first failure shows only when nothing before it is a mere assumption.
+                let items = unit.overlay.assumed();
+                if items.is_empty() {
+                    return Evaluation::Failed { culprit: position, error, before: outcomes };
+                }
+                return Evaluation::Needs(Needs { items, ..Needs::default() });
+            }
         }
     }
     if halted {
@@ -120,6 +135,7 @@ pub fn evaluate<'a>(
 impl<'a> Unit<'a> {
     fn run(&mut self, job: &mut Job<'_>) -> Step<Outcome> {
         (self.index, self.ordinal) = (job.index, 0);
+        self.writing = job.request.method != Method::GET;
         let prepared = if let Some(prepared) = &job.prepared {
             prepared.clone()
         } else {
@@ -145,20 +161,29 @@ impl<'a> Unit<'a> {
         if request.method != Method::GET && self.is_read_only(path) {
             return Err(not_allowed(request, "GET"));
         }
+        let allow = allowed(path);
+        if path.last != Last::Ref && !allow.split(", ").any(|method| request.method == method) {
+            return Err(not_allowed(request, allow));
+        }
+        if let Some(fault) = &request.body_fault {
+            return Err(fault.clone().into());
+        }
+        if request.method != Method::GET {
+            refuse_collection_options(request)?;
+        }
         match (request.method.as_str(), path.last, path.property.is_empty()) {
             ("GET", ..) => self.retrieve(request, path),
             (_, Last::Ref, _) => self.change_reference(request, path),
-            (_, Last::Value | Last::Count, _) => Err(not_allowed(request, "GET")),
             ("PUT" | "PATCH", _, false) => self.update_property(request, path),
             ("DELETE", _, false) => self.delete_property(request, path),
             ("POST", _, true) => self.create_in(request, path),
             ("PUT" | "PATCH", _, true) => self.update(request, path),
             ("DELETE", _, true) => self.delete(request, path),
-            _ => Err(not_allowed(request, "GET, PUT, PATCH, DELETE")),
+            _ => Err(not_allowed(request, allow)),
         }
     }
 
-    fn is_read_only(&self, path: &crate::uri::EntityPath) -> bool {
+    fn is_read_only(&self, path: &EntityPath) -> bool {
         path.steps.is_empty() && self.context.service.read_only.contains(&path.set)
     }
 
@@ -191,6 +216,14 @@ impl<'a> Unit<'a> {
         crate::uri::write_key(&self.service().model, entity.record.ty, &key)
     }
 
+    /// Refuses to change entities of a set that is read-only, however the path led to it.
+    pub(super) fn check_writable(&self, collection: &Collection) -> Result<(), PlanError> {
+        match collection.set.filter(|set| self.service().read_only.contains(set)) {
+            Some(set) => Err(PlanError::ReadOnly(self.service().model.set(set).name.clone())),
+            None => Ok(()),
+        }
+    }
+
     /// The error for an entity that is not there.
     pub(super) fn not_found(&self, ty: TypeId, path: &str) -> PlanError {
         let key = path.rfind('(').and_then(|at| path.get(at..)).unwrap_or_default().to_owned();
@@ -208,6 +241,15 @@ pub(super) fn no_content(headers: Headers, reference: Reference) -> Outcome {
 
 pub(super) fn not_allowed(request: &Prepared, allow: &'static str) -> Halt {
     PlanError::MethodNotAllowed { method: request.method.to_string(), allow }.into()
+}
+
+/// The methods that a resource takes, links aside.
+fn allowed(path: &EntityPath) -> &'static str {
+    match path.last {
+        Last::Value | Last::Count => "GET",
+        _ if path.property.is_empty() && path.collection => "GET, POST",
+        _ => "GET, PUT, PATCH, DELETE",
+    }
 }
 
 fn get_only(request: &Prepared, answer: impl FnOnce(&Prepared) -> Response) -> Step<Outcome> {

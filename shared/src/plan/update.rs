@@ -36,6 +36,8 @@ pub(super) struct Change {
     pub(super) dynamic: Vec<(String, Box<str>)>,
     /// Lookups: position of the navigation property, target.
     pub(super) lookups: Vec<(usize, Option<Spot>)>,
+    /// The etag that the body gives.
+    pub(super) etag: Option<Tags>,
     /// Complex values are merged with what is there.
     pub(super) merge: bool,
     /// The payload says a type that derives from the declared one.
@@ -110,7 +112,7 @@ impl<'a> Unit<'a> {
             return Err(PlanError::Unsupported("changing a property of a complex property by its URL".into()));
         };
         let ty = self.ty(spot.collection.ty);
-        let property = ty.properties.get(*position).ok_or(PlanError::Undecided)?;
+        let property = ty.properties.get(*position).ok_or(PlanError::Internal)?;
         if ty.key.contains(position) {
             return Err(PlanError::KeyChange(property.name.clone()));
         }
@@ -162,6 +164,7 @@ impl<'a> Unit<'a> {
             replace: put,
             derived: payload.record.ty != spot.collection.ty,
             dynamic: payload.record.dynamic.clone(),
+            etag: payload.etag.as_deref().filter(|_| request.body_etags).map(body_tag),
             ..Change::default()
         };
         for (nav, bind) in &payload.binds {
@@ -220,11 +223,10 @@ impl<'a> Unit<'a> {
         }
         let Some(old) = self.overlay.observe(&spot.key)? else {
             self.absent(request, spot)?;
-            return Ok(None);
+            return if change.etag.is_some() { Err(PlanError::Stale.into()) } else { Ok(None) };
         };
-        if let Some(tags) = &request.if_match
-            && !tags.matches(&old.etag())
-        {
+        let stale = |tags: &Tags| !tags.matches(&old.etag());
+        if request.if_match.as_ref().is_some_and(stale) || change.etag.as_ref().is_some_and(stale) {
             return Err(PlanError::Stale.into());
         }
         match &request.if_none_match {
@@ -254,6 +256,7 @@ impl<'a> Unit<'a> {
         };
         tags_fit
             && request.if_none_match.is_none()
+            && change.etag.is_none()
             && !self.overlay.knows(&spot.key)
             && !change.derived
             && !change.replace
@@ -281,6 +284,7 @@ impl<'a> Unit<'a> {
 
     /// Writes only what changes; the commit checks that the entity is there.
     fn patch_blindly(&mut self, request: &Prepared, spot: &Spot, change: Change) -> Step<Updated> {
+        self.check_writable(&spot.collection)?;
         let etag = request.if_match.as_ref().and_then(Tags::single);
         match etag {
             Some(etag) => self.overlay.rely(&spot.key, Condition::Version(etag.clone())),
@@ -316,6 +320,7 @@ impl<'a> Unit<'a> {
         change: Change,
         company: Option<usize>,
     ) -> Step<Arc<Entity>> {
+        self.check_writable(&spot.collection)?;
         let mut new = Entity::clone(old);
         if change.replace {
             new.record.dynamic.clear();
@@ -333,19 +338,21 @@ impl<'a> Unit<'a> {
             self.set_lookup(&mut new.record, &mut new.lookups, *nav, target.as_ref())?;
         }
         let set = spot.collection.set;
+        let mut moved = Vec::new();
         for nav in 0..new.lookups.len() {
             let before = lookup_sort(self.service(), &old.record, &old.lookups, nav);
             let after = lookup_sort(self.service(), &new.record, &new.lookups, nav);
             // A bind says that its target is there, also when the link was there before.
             if before != after || change.lookups.iter().any(|(bound, _)| *bound == nav) {
                 self.require_target(set, &new.record, &new.lookups, nav, company)?;
+                moved.push(nav);
             }
             if before != after {
                 self.relink(&spot.key, set, new.record.ty, nav, (before, after), company)?;
             }
         }
-        self.derive_changed(set, &mut new.record, &new.lookups, company)?;
-        self.claim_alternate_keys(&spot.collection, Some(old), &new, &spot.key)?;
+        self.derive_changed(set, &mut new.record, &new.lookups, &moved, company)?;
+        self.claim_alternate_keys(&spot.collection, Some(old), Some(&new), &spot.key)?;
         new.version = self.version();
         let new = Arc::new(new);
         self.overlay.put(&spot.key, Stored::Entity(new.clone()));
@@ -372,11 +379,13 @@ impl<'a> Unit<'a> {
         if request.if_match.is_some() || !self.service().profile.upsert {
             return Err(self.no_alternate(collection, index, values).into());
         }
-        let key = self.ty(collection.ty).alternate_keys.get(index).ok_or(PlanError::Undecided)?;
+        let key = self.ty(collection.ty).alternate_keys.get(index).ok_or(PlanError::Internal)?;
         let given = key.properties.iter().map(|(_, position)| *position).zip(values.iter().cloned());
         let given: Vec<(usize, Value)> = given.collect();
         let created = self.insert_by_url(request, collection, None, &given)?;
-        let text = crate::uri::write_alternate_key(&self.service().model, collection.ty, index, values);
+        // The body's values win over those of the URL.
+        let values = self.alternate_values(collection, index, &created.entity);
+        let text = crate::uri::write_alternate_key(&self.service().model, collection.ty, index, &values);
         Ok(respond::upserted(self.context, request, &created, &format!("{}{text}", collection.path)))
     }
 
@@ -397,6 +406,11 @@ impl Spot {
     pub(super) fn path_for_client(&self) -> String {
         self.alternate_path.clone().unwrap_or_else(|| self.path.clone())
     }
+}
+
+/// An etag of a body (`@etag`): `*` or one tag.
+fn body_tag(text: &str) -> Tags {
+    if text == "*" { Tags::Any } else { Tags::List(vec![edm::ETag::parse(text)]) }
 }
 
 /// What a property becomes when a PUT leaves it out.

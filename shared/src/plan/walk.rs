@@ -2,7 +2,7 @@
 
 use crate::{
     edm::{EntityKey, NavigationProperty, SetId, TypeId, Value},
-    store::Stored,
+    store::{Condition, Stored},
     uri::{self, EntityPath, Key},
 };
 
@@ -74,7 +74,7 @@ impl<'a> Unit<'a> {
         let start = Collection::of_set(self.service(), path.set, company);
         let mut target = match &path.key {
             None => return Ok(Target::Collection { collection: start, parent: None }),
-            Some(key) => self.by_key(start, key, None, None)?,
+            Some(key) => self.by_key(start, key, None)?,
         };
         for step in path.steps.iter().take(steps) {
             let spot = match target {
@@ -96,9 +96,10 @@ impl<'a> Unit<'a> {
             return self.follow_contained(spot, nav, step);
         }
         let collection = self.target_collection(spot.collection.set, nav, company)?;
-        let mut owner = spot.owner();
+        let owner = spot.owner();
         if !nav.collection {
-            let entity = self.overlay.entity(&spot.key)?;
+            let entity =
+                if self.writing { self.overlay.observe(&spot.key)? } else { self.overlay.entity(&spot.key)? };
             let entity = entity.ok_or_else(|| self.not_found(spot.collection.ty, &spot.path))?;
             let service = self.service();
             let Some(sort) = lookup_sort(service, &entity.record, &entity.lookups, step.nav) else {
@@ -110,13 +111,12 @@ impl<'a> Unit<'a> {
         let Some(key) = &step.key else {
             return Ok(Target::Linked { owner, nav: step.nav, collection });
         };
-        let target = self.by_key(collection, key, None, None)?;
+        let target = self.by_key(collection, key, None)?;
         if let Target::Entity(mut spot) = target {
             let link = place::link_key(&owner.key, &nav.name, &spot.key)?;
             if self.overlay.peek(&link)?.is_none() {
                 return Err(self.not_found(spot.collection.ty, &spot.path).into());
             }
-            owner.incarnation = None;
             spot.via = Some((owner, step.nav));
             return Ok(Target::Entity(spot));
         }
@@ -131,20 +131,14 @@ impl<'a> Unit<'a> {
         let service = self.service();
         let collection = Collection::contained(service, &parent.incarnation, &nav.name, nav.target, &spot.path);
         match (&step.key, nav.collection) {
-            (Some(key), true) => self.by_key(collection, key, Some(owner), None),
+            (Some(key), true) => self.by_key(collection, key, Some(owner)),
             (None, true) => Ok(Target::Collection { collection, parent: Some(owner) }),
             (_, false) => Err(PlanError::Unsupported(format!("the single contained entity '{}'", nav.name)).into()),
         }
     }
 
     /// The entity of a key predicate in a collection.
-    fn by_key(
-        &mut self,
-        collection: Collection,
-        key: &Key,
-        parent: Option<Owner>,
-        via: Option<(Owner, usize)>,
-    ) -> Step<Target> {
+    fn by_key(&mut self, collection: Collection, key: &Key, parent: Option<Owner>) -> Step<Target> {
         let model = &self.service().model;
         let (index, values) = match key {
             Key::Primary(entity_key) => {
@@ -158,7 +152,7 @@ impl<'a> Unit<'a> {
                     path,
                     entity_key,
                     parent,
-                    via,
+                    via: None,
                     alternate_path,
                 }));
             }
@@ -169,10 +163,18 @@ impl<'a> Unit<'a> {
         };
         match self.overlay.peek(&item)? {
             Some(Stored::AlternateKey(sort)) => {
-                let target = collection.key(sort)?;
+                let target = collection.key(sort.clone())?;
+                let entity = self.overlay.entity(&target)?;
+                // Between the two reads the key may have gone to another entity.
+                if entity.is_none_or(|entity| self.alternate_values(&collection, index, &entity) != *values) {
+                    return Ok(Target::NoAlternate { collection, index, values: values.clone() });
+                }
+                if self.writing {
+                    self.overlay.rely(&item, Condition::AlternateKey(sort));
+                }
                 let alternate = uri::write_alternate_key(model, collection.ty, index, values);
                 let alternate_path = Some(format!("{}{alternate}", collection.path));
-                let spot = self.spot_of(collection, target, parent, via)?;
+                let spot = self.spot_of(collection, target, parent, None)?;
                 Ok(Target::Entity(Spot { alternate_path, ..spot }))
             }
             _ => Ok(Target::NoAlternate { collection, index, values: values.clone() }),
@@ -202,7 +204,7 @@ impl<'a> Unit<'a> {
     }
 
     pub(super) fn navigation(&self, ty: TypeId, nav: usize) -> Result<&'a NavigationProperty, PlanError> {
-        self.ty(ty).navigation.get(nav).ok_or(PlanError::Undecided)
+        self.ty(ty).navigation.get(nav).ok_or(PlanError::Internal)
     }
 
     /// The collection that a navigation property leads to: the bound entity set, else the only set of that type.

@@ -7,8 +7,10 @@ mod error;
 mod operand;
 mod predicate;
 mod selection;
+mod wildcard;
 
 pub use bind::bind;
 pub use error::QueryError;
 pub use predicate::Predicate;
 pub use selection::{Selection, select};
+pub(crate) use wildcard::wildcards;

@@ -412,14 +412,16 @@ fn write_inline(body: &mut Vec<u8>, context: &Context<'_>, request: &Prepared, c
         let Some(navigation) = ty.navigation.get(*nav) else { continue };
         body.push(b',');
         write_text(body, &navigation.name);
-        body.extend_from_slice(b":[");
+        body.extend_from_slice(if navigation.collection { b":[" } else { b":" });
         for (position, inner) in entities.iter().enumerate() {
             body.extend_from_slice(if position > 0 { b",{" } else { b"{" });
             write_members(body, context, request, None, &inner.entity);
             write_inline(body, context, request, inner);
             body.push(b'}');
         }
-        body.push(b']');
+        if navigation.collection {
+            body.push(b']');
+        }
     }
 }
 

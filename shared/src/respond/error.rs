@@ -50,10 +50,14 @@ pub fn error_response(context: ErrorContext<'_>, failure: &Failure, id: Option<R
     let mut all = Headers::new();
     all.append(header::CONTENT_TYPE, headers::json_type(context.version, Metadata::Minimal));
     all.append(headers::ODATA_VERSION, HeaderValue::from_static(context.version.as_str()));
+    if shape == ErrorShape::Odata {
+        all.append(header::CONTENT_LANGUAGE, HeaderValue::from_static("en"));
+    }
     match failure {
         Failure::Plan(PlanError::MethodNotAllowed { allow, .. }) | Failure::Batch(BatchError::Method { allow }) => {
             all.append(header::ALLOW, HeaderValue::from_static(allow));
         }
+        Failure::Plan(PlanError::ReadOnly(_)) => all.append(header::ALLOW, HeaderValue::from_static("GET")),
         Failure::Store(StoreError::OutcomeUnknown(_)) => {
             all.append(header::RETRY_AFTER, HeaderValue::from_static("5"));
         }
@@ -110,6 +114,8 @@ fn plan_row(error: &PlanError, profile: Option<&Profile>) -> Row {
         E::TokenRequired => (token, "PreconditionRequired", "BadRequest_InvalidToken", "0x80060882"),
         E::Duplicate { .. } => (duplicate, "DuplicateKey", "Internal_EntityWithSameKeyExists", "0x80040237"),
         E::Required { .. } => (400, "RequiredProperty", "BadRequest_RequiredParamNotProvided", "0x80040203"),
+        E::SequenceExhausted(_) => (409, "SequenceExhausted", "Internal_ServerError", "0x80040216"),
+        E::ReadOnly(_) => (405, "ReadOnly", "BadRequest_MethodNotAllowed", "0x80060888"),
         E::KeyChange(_) => (400, "KeyChange", "BadRequest", "0x80040203"),
         E::MissingTarget { .. } => (400, "MissingTarget", "Internal_InvalidTableRelation", "0x80040217"),
         E::BadTarget { .. } => (400, "InvalidTarget", "BadRequest", "0x80048d19"),
@@ -122,7 +128,7 @@ fn plan_row(error: &PlanError, profile: Option<&Profile>) -> Row {
         E::Unsupported(_) => (501, "NotImplemented", "BadRequest_MethodNotImplemented", "0x80060888"),
         E::Header { .. } => (400, "InvalidHeader", "BadRequest", "0x80060888"),
         E::TooDeep(_) => (400, "TooDeep", "BadRequest", "0x80048d19"),
-        E::Undecided => (500, "InternalError", "Internal_ServerError", "0x80040216"),
+        E::Internal => (500, "InternalError", "Internal_ServerError", "0x80040216"),
     }
 }
 
@@ -181,7 +187,7 @@ fn batch_row(error: &BatchError, profile: Option<&Profile>) -> Row {
 /// What the client reads. Nothing of the inside of the service is in it.
 fn message(failure: &Failure, shape: ErrorShape, correlation: Uuid) -> String {
     let text = match (failure, shape) {
-        (Failure::Store(StoreError::Corrupt(_) | StoreError::Refused(_)) | Failure::Plan(PlanError::Undecided), _) => {
+        (Failure::Store(StoreError::Corrupt(_) | StoreError::Refused(_)) | Failure::Plan(PlanError::Internal), _) => {
             format!("The service failed; the log says why under {correlation}.")
         }
         (Failure::Store(StoreError::OutcomeUnknown(_)), _) => {

@@ -42,6 +42,10 @@ pub struct Profile {
     pub snapshot_is_unit: bool,
     /// 204 answers carry `OData-Version`.
     pub version_on_no_content: bool,
+    /// `Content-ID`s are unique within a change set only: what clients of Dataverse send.
+    pub ids_by_change_set: bool,
+    /// `eq '*text*'` in `$filter` is a pattern: contains, or starts or ends with.
+    pub filter_wildcards: bool,
     /// Answers carry the `ETag` header beside the etag in the body.
     pub etag_header: bool,
     /// An answer to `create` with a body carries `OData-EntityId` as well.
@@ -122,6 +126,7 @@ impl Profile {
                 json_answer_to_multipart: false,
                 upsert: false,
                 filter_ignores_case: true,
+                filter_wildcards: true,
                 errors: ErrorShape::FinanceOperations,
                 ..Self::odata()
             },
@@ -150,6 +155,7 @@ impl Profile {
                 create_returns: Returned::Minimal,
                 failed_change_set: FailedChangeSet::ChangeSetResponse,
                 filter_ignores_case: true,
+                ids_by_change_set: true,
                 errors: ErrorShape::Dataverse,
                 ..Self::odata()
             },
@@ -175,6 +181,8 @@ impl Profile {
             snapshot_is_unit: false,
             version_on_no_content: true,
             etag_header: true,
+            ids_by_change_set: false,
+            filter_wildcards: false,
             entity_id_with_body: false,
             empty_guid_is_null: false,
             filter_ignores_case: false,
@@ -232,6 +240,8 @@ profile_config! {
     snapshot_is_unit: bool,
     version_on_no_content: bool,
     etag_header: bool,
+    ids_by_change_set: bool,
+    filter_wildcards: bool,
     entity_id_with_body: bool,
     empty_guid_is_null: bool,
     filter_ignores_case: bool,

@@ -123,8 +123,13 @@ impl Store {
     /// The transaction that a commit needs, if it needs one. It is built once: the token stands for this request and
     /// no other.
     fn transaction(&self, model: &Model, writes: &[Write], operation: &str) -> Option<TransactWriteItemsFluentBuilder> {
-        if let [] | [Write { kind: WriteKind::Put(_) | WriteKind::Patch(_), .. }] = writes {
-            return None;
+        match writes {
+            [] | [Write { kind: WriteKind::Patch(_), .. }] => return None,
+            // Repeated, these refuse themselves. Any other put could overwrite what came after the first time.
+            [Write { kind: WriteKind::Put(_), condition: Condition::Absent | Condition::Version(_), .. }] => {
+                return None;
+            }
+            _ => {}
         }
         let items = writes.iter().map(|w| write::transact_item(model, w, &self.table, operation)).collect();
         Some(self.client.transact_write_items().set_transact_items(Some(items)).client_request_token(operation))

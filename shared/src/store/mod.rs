@@ -28,7 +28,7 @@ pub use commit::{Commit, Deadline};
 pub use error::StoreError;
 pub use item::{Item, ItemKey, KeyTooLong, Sequence, Stored};
 pub use read::Page;
-pub use write::{Condition, Patch, TooLarge, Write, WriteKind, check_size};
+pub use write::{Condition, Patch, TRANSACTION_ITEMS, TooLarge, Write, WriteKind, check_size};
 
 /// The table, through the SDK's client.
 #[derive(Clone, Debug)]

@@ -31,7 +31,8 @@ pub(super) fn key(key: &ItemKey) -> usize {
 pub(super) fn patch(model: &Model, patch: &Patch) -> usize {
     let properties = patch.properties.iter().map(|(name, value)| name.len() + self::value(model, value));
     let dynamic = patch.dynamic.iter().map(|(name, json)| name.len() + json.len());
-    properties.chain(dynamic).sum()
+    let lookups = patch.lookups.iter().map(|(name, key)| name.len() + key.as_ref().map_or(0, String::len));
+    properties.chain(dynamic).chain(lookups).sum()
 }
 
 fn entity(model: &Model, entity: &Entity) -> usize {

@@ -1,5 +1,7 @@
 //! Reads the query string (URL Conventions §5.1).
 
+use std::borrow::Cow;
+
 use super::{Expr, UriError, UriLimits, literal::is_identifier, parse_filter, path::decode};
 
 /// System query options the standard knows and this service lacks.
@@ -35,7 +37,8 @@ pub struct QueryOptions {
 impl QueryOptions {
     /// Reads a query string as sent: percent-encoded, without `?`.
     ///
-    /// Names of system options may lack the `$` and come in any case; each may appear once. `+` is a plus.
+    /// Names of system options may lack the `$` and come in any case; each may appear once. `+` is a space, as form encoders write it, but a
+    /// sign between digits (`T10:00:00+02:00`, `1e+5`).
     pub fn parse(query: &str, limits: &UriLimits) -> Result<Self, UriError> {
         UriError::check("bytes of the query", query.len(), limits.query)?;
         let mut options = Self::default();
@@ -60,7 +63,7 @@ impl QueryOptions {
         let (name, value) = piece.split_once('=').map_or((piece, None), |(name, value)| (name, Some(value)));
         let value_at = at + name.len() + 1;
         let name = decode(name, at)?;
-        let value = value.map(|value| decode(value, value_at)).transpose()?;
+        let value = value.map(|value| decode(&with_spaces(value), value_at)).transpose()?;
         if name.starts_with('@') {
             return Err(UriError::unsupported(format!("the parameter alias '{name}'")));
         }
@@ -136,6 +139,21 @@ fn select_item(item: &str, name: &str) -> Result<String, UriError> {
         return Err(UriError::unsupported(format!("'$select={item}'")));
     }
     Err(UriError::BadOption { name: name.to_owned(), reason: "names of properties, separated by commas, are expected" })
+}
+
+/// Turns `+` into a space unless it is the sign of a number: between digits, or after the `e` of one.
+fn with_spaces(value: &str) -> Cow<'_, str> {
+    if !value.contains('+') {
+        return value.into();
+    }
+    let bytes = value.as_bytes();
+    let digit = |at: Option<usize>| at.and_then(|at| bytes.get(at)).is_some_and(u8::is_ascii_digit);
+    let sign = |at: usize| {
+        let before = at.checked_sub(1);
+        let exponent = before.and_then(|at| bytes.get(at)).is_some_and(|b| matches!(b, b'e' | b'E'));
+        digit(Some(at + 1)) && (digit(before) || exponent && digit(at.checked_sub(2)))
+    };
+    value.char_indices().map(|(at, c)| if c == '+' && !sign(at) { ' ' } else { c }).collect::<String>().into()
 }
 
 #[cfg(test)]

@@ -17,6 +17,8 @@ pub struct Limits {
     pub headers: usize,
     /// Bytes of one inner URL.
     pub url_bytes: usize,
+    /// A change set may use an id that another part of the batch has used; a reference means the nearest before it.
+    pub ids_by_change_set: bool,
 }
 
 impl Default for Limits {
@@ -28,6 +30,7 @@ impl Default for Limits {
             header_bytes: 32 << 10,
             headers: 100,
             url_bytes: 64 << 10,
+            ids_by_change_set: false,
         }
     }
 }
@@ -41,5 +44,6 @@ impl Limits {
         header_bytes: usize::MAX,
         headers: usize::MAX,
         url_bytes: usize::MAX,
+        ids_by_change_set: true,
     };
 }

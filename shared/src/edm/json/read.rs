@@ -12,6 +12,9 @@ use super::path::{Path, unknown, wrong_type};
 use crate::edm::error::shorten;
 use crate::edm::{Model, PropertyType, Record, StructuredType, TypeId, TypeKind, Value, ValueError};
 
+/// The longest name of an undeclared property, in bytes: DynamoDB takes no longer one in an expression.
+const MAX_DYNAMIC_NAME: usize = 255;
+
 /// An entity as a client sent it.
 #[derive(Debug)]
 pub struct EntityPayload<'a> {
@@ -227,7 +230,7 @@ impl<'a> Reader<'_, 'a> {
             {
                 continue;
             }
-            if !ty.is_open {
+            if !ty.is_open || name.is_empty() || name.len() > MAX_DYNAMIC_NAME {
                 return Err(unknown(&member, ty));
             }
             record.dynamic.push((name.into_owned(), compact(raw.get())));

@@ -34,7 +34,7 @@ pub(in crate::wire) fn read_requests(body: &Bytes, limits: &Limits) -> Result<Ba
             return Err(fault(Fault::ChangeSetOperations { got: group.requests.len(), max }));
         }
     }
-    names::check(&items).map_err(|(n, fault)| {
+    names::check(&items, false).map_err(|(n, fault)| {
         let at = document.objects.get(n).and_then(start_of);
         text.error(Some(n), at, fault)
     })?;

@@ -31,7 +31,8 @@ pub(in crate::wire) fn read_requests(
             Item::Set(requests) => BatchItem::Group(Group { name: None, requests }),
         })
         .collect();
-    names::check(&items).map_err(|(n, fault)| reader.places.get(n).copied().unwrap_or_default().error(fault))?;
+    names::check(&items, limits.ids_by_change_set)
+        .map_err(|(n, fault)| reader.places.get(n).copied().unwrap_or_default().error(fault))?;
     Ok(BatchRequest { format: Format::Multipart, items })
 }
 
