@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::{
     plan::{self, Context, Evaluation, Fresh, Job, Needs, Outcome, PlanError, References, Snapshot},
     respond::Failure,
-    store::{Commit, Deadline, StoreError},
+    store::{Commit, Condition, Deadline, StoreError},
 };
 
 use super::Engine;
@@ -75,6 +75,9 @@ impl Engine {
                 Commit::Refused(items) => {
                     contested.extend(items.iter().map(|(key, _)| key.clone()));
                     if attempt <= AT_ONCE {
+                        // What is not among the refused met its condition: these keys are free.
+                        let free = writes.iter().filter(|write| write.condition == Condition::Absent);
+                        free.for_each(|write| snapshot.learn(write.key.clone(), None));
                         for (key, stored) in items {
                             snapshot.learn(key, stored);
                         }
