@@ -120,8 +120,7 @@ async fn a_request_for_another_host_is_refused() {
     let service = TestService::trippin().await;
     let mut elsewhere = get("1", "/trippin/Airlines");
     elsewhere["headers"] = json!({ "host": "elsewhere.example" });
-    let answer = service.batch(&[], json!([elsewhere])).await;
-    assert!(answer.status == 400 || answer.statuses() == [400], "{}", answer.text());
+    assert_eq!(service.batch(&[], json!([elsewhere])).await.statuses(), [400]);
     let mut here = get("1", "/trippin/Airlines");
     here["headers"] = json!({ "host": "host" });
     assert_eq!(service.batch(&[], json!([here])).await.statuses(), [200]);
@@ -167,7 +166,7 @@ async fn options_have_their_place_and_bounds() {
     }
     assert_eq!(service.get("Airlines?$skip=50000").await.status, 200);
     let answer = service.get("Airlines?$skip=50001").await;
-    assert!((400..500).contains(&answer.status) && answer.message().contains("50000"), "{}", answer.text());
+    assert!(answer.status == 400 && answer.message().contains("50000"), "{}", answer.text());
     for length in [1_400, 4_000, 20_000] {
         let answer = service.get(&format!("Airlines?$skiptoken={}", "QUJD".repeat(length / 4))).await;
         assert_eq!(answer.status, 400, "{length}: {}", answer.text());

@@ -55,10 +55,6 @@ async fn an_upsert_by_another_key_says_where_the_entity_is() {
     let service = TestService::dataverse().await;
     let body = json!({ "accountnumber": "OTHER", "name": "upserted" });
     let answer = service.patch("accounts(accountnumber='NEW')", &[], body).await;
-    if answer.status == 400 {
-        assert_eq!(service.count("accounts").await, 2);
-        return;
-    }
     assert_eq!(answer.status, 204, "{}", answer.text());
     let url = answer.header("odata-entityid").strip_prefix("http://host").unwrap().to_owned();
     let entity = service.get(&url).await;

@@ -28,6 +28,7 @@ mod kill;
 mod lambda;
 mod links;
 mod lost_answers;
+mod moved;
 mod own_writes;
 mod requests;
 mod rig;
