@@ -2,7 +2,8 @@
 //!
 //! `cargo bench -p tests` runs all of it. The groups `creates` and `reads` measure, in the same run and over the same
 //! embedded database, a whole batch of 100 (`engine`, `http`) beside its floor: the one TransactWriteItems or
-//! BatchGetItem with the same 100 items that no implementation can do without.
+//! BatchGetItem with the same 100 items that no implementation can do without. `side_by_side` takes them in turns and
+//! prints the ratios: `cargo bench -p tests -- side_by_side` runs that alone.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -233,7 +234,7 @@ fn transaction(items: &[HashMap<String, AttributeValue>]) -> Vec<TransactWriteIt
         let mut item = item.clone();
         item.insert("sk".into(), AttributeValue::S(Uuid::new_v4().to_string()));
         let put = Put::builder().table_name(TABLE).set_item(Some(item));
-        let put = put.condition_expression("attribute_not_exists(#0)").expression_attribute_names("#0", "pk");
+        let put = put.condition_expression("attribute_not_exists(pk)");
         TransactWriteItem::builder().put(put.build().unwrap()).build()
     };
     items.iter().map(put).collect()
@@ -309,10 +310,88 @@ fn whole_reads(criterion: &mut Criterion) {
     }
 }
 
+/// Medians of rounds that take turns, so that whatever else the machine does falls on all alike. What the whole batch
+/// takes over its floor is the ratio of two medians.
+fn side_by_side(_: &mut Criterion) {
+    const ROUNDS: usize = 201;
+    let host = Host::new();
+    let items = host.contacts();
+    let (url, http) = (host.listen(), reqwest::Client::new());
+    let [(_, json), (_, multipart)] = envelopes();
+    let keys: Vec<HashMap<_, _>> = items
+        .iter()
+        .map(|item| ["pk", "sk"].into_iter().map(|name| (name.to_owned(), item[name].clone())).collect())
+        .collect();
+    let gets = |format| {
+        let get = |(at, item): (usize, &HashMap<String, AttributeValue>)| {
+            request(at, Method::GET, format!("contacts({})", item["sk"].as_s().expect("a text")), String::new())
+        };
+        singles(items.iter().enumerate().map(get).collect(), format)
+    };
+    let mut times: Vec<(&str, Vec<Duration>)> = ROWS.iter().map(|name| (*name, Vec::new())).collect();
+    host.runtime.block_on(async {
+        for _ in 0..ROUNDS {
+            let post = |envelope: &Envelope, body: Bytes| {
+                let request = http.post(&url).header("content-type", envelope.content_type()).body(body);
+                async { request.send().await.unwrap().error_for_status().unwrap().bytes().await.unwrap() }
+            };
+            let mut round = Vec::with_capacity(ROWS.len());
+            let actions = transaction(&items);
+            round.push(timed(host.client.transact_write_items().set_transact_items(Some(actions)).send()).await);
+            for envelope in [&json, &multipart] {
+                let body = || wire::write_request(&change_set(creates(100), format_of(envelope)), envelope);
+                round.push(timed(host.send(&envelope.content_type(), body())).await);
+                round.push(timed(post(envelope, body())).await);
+            }
+            let wanted =
+                KeysAndAttributes::builder().consistent_read(true).set_keys(Some(keys.clone())).build().unwrap();
+            round.push(timed(host.client.batch_get_item().request_items(TABLE, wanted).send()).await);
+            for envelope in [&json, &multipart] {
+                let body = wire::write_request(&gets(format_of(envelope)), envelope);
+                round.push(timed(host.send(&envelope.content_type(), body.clone())).await);
+                round.push(timed(post(envelope, body)).await);
+            }
+            times.iter_mut().zip(round).for_each(|((_, all), one)| all.push(one));
+        }
+    });
+    let mut floor = Duration::from_secs(1);
+    for (name, all) in &mut times {
+        all.sort_unstable();
+        let median = all[ROUNDS / 2];
+        if name.starts_with("floor") {
+            floor = median;
+        }
+        println!(
+            "{name:<40} {:>8.3} ms  {:.2} x floor",
+            median.as_secs_f64() * 1e3,
+            median.as_secs_f64() / floor.as_secs_f64()
+        );
+    }
+}
+
+const ROWS: [&str; 10] = [
+    "floor: TransactWriteItems of 100",
+    "change set of 100 creates, json",
+    "change set of 100 creates, json, http",
+    "change set of 100 creates, multipart",
+    "change set of 100 creates, multipart, http",
+    "floor: BatchGetItem of 100",
+    "100 reads by key, json",
+    "100 reads by key, json, http",
+    "100 reads by key, multipart",
+    "100 reads by key, multipart, http",
+];
+
+async fn timed<T>(work: impl Future<Output = T>) -> Duration {
+    let start = std::time::Instant::now();
+    black_box(work.await);
+    start.elapsed()
+}
+
 criterion_group! {
     name = stages;
     config = Criterion::default().sample_size(50).warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(2));
     targets = decode, plan_and_respond, encode
 }
-criterion_group!(whole, whole_creates, whole_reads);
+criterion_group!(whole, whole_creates, whole_reads, side_by_side);
 criterion_main!(stages, whole);

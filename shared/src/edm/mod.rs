@@ -20,7 +20,9 @@ pub use csdl::{CsdlError, CsdlProblem};
 pub use date_time::DateTimeOffset;
 pub use entity::{ETag, Entity, Incarnation, Version};
 pub use error::ValueError;
-pub use json::{Bind, EntityPayload, Nested, read_entity, read_property, read_reference, write_record, write_value};
+pub use json::{
+    Bind, EntityPayload, Nested, Numbers, read_entity, read_property, read_reference, write_record, write_value,
+};
 pub use key::{EntityKey, KeyError};
 pub use literal::{parse_literal, write_literal, write_raw};
 pub use model::{

@@ -2,6 +2,7 @@
 
 use crate::{
     batch::Headers,
+    edm::Numbers,
     service::{Service, profile::ErrorShape},
     uri::{Last, QueryOptions, Resource},
 };
@@ -78,26 +79,33 @@ fn parse_version(text: &str) -> Option<(u32, u32)> {
 }
 
 /// How the answer is to be written, or that no acceptable form is there. `$format` beats `Accept`.
-pub(super) fn metadata(headers: &Headers, options: &QueryOptions, resource: &Resource) -> Result<Metadata, PlanError> {
+pub(super) fn metadata(
+    headers: &Headers,
+    options: &QueryOptions,
+    resource: &Resource,
+) -> Result<(Metadata, Numbers), PlanError> {
     if let Resource::Entities(path) = resource
         && matches!(path.last, Last::Value | Last::Count)
     {
-        return Ok(Metadata::Minimal);
+        return Ok((Metadata::Minimal, Numbers::Plain));
     }
     let accept = match &options.format {
-        Some(format) if format.eq_ignore_ascii_case("json") => return Ok(Metadata::Minimal),
+        Some(format) if format.eq_ignore_ascii_case("json") => return Ok((Metadata::Minimal, Numbers::Plain)),
         Some(format) => format.clone(),
         None => headers.get_all("accept").collect::<Vec<_>>().join(","),
     };
     if accept.trim().is_empty() {
-        return Ok(Metadata::Minimal);
+        return Ok((Metadata::Minimal, Numbers::Plain));
     }
-    let best = accept.split(',').filter_map(range).max_by(|(_, a), (_, b)| a.total_cmp(b));
-    best.map(|(metadata, _)| metadata).ok_or_else(|| PlanError::NotAcceptable(accept.chars().take(200).collect()))
+    let ranges = accept.split(',').filter_map(range);
+    // Of ranges that are wanted as much the first one counts.
+    let best = ranges.reduce(|best, range| if range.2 > best.2 { range } else { best });
+    best.map(|(metadata, numbers, _)| (metadata, numbers))
+        .ok_or_else(|| PlanError::NotAcceptable(accept.chars().take(200).collect()))
 }
 
 /// One media range: what it asks for and how much it is wanted. `None` when it cannot be served.
-fn range(text: &str) -> Option<(Metadata, f32)> {
+fn range(text: &str) -> Option<(Metadata, Numbers, f32)> {
     let mut parts = text.split(';').map(str::trim);
     let media_type = parts.next()?.to_ascii_lowercase();
     // A batch's own media type in the inherited header is about the envelope, not about this request.
@@ -105,7 +113,7 @@ fn range(text: &str) -> Option<(Metadata, f32)> {
     if !json {
         return None;
     }
-    let mut metadata = Metadata::Minimal;
+    let (mut metadata, mut numbers) = (Metadata::Minimal, Numbers::Plain);
     let mut quality = 1.0;
     for parameter in parts.filter(|p| !p.is_empty()) {
         let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
@@ -113,6 +121,7 @@ fn range(text: &str) -> Option<(Metadata, f32)> {
         match (name.strip_prefix("odata.").unwrap_or(&name), value.as_str()) {
             ("q", q) => quality = q.parse::<f32>().ok().filter(|q| *q > 0.0)?,
             ("metadata", "none") => metadata = Metadata::None,
+            ("ieee754compatible", "true") => numbers = Numbers::Text,
             ("metadata", "minimal")
             | ("streaming" | "ieee754compatible" | "exponentialdecimals", "false")
             | ("charset", "utf-8")
@@ -121,7 +130,7 @@ fn range(text: &str) -> Option<(Metadata, f32)> {
             _ => return None,
         }
     }
-    Some((metadata, quality))
+    Some((metadata, numbers, quality))
 }
 
 /// Whether a `Content-Type` is JSON.
@@ -145,10 +154,12 @@ mod tests {
 
     #[test]
     fn media_ranges_that_cannot_be_served_are_passed_over() {
-        assert_eq!(range("application/json;odata.metadata=none"), Some((Metadata::None, 1.0)));
+        assert_eq!(range("application/json;odata.metadata=none"), Some((Metadata::None, Numbers::Plain, 1.0)));
+        let ui5 = "application/json;odata.metadata=minimal;IEEE754Compatible=true";
+        assert_eq!(range(ui5), Some((Metadata::Minimal, Numbers::Text, 1.0)));
         assert_eq!(range("application/json;odata.metadata=full"), None);
         assert_eq!(range("application/xml"), None);
-        assert_eq!(range("*/*;q=0.1"), Some((Metadata::Minimal, 0.1)));
+        assert_eq!(range("*/*;q=0.1"), Some((Metadata::Minimal, Numbers::Plain, 0.1)));
         assert_eq!(range("application/json;q=0"), None);
     }
 }

@@ -7,7 +7,7 @@ use http::Method;
 
 use crate::{
     batch::{Headers, Preferences, Request, RequestId},
-    edm::ETag,
+    edm::{ETag, Numbers},
     uri::{self, Encoding, QueryOptions, Resource},
 };
 
@@ -44,6 +44,8 @@ pub struct Prepared {
     pub version: OdataVersion,
     /// How much control information the answer has.
     pub metadata: Metadata,
+    /// How exact numbers are written.
+    pub numbers: Numbers,
     /// Body.
     pub body: Bytes,
     /// What is wrong with the body, if the resource takes the method at all.
@@ -141,8 +143,8 @@ pub fn prepare_at(
     if resource == Resource::Batch {
         return Err(PlanError::NestedBatch);
     }
-    let metadata = match resource {
-        Resource::Metadata => Metadata::Minimal,
+    let (metadata, numbers) = match resource {
+        Resource::Metadata => (Metadata::Minimal, Numbers::Plain),
         _ => negotiate::metadata(headers, &place.options, &resource)?,
     };
     Ok(Prepared {
@@ -158,6 +160,7 @@ pub fn prepare_at(
         if_none_match: tags(context, headers, "if-none-match", references)?,
         version,
         metadata,
+        numbers,
         body: request.body.clone(),
         body_fault: check_body(request).err(),
         body_etags: headers.get("odata-version").is_some_and(|v| v.trim() == "4.01"),

@@ -189,7 +189,8 @@ pub(crate) fn collection(
         body.push(b',');
     }
     if let Some(count) = listing.count {
-        let _ = write!(body, "\"{prefix}count\":{count},");
+        let quote = if request.numbers == edm::Numbers::Text { "\"" } else { "" };
+        let _ = write!(body, "\"{prefix}count\":{quote}{count}{quote},");
     }
     body.extend_from_slice(b"\"value\":[");
     for (position, entity) in listing.rows.iter().enumerate() {
@@ -254,10 +255,10 @@ pub(crate) fn property(
                 body.push(b',');
             }
             if let Value::Complex(record) = &value {
-                edm::write_record(&mut body, model, record, None, true, true);
+                edm::write_record(&mut body, model, record, None, true, true, request.numbers);
             } else {
                 body.extend_from_slice(b"\"value\":");
-                edm::write_value(&mut body, model, &ty, &value);
+                edm::write_value(&mut body, model, &ty, &value, request.numbers);
             }
             body.push(b'}');
             Some(outcome(StatusCode::OK, all, body.into(), reference))
@@ -378,11 +379,11 @@ fn write_members(
         }
     }
     let Some(selection) = selection else {
-        edm::write_record(body, model, &entity.record, None, true, first);
+        edm::write_record(body, model, &entity.record, None, true, first, request.numbers);
         return;
     };
     let positions = with_key(context, entity, selection);
-    first &= !edm::write_record(body, model, &entity.record, Some(&positions), false, first);
+    first &= !edm::write_record(body, model, &entity.record, Some(&positions), false, first, request.numbers);
     for (name, json) in entity.record.dynamic.iter().filter(|(name, _)| selection.dynamic.contains(name)) {
         if !first {
             body.push(b',');

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::{
     batch::{Headers, RequestId, Response},
-    edm::ValueError,
+    edm::{Numbers, ValueError},
     plan::{Metadata, OdataVersion, PlanError},
     query::QueryError,
     service::profile::{ErrorShape, Profile},
@@ -48,7 +48,7 @@ pub fn error_response(context: ErrorContext<'_>, failure: &Failure, id: Option<R
         tracing::warn!(correlation = %context.correlation, error = %failure, "request failed");
     }
     let mut all = Headers::new();
-    all.append(header::CONTENT_TYPE, headers::json_type(context.version, Metadata::Minimal));
+    all.append(header::CONTENT_TYPE, headers::json_type(context.version, Metadata::Minimal, Numbers::Plain));
     all.append(headers::ODATA_VERSION, HeaderValue::from_static(context.version.as_str()));
     if shape == ErrorShape::Odata {
         all.append(header::CONTENT_LANGUAGE, HeaderValue::from_static("en"));

@@ -4,7 +4,10 @@ use http::{HeaderName, HeaderValue, header};
 
 use crate::{
     batch::{Headers, Return},
-    edm::ETag,
+    edm::{
+        ETag,
+        Numbers::{self, Plain, Text},
+    },
     plan::{Context, Metadata, OdataVersion, Prepared},
 };
 
@@ -21,15 +24,21 @@ pub(crate) fn version_header(context: &Context<'_>, request: &Prepared, headers:
 
 /// `Content-Type` of JSON.
 pub(super) fn json(request: &Prepared, headers: &mut Headers) {
-    headers.append(header::CONTENT_TYPE, json_type(request.version, request.metadata));
+    headers.append(header::CONTENT_TYPE, json_type(request.version, request.metadata, request.numbers));
 }
 
-pub(super) fn json_type(version: OdataVersion, metadata: Metadata) -> HeaderValue {
-    HeaderValue::from_static(match (version, metadata) {
-        (OdataVersion::V40, Metadata::Minimal) => "application/json; odata.metadata=minimal",
-        (OdataVersion::V40, Metadata::None) => "application/json; odata.metadata=none",
-        (OdataVersion::V401, Metadata::Minimal) => "application/json; metadata=minimal",
-        (OdataVersion::V401, Metadata::None) => "application/json; metadata=none",
+pub(super) fn json_type(version: OdataVersion, metadata: Metadata, numbers: Numbers) -> HeaderValue {
+    HeaderValue::from_static(match (version, metadata, numbers) {
+        (OdataVersion::V40, Metadata::Minimal, Plain) => "application/json; odata.metadata=minimal",
+        (OdataVersion::V40, Metadata::None, Plain) => "application/json; odata.metadata=none",
+        (OdataVersion::V40, Metadata::Minimal, Text) => {
+            "application/json; odata.metadata=minimal; IEEE754Compatible=true"
+        }
+        (OdataVersion::V40, Metadata::None, Text) => "application/json; odata.metadata=none; IEEE754Compatible=true",
+        (OdataVersion::V401, Metadata::Minimal, Plain) => "application/json; metadata=minimal",
+        (OdataVersion::V401, Metadata::None, Plain) => "application/json; metadata=none",
+        (OdataVersion::V401, Metadata::Minimal, Text) => "application/json; metadata=minimal; IEEE754Compatible=true",
+        (OdataVersion::V401, Metadata::None, Text) => "application/json; metadata=none; IEEE754Compatible=true",
     })
 }
 

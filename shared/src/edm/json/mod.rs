@@ -10,7 +10,7 @@ mod write;
 
 pub(crate) use read::value_from_json;
 pub use read::{Bind, EntityPayload, Nested, read_entity, read_property, read_reference};
-pub use write::{write_record, write_value};
+pub use write::{Numbers, write_record, write_value};
 
 /// Deepest nesting of complex values.
 const MAX_DEPTH: usize = 32;

@@ -15,7 +15,7 @@ fn again(name: &str, json: &str) -> Result<String, ValueError> {
     let ty = property(&model, name);
     let value = read_property(&model, &ty, name, format!("{{\"value\":{json}}}").as_bytes())?;
     let mut out = Vec::new();
-    write_value(&mut out, &model, &ty, &value);
+    write_value(&mut out, &model, &ty, &value, Numbers::Plain);
     Ok(String::from_utf8(out).unwrap())
 }
 
@@ -25,7 +25,7 @@ fn wrong(property: &str, expected: &str, got: &str) -> ValueError {
 
 fn members(model: &Model, record: &Record, select: Option<&[usize]>, dynamic: bool, first: bool) -> (String, bool) {
     let mut out = Vec::new();
-    let written = write_record(&mut out, model, record, select, dynamic, first);
+    let written = write_record(&mut out, model, record, select, dynamic, first, Numbers::Plain);
     (String::from_utf8(out).unwrap(), written)
 }
 
@@ -248,13 +248,13 @@ proptest! {
     fn a_written_value_reads_as_the_same_value((ty, value) in typed_value()) {
         let model = model();
         let mut out = Vec::new();
-        write_value(&mut out, &model, &ty, &value);
+        write_value(&mut out, &model, &ty, &value, Numbers::Plain);
         let json = String::from_utf8(out).unwrap();
         prop_assert_eq!(value_from_json(&model, &ty, &json), Ok(value.clone()), "{}", json);
         let list = PropertyType { collection: true, ..ty };
         let values = Value::Collection(vec![value.clone(), Value::Null, value]);
         let mut out = Vec::new();
-        write_value(&mut out, &model, &list, &values);
+        write_value(&mut out, &model, &list, &values, Numbers::Plain);
         let json = String::from_utf8(out).unwrap();
         prop_assert_eq!(value_from_json(&model, &list, &json), Ok(values), "{}", json);
     }

@@ -3,7 +3,16 @@
 use std::io::Write;
 
 use super::super::primitive::number;
-use crate::edm::{Model, PropertyType, Record, TypeKind, Value};
+use crate::edm::{Model, PrimitiveType, PropertyType, Record, TypeKind, Value};
+
+/// How `Edm.Int64` and `Edm.Decimal` are written (JSON Format §3.2, `IEEE754Compatible`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Numbers {
+    /// As JSON numbers.
+    Plain,
+    /// As JSON strings, for clients whose numbers are not exact.
+    Text,
+}
 
 /// Appends the members of a record, `"name":value` separated by commas, without braces.
 ///
@@ -17,6 +26,7 @@ pub fn write_record(
     select: Option<&[usize]>,
     dynamic: bool,
     first: bool,
+    numbers: Numbers,
 ) -> bool {
     let start = out.len();
     let mut first = first;
@@ -25,7 +35,7 @@ pub fn write_record(
         let Some(property) = ty.properties.get(at) else { return };
         name(out, &property.name, &mut first);
         match record.values.get(at) {
-            Some(Some(value)) => write_value(out, model, &property.ty, value),
+            Some(Some(value)) => write_value(out, model, &property.ty, value, numbers),
             _ if property.ty.collection => out.extend_from_slice(b"[]"),
             _ => out.extend_from_slice(b"null"),
         }
@@ -49,8 +59,12 @@ pub fn write_record(
 }
 
 /// Appends a value (JSON Format §7). A Decimal is written in plain notation with the decimals of its `Scale`.
-pub fn write_value(out: &mut Vec<u8>, model: &Model, ty: &PropertyType, value: &Value) {
+pub fn write_value(out: &mut Vec<u8>, model: &Model, ty: &PropertyType, value: &Value, numbers: Numbers) {
     match value {
+        Value::Integer(number) if numbers == Numbers::Text && ty.kind == TypeKind::Primitive(PrimitiveType::Int64) => {
+            quoted(out, &number.to_string());
+        }
+        Value::Decimal(exact) if numbers == Numbers::Text => quoted(out, &number::decimal_text(exact, ty.scale)),
         Value::Null => out.extend_from_slice(b"null"),
         Value::Boolean(flag) => out.extend_from_slice(if *flag { b"true" } else { b"false" }),
         Value::Integer(number) => json(out, number),
@@ -71,14 +85,14 @@ pub fn write_value(out: &mut Vec<u8>, model: &Model, ty: &PropertyType, value: &
             // Writing to a Vec cannot fail.
             let _ = write!(out, "\"{at}\"");
         }
-        Value::Complex(record) => complex(out, model, ty, record),
+        Value::Complex(record) => complex(out, model, ty, record, numbers),
         Value::Collection(items) => {
             out.push(b'[');
             for (at, item) in items.iter().enumerate() {
                 if at > 0 {
                     out.push(b',');
                 }
-                write_value(out, model, ty, item);
+                write_value(out, model, ty, item, numbers);
             }
             out.push(b']');
         }
@@ -93,7 +107,7 @@ pub fn write_value(out: &mut Vec<u8>, model: &Model, ty: &PropertyType, value: &
 }
 
 /// A complex value, with its type where that is not the declared one (JSON Format §4.6.3).
-fn complex(out: &mut Vec<u8>, model: &Model, ty: &PropertyType, record: &Record) {
+fn complex(out: &mut Vec<u8>, model: &Model, ty: &PropertyType, record: &Record, numbers: Numbers) {
     out.push(b'{');
     let derived = ty.kind != TypeKind::Complex(record.ty);
     if derived {
@@ -101,7 +115,7 @@ fn complex(out: &mut Vec<u8>, model: &Model, ty: &PropertyType, record: &Record)
         out.extend_from_slice(model.ty(record.ty).qualified_name.as_bytes());
         out.push(b'"');
     }
-    write_record(out, model, record, None, true, !derived);
+    write_record(out, model, record, None, true, !derived, numbers);
     out.push(b'}');
 }
 
