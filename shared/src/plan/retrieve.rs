@@ -242,7 +242,8 @@ impl Wanted {
 fn skipped(skip: Option<u64>) -> Result<usize, PlanError> {
     let skip = usize::try_from(skip.unwrap_or(0)).unwrap_or(usize::MAX);
     if skip > MAX_SKIP {
-        return Err(UriError::TooLong { what: "entities to $skip", got: skip, max: MAX_SKIP }.into());
+        let reason = "at most 50000 entities are passed over; next links go further";
+        return Err(UriError::BadOption { name: "$skip".into(), reason }.into());
     }
     Ok(skip)
 }
