@@ -16,9 +16,12 @@ use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 async fn main() -> Result<(), Error> {
     let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy();
     tracing_subscriber::fmt().json().with_env_filter(filter).init();
-    let handler = Handler::new(Config::from_vars(|name| std::env::var(name).ok())?)?;
+    let handler = Handler::new(Config::from_vars(|name| std::env::var(name).ok())?);
     let handler = &handler;
     let service =
         service_fn(|event: LambdaEvent<Box<RawValue>>| async move { handler.handle(event.payload.get()).await });
-    Runtime::new(service).run().await
+    tokio::select! {
+        end = Runtime::new(service).run() => end,
+        failed = handler.load() => failed.map(|never| match never {}),
+    }
 }

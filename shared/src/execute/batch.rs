@@ -43,7 +43,7 @@ const STRIPPED: [&str; 10] = [
 ];
 
 /// A batch while it runs.
-struct Run<'r> {
+pub(super) struct Run<'r> {
     engine: &'r Engine,
     call: &'r Call<'r>,
     context: &'r Context<'r>,
@@ -52,13 +52,13 @@ struct Run<'r> {
     /// Requests and groups that are done: whether they succeeded.
     done: HashMap<RequestId, bool>,
     /// How the answer is written; it decides the shape of a failed group.
-    answer: Answer,
+    pub(super) answer: Answer,
     version: OdataVersion,
-    responses: Vec<ResponseItem>,
+    pub(super) responses: Vec<ResponseItem>,
     /// Status of the first failure.
-    first_failure: Option<StatusCode>,
+    pub(super) first_failure: Option<StatusCode>,
     /// Groups answered so far, for the names that JSON answers give to change sets.
-    groups: usize,
+    pub(super) groups: usize,
 }
 
 impl Engine {
@@ -214,7 +214,7 @@ impl<'r> Run<'r> {
         self.responses.push(ResponseItem::Single(response));
     }
 
-    async fn unit(&mut self, jobs: &mut [Job<'_>]) -> Result<Vec<Outcome>, FailedUnit> {
+    pub(super) async fn unit(&mut self, jobs: &mut [Job<'_>]) -> Result<Vec<Outcome>, FailedUnit> {
         let deadline = self.call.deadline;
         self.engine.run_unit(self.context, jobs, &mut self.references, self.fresh, deadline).await
     }
@@ -250,7 +250,7 @@ impl<'r> Run<'r> {
     }
 
     /// A name for a change set in a JSON answer, unlike any id a client would choose.
-    fn generated_name(&self) -> Option<RequestId> {
+    pub(super) fn generated_name(&self) -> Option<RequestId> {
         RequestId::new(&format!("changeset_{}_{}", self.groups, Uuid::new_v4())).ok()
     }
 
@@ -307,55 +307,6 @@ impl<'r> Run<'r> {
         ResponseItem::Group { name, responses: responses.collect() }
     }
 
-    /// Business Central's `Isolation: snapshot`: all requests are one unit. After a failure the answers of those
-    /// before it stand as they were, and those after it are absent.
-    async fn as_one_unit(&mut self, batch: &BatchRequest) {
-        let requests: Vec<&Request> = batch
-            .items
-            .iter()
-            .flat_map(|item| match item {
-                BatchItem::Single(request) => std::slice::from_ref(request),
-                BatchItem::Group(group) => group.requests.as_slice(),
-            })
-            .collect();
-        let mut jobs: Vec<Job<'_>> =
-            requests.iter().enumerate().map(|(index, request)| Job { index, request, prepared: None }).collect();
-        let (mut answers, failure) = match self.unit(&mut jobs).await {
-            Ok(outcomes) => (outcomes, None),
-            Err(FailedUnit { culprit, failure, before }) => (before, Some((culprit, failure))),
-        };
-        let mut responses: Vec<Response> = answers.drain(..).map(|outcome| outcome.response).collect();
-        if let Some((culprit, failure)) = failure {
-            let response = self.error(requests.get(culprit).copied(), &failure);
-            self.first_failure = Some(response.status);
-            responses.push(response);
-        }
-        self.responses = self.mirror(batch, responses);
-    }
-
-    /// Gives flat answers the structure of the batch.
-    fn mirror(&mut self, batch: &BatchRequest, responses: Vec<Response>) -> Vec<ResponseItem> {
-        let mut responses = responses.into_iter();
-        let mut items = Vec::with_capacity(batch.items.len());
-        for item in &batch.items {
-            match item {
-                BatchItem::Single(_) => items.extend(responses.next().map(ResponseItem::Single)),
-                BatchItem::Group(group) => {
-                    self.groups += 1;
-                    let name = match (&group.name, self.answer) {
-                        (None, Answer::Json) => self.generated_name(),
-                        (name, _) => name.clone(),
-                    };
-                    let responses: Vec<Response> = responses.by_ref().take(group.requests.len()).collect();
-                    if !responses.is_empty() {
-                        items.push(ResponseItem::Group { name, responses });
-                    }
-                }
-            }
-        }
-        items
-    }
-
     fn finish_request(&mut self, request: &Request, result: Result<Outcome, Failure>) -> Response {
         match result {
             Ok(outcome) => {
@@ -378,7 +329,7 @@ impl<'r> Run<'r> {
         }
     }
 
-    fn error(&self, request: Option<&Request>, failure: &Failure) -> Response {
+    pub(super) fn error(&self, request: Option<&Request>, failure: &Failure) -> Response {
         let service = self.call.service;
         let version = request.and_then(|r| plan::version(&r.headers, service).ok()).unwrap_or(self.version);
         let context = ErrorContext { profile: Some(&service.profile), version, correlation: Uuid::new_v4() };

@@ -6,6 +6,7 @@ mod envelope;
 mod fetch;
 mod origin;
 mod seed;
+mod snapshot;
 mod unit;
 
 pub use engine::{Engine, Settings};

@@ -7,28 +7,14 @@ use http::{HeaderValue, StatusCode, header};
 
 use crate::{
     batch::{Headers, Response, Return},
-    edm::{self, Entity, EntityKey, PropertyType, Value},
-    plan::{Collection, Context, Created, Metadata, Outcome, Prepared, Reference, Updated},
+    edm::{self, Entity, PropertyType, Value},
+    plan::{Context, Created, Metadata, Outcome, Prepared, Reference, Updated},
     query::Selection,
     service::profile::Returned,
-    uri::{EntityPath, Last, write_key},
+    uri::{EntityPath, Last},
 };
 
-use super::headers::{self, ODATA_ENTITY_ID, PREFERENCE_APPLIED, preference_applied, version_header};
-
-/// A page of a collection.
-#[derive(Debug)]
-pub(crate) struct Listing<'l> {
-    pub(crate) collection: &'l Collection,
-    /// Only references to the entities.
-    pub(crate) references: bool,
-    pub(crate) rows: Vec<&'l Arc<Entity>>,
-    pub(crate) count: Option<u64>,
-    /// URL of the next page.
-    pub(crate) next: Option<String>,
-    /// Entities on a page, where the client's preference counted.
-    pub(crate) applied_page_size: Option<usize>,
-}
+use super::headers::{self, ODATA_ENTITY_ID, preference_applied, version_header};
 
 /// 201 with the entity, or 204 with where it is.
 pub(crate) fn created(context: &Context<'_>, request: &Prepared, created: &Created) -> Outcome {
@@ -162,60 +148,6 @@ pub(crate) fn not_modified(context: &Context<'_>, request: &Prepared, entity: &A
     outcome(StatusCode::NOT_MODIFIED, all, Bytes::new(), entity_reference(path, entity))
 }
 
-/// 200 with a page of entities or of references to them.
-pub(crate) fn collection(
-    context: &Context<'_>,
-    request: &Prepared,
-    selection: Option<&Selection>,
-    listing: &Listing<'_>,
-) -> Outcome {
-    let mut all = Headers::new();
-    headers::json(request, &mut all);
-    version_header(context, request, &mut all, true);
-    if let Some(size) = listing.applied_page_size {
-        let name = if request.version.prefix() == "@" { "maxpagesize" } else { "odata.maxpagesize" };
-        headers::text(&mut all, PREFERENCE_APPLIED, &format!("{name}={size}"));
-    }
-    let prefix = request.version.prefix();
-    let mut body = Vec::with_capacity(256 + listing.rows.len() * 256);
-    body.push(b'{');
-    if request.metadata == Metadata::Minimal {
-        let fragment = if listing.references {
-            "Collection($ref)".to_owned()
-        } else {
-            format!("{}{}", listing.collection.path, selected(context, listing.collection.ty, selection))
-        };
-        write_context(&mut body, context, request, &fragment);
-        body.push(b',');
-    }
-    if let Some(count) = listing.count {
-        let quote = if request.numbers == edm::Numbers::Text { "\"" } else { "" };
-        let _ = write!(body, "\"{prefix}count\":{quote}{count}{quote},");
-    }
-    body.extend_from_slice(b"\"value\":[");
-    for (position, entity) in listing.rows.iter().enumerate() {
-        if position > 0 {
-            body.push(b',');
-        }
-        body.push(b'{');
-        if listing.references {
-            let url = entity_url(context, request, &listing.collection.path, entity);
-            let _ = write!(body, "\"{prefix}id\":");
-            write_text(&mut body, &url);
-        } else {
-            write_members(&mut body, context, request, selection, entity);
-        }
-        body.push(b'}');
-    }
-    body.push(b']');
-    if let Some(next) = &listing.next {
-        let _ = write!(body, ",\"{prefix}nextLink\":");
-        write_text(&mut body, next);
-    }
-    body.push(b'}');
-    outcome(StatusCode::OK, all, body.into(), Reference::Nothing)
-}
-
 /// 200 with a property as `{"value": …}` or raw; 204 when it is null. `None` when the path leads through a null.
 pub(crate) fn property(
     context: &Context<'_>,
@@ -309,18 +241,12 @@ pub(crate) fn reference(context: &Context<'_>, request: &Prepared, path: &str) -
     outcome(StatusCode::OK, all, body.into(), Reference::Nothing)
 }
 
-fn outcome(status: StatusCode, headers: Headers, body: Bytes, reference: Reference) -> Outcome {
+pub(super) fn outcome(status: StatusCode, headers: Headers, body: Bytes, reference: Reference) -> Outcome {
     Outcome { response: Response { id: None, status, headers, body }, reference }
 }
 
 fn entity_reference(path: &str, entity: &Entity) -> Reference {
     Reference::Entity { path: path.to_owned(), etag: Some(entity.etag().to_string()) }
-}
-
-fn entity_url(context: &Context<'_>, request: &Prepared, collection: &str, entity: &Entity) -> String {
-    let model = &context.service.model;
-    let key = EntityKey::of(model, &entity.record).unwrap_or(EntityKey(Vec::new()));
-    format!("{}/{collection}{}", context.root_url(&request.root), write_key(model, entity.record.ty, &key))
 }
 
 /// The path of the collection that an entity's canonical path begins with: up to its key predicate.
@@ -359,7 +285,7 @@ fn open_entity(
 }
 
 /// Etag, type where it is not the declared one, and properties.
-fn write_members(
+pub(super) fn write_members(
     body: &mut Vec<u8>,
     context: &Context<'_>,
     request: &Prepared,
@@ -427,7 +353,7 @@ fn write_inline(body: &mut Vec<u8>, context: &Context<'_>, request: &Prepared, c
 }
 
 /// The select list of a context URL: `(subject,activityid)`.
-fn selected(context: &Context<'_>, ty: edm::TypeId, selection: Option<&Selection>) -> String {
+pub(super) fn selected(context: &Context<'_>, ty: edm::TypeId, selection: Option<&Selection>) -> String {
     let Some(selection) = selection else { return String::new() };
     let properties = &context.service.model.ty(ty).properties;
     let declared = selection.properties.iter().filter_map(|p| properties.get(*p)).map(|p| p.name.as_str());
@@ -435,13 +361,13 @@ fn selected(context: &Context<'_>, ty: edm::TypeId, selection: Option<&Selection
     format!("({})", names.join(","))
 }
 
-fn write_context(body: &mut Vec<u8>, context: &Context<'_>, request: &Prepared, fragment: &str) {
+pub(super) fn write_context(body: &mut Vec<u8>, context: &Context<'_>, request: &Prepared, fragment: &str) {
     let _ = write!(body, "\"{}context\":", request.version.prefix());
     write_text(body, &format!("{}/$metadata#{fragment}", context.root_url(&request.root)));
 }
 
 /// A JSON string.
-fn write_text(body: &mut Vec<u8>, text: &str) {
+pub(super) fn write_text(body: &mut Vec<u8>, text: &str) {
     // Writing a string into memory cannot fail.
     let _ = serde_json::to_writer(body, text);
 }

@@ -5,11 +5,11 @@ mod document;
 mod error;
 mod failure;
 mod headers;
+mod listing;
 
-pub(crate) use body::{
-    Listing, collection, count, created, entity, not_modified, property, property_changed, reference, updated, upserted,
-};
+pub(crate) use body::{count, created, entity, not_modified, property, property_changed, reference, updated, upserted};
 pub(crate) use document::{metadata, service_document};
 pub use error::{ErrorContext, error_response};
 pub use failure::{BatchError, Failure};
 pub(crate) use headers::version_header;
+pub(crate) use listing::{Listing, collection};
