@@ -105,7 +105,7 @@ impl Unit<'_> {
     }
 
     /// The spot of an owner that is in an entity set.
-    fn owner_spot(&self, owner: &Owner, company: Option<usize>) -> Option<Spot> {
+    pub(super) fn owner_spot(&self, owner: &Owner, company: Option<usize>) -> Option<Spot> {
         let collection = Collection::of_set(self.service(), owner.set?, company);
         Some(Spot {
             collection,

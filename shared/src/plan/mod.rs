@@ -17,6 +17,7 @@ mod reference;
 mod retrieve;
 mod unit;
 mod update;
+mod upsert;
 mod walk;
 
 pub use context::{Context, Fresh, Reference, References, operation_id};

@@ -120,16 +120,7 @@ impl Unit<'_> {
 
     /// Sets the target's own lookup to the owner of the collection.
     fn point_back(&mut self, owner: &Owner, back: usize, target: &Spot, company: Option<usize>) -> Step<()> {
-        let Some(set) = owner.set else { return Err(PlanError::Internal.into()) };
-        let owner_spot = Spot {
-            collection: place::Collection::of_set(self.service(), set, company),
-            key: owner.key.clone(),
-            path: owner.path.clone(),
-            entity_key: None,
-            parent: None,
-            via: None,
-            alternate_path: None,
-        };
+        let owner_spot = self.owner_spot(owner, company).ok_or(PlanError::Internal)?;
         let Some(old) = self.overlay.observe(&target.key)? else {
             return Err(self.not_found(target.collection.ty, &target.path).into());
         };

@@ -14,10 +14,8 @@ use crate::{
 
 use super::{
     PlanError,
-    create::{Birth, Created},
     lookup::{inverse, lookup_sort, missing_target},
     overlay::Step,
-    place::Collection,
     prepare::{Prepared, Tags},
     unit::{Outcome, Unit, not_allowed},
     walk::{Spot, Target},
@@ -133,7 +131,7 @@ impl<'a> Unit<'a> {
     }
 
     /// Where the profile asks for `If-Match`, there has to be one.
-    fn check_token(&self, request: &Prepared) -> Result<(), PlanError> {
+    pub(super) fn check_token(&self, request: &Prepared) -> Result<(), PlanError> {
         if self.service().profile.if_match_required && request.if_match.is_none() {
             return Err(PlanError::TokenRequired);
         }
@@ -357,47 +355,6 @@ impl<'a> Unit<'a> {
         let new = Arc::new(new);
         self.overlay.put(&spot.key, Stored::Entity(new.clone()));
         Ok(new)
-    }
-
-    /// The insert of an upsert: the key comes from the URL.
-    fn upsert(&mut self, request: &Prepared, spot: &Spot) -> Step<Outcome> {
-        let positions = self.ty(spot.collection.ty).key.iter().copied();
-        let values = spot.entity_key.iter().flat_map(|key| key.0.iter().cloned());
-        let given: Vec<(usize, Value)> = positions.zip(values).collect();
-        let created = self.insert_by_url(request, &spot.collection, spot.parent.as_ref(), &given)?;
-        Ok(respond::upserted(self.context, request, &created, &created.path))
-    }
-
-    fn insert_by_alternate(
-        &mut self,
-        request: &Prepared,
-        collection: &Collection,
-        index: usize,
-        values: &[Value],
-    ) -> Step<Outcome> {
-        self.check_token(request)?;
-        if request.if_match.is_some() || !self.service().profile.upsert {
-            return Err(self.no_alternate(collection, index, values).into());
-        }
-        let key = self.ty(collection.ty).alternate_keys.get(index).ok_or(PlanError::Internal)?;
-        let given = key.properties.iter().map(|(_, position)| *position).zip(values.iter().cloned());
-        let given: Vec<(usize, Value)> = given.collect();
-        let created = self.insert_by_url(request, collection, None, &given)?;
-        // The body's values win over those of the URL.
-        let values = self.alternate_values(collection, index, &created.entity);
-        let text = crate::uri::write_alternate_key(&self.service().model, collection.ty, index, &values);
-        Ok(respond::upserted(self.context, request, &created, &format!("{}{text}", collection.path)))
-    }
-
-    fn insert_by_url(
-        &mut self,
-        request: &Prepared,
-        collection: &Collection,
-        parent: Option<&super::unit::Owner>,
-        given: &[(usize, Value)],
-    ) -> Step<Created> {
-        let birth = Birth { collection, parent, company: request.company, given, lookup: None, depth: 0 };
-        self.create(birth, &request.body)
     }
 }
 
