@@ -6,8 +6,9 @@ use bytes::Bytes;
 use http::Method;
 
 use crate::{
-    batch::{Headers, Preferences, Request, RequestId},
+    batch::{Headers, Preferences, Request, RequestId, Return},
     edm::{ETag, Numbers},
+    service::profile::{Profile, Returned},
     uri::{self, Encoding, QueryOptions, Resource},
 };
 
@@ -52,6 +53,22 @@ pub struct Prepared {
     pub body_fault: Option<PlanError>,
     /// An etag in the body counts (payloads of 4.01).
     pub body_etags: bool,
+}
+
+impl Prepared {
+    /// What the answer to a write holds: what the client prefers, else `default`.
+    pub(crate) fn returns(&self, default: Returned) -> Returned {
+        match self.prefer.return_ {
+            Some(Return::Minimal) => Returned::Minimal,
+            Some(Return::Representation) => Returned::Representation,
+            None => default,
+        }
+    }
+
+    /// What the answer to an update holds. `$select` asks for something to select from.
+    pub(crate) fn update_returns(&self, profile: &Profile) -> Returned {
+        self.returns(if self.options.select.is_some() { Returned::Representation } else { profile.update_returns })
+    }
 }
 
 /// The value of `If-Match` or `If-None-Match`.

@@ -20,7 +20,6 @@ use super::{
     unit::{Outcome, Unit, not_allowed},
     walk::{Spot, Target},
 };
-use crate::batch::Return;
 
 /// A patch of more properties than this reads the entity first: an update expression has a limit.
 const BLIND_PROPERTIES: usize = 100;
@@ -68,7 +67,7 @@ impl<'a> Unit<'a> {
         };
         self.check_token(request)?;
         let change = self.read_change(request, &spot)?;
-        let representation = self.returned(request) == Returned::Representation;
+        let representation = request.update_returns(&self.service().profile) == Returned::Representation;
         match self.modify(request, &spot, change, representation)? {
             Some(updated) => Ok(respond::updated(self.context, request, &spot.path_for_client(), &spot.path, &updated)),
             None => self.upsert(request, &spot),
@@ -136,16 +135,6 @@ impl<'a> Unit<'a> {
             return Err(PlanError::TokenRequired);
         }
         Ok(())
-    }
-
-    /// What the answer to an update holds.
-    fn returned(&self, request: &Prepared) -> Returned {
-        match request.prefer.return_ {
-            Some(Return::Representation) => Returned::Representation,
-            Some(Return::Minimal) => Returned::Minimal,
-            None if request.options.select.is_some() => Returned::Representation,
-            None => self.service().profile.update_returns,
-        }
     }
 
     /// Reads the body of a PATCH or PUT.

@@ -19,22 +19,15 @@ use super::headers::{self, ODATA_ENTITY_ID, preference_applied, version_header};
 /// 201 with the entity, or 204 with where it is.
 pub(crate) fn created(context: &Context<'_>, request: &Prepared, created: &Created) -> Outcome {
     let profile = &context.service.profile;
-    let returned = match request.prefer.return_ {
-        Some(Return::Minimal) => Returned::Minimal,
-        Some(Return::Representation) => Returned::Representation,
-        None => profile.create_returns,
-    };
+    let returned = request.returns(profile.create_returns);
     stored(context, request, created, &created.path, returned)
 }
 
 /// The insert of an upsert.
 pub(crate) fn upserted(context: &Context<'_>, request: &Prepared, created: &Created, client_path: &str) -> Outcome {
     let profile = &context.service.profile;
-    let returned = match request.prefer.return_ {
-        Some(Return::Minimal) => Returned::Minimal,
-        None if profile.update_returns == profile.create_returns => profile.create_returns,
-        _ => Returned::Representation,
-    };
+    let same = profile.update_returns == profile.create_returns;
+    let returned = request.returns(if same { profile.create_returns } else { Returned::Representation });
     stored(context, request, created, client_path, returned)
 }
 
@@ -83,12 +76,7 @@ pub(crate) fn updated(
     path: &str,
     updated: &Updated,
 ) -> Outcome {
-    let returned = match request.prefer.return_ {
-        Some(Return::Minimal) => Returned::Minimal,
-        Some(Return::Representation) => Returned::Representation,
-        None if request.options.select.is_some() => Returned::Representation,
-        None => context.service.profile.update_returns,
-    };
+    let returned = request.update_returns(&context.service.profile);
     if let (Returned::Representation, Updated::Known(entity)) = (returned, updated) {
         let selection = crate::query::select(&context.service.model, entity.record.ty, &request.options.select);
         let selection = selection.ok().flatten();
