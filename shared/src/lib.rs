@@ -71,10 +71,13 @@
 //! current, but they are not one instant. Reads inside a unit see the unit's own writes. `Isolation: snapshot` is
 //! refused (412) where it cannot be kept.
 
+pub mod auth;
 pub mod batch;
 pub mod edm;
+pub mod events;
 pub mod exchange;
 pub mod execute;
+pub mod jobs;
 pub mod plan;
 pub mod query;
 pub mod respond;

@@ -21,6 +21,7 @@ use http::{Method, StatusCode};
 use local::{embedded::Embedded, http::Limits};
 use shared::{
     Engine, Settings,
+    auth::Caller,
     batch::{BatchItem, BatchRequest, BatchResponse, Format, Group, Headers, Request, RequestId, ResponseItem},
     exchange::Incoming,
     plan::{self, Context, Evaluation, Fresh, Job, References, Snapshot},
@@ -116,6 +117,7 @@ fn plan_and_respond(criterion: &mut Criterion) {
         origin: "https://example.com",
         root: ROOT,
         now: jiff::Timestamp::from_second(1_700_000_000).unwrap(),
+        caller: &Caller::anonymous(),
     };
     let make = Uuid::new_v4;
     for count in SIZES {

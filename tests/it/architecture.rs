@@ -5,18 +5,24 @@ use std::{fs, path::Path};
 use tests::binaries::workspace;
 
 /// Module, and the modules it may name.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 14] = [
+    ("events", &["edm", "jobs"]),
+    ("auth", &["batch"]),
+    ("jobs", &["edm"]),
     ("batch", &[]),
     ("wire", &["batch"]),
     ("edm", &[]),
     ("uri", &["edm"]),
     ("query", &["edm", "uri"]),
-    ("service", &["edm", "uri", "wire"]),
+    ("service", &["auth", "edm", "events", "jobs", "uri", "wire"]),
     ("exchange", &["batch", "uri"]),
     ("store", &["edm"]),
-    ("respond", &["batch", "edm", "plan", "query", "service", "store", "uri", "wire"]),
-    ("plan", &["batch", "edm", "query", "respond", "service", "store", "uri"]),
-    ("execute", &["batch", "edm", "exchange", "plan", "query", "respond", "service", "store", "uri", "wire"]),
+    ("respond", &["batch", "jobs", "edm", "plan", "query", "service", "store", "uri", "wire"]),
+    ("plan", &["auth", "batch", "jobs", "edm", "query", "respond", "service", "store", "uri"]),
+    (
+        "execute",
+        &["auth", "batch", "jobs", "edm", "exchange", "plan", "query", "respond", "service", "store", "uri", "wire"],
+    ),
 ];
 
 /// What a pure module may not say, and the only files that may.

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::{
+    auth::Caller,
     batch::{Request, Response},
     exchange::{Incoming, Outgoing},
     plan::{self, Context, Fresh, Job, OdataVersion, Place, PlanError, References, prepare_at},
@@ -49,6 +50,7 @@ pub(super) struct Call<'c> {
     pub(super) root: &'c str,
     pub(super) rest: &'c str,
     pub(super) origin: &'c str,
+    pub(super) caller: &'c Caller,
     pub(super) deadline: Deadline,
 }
 
@@ -77,12 +79,14 @@ impl Engine {
             return outgoing(failed(None, OdataVersion::V40, &Failure::NoService));
         };
         let origin = origin(public_url, &incoming);
+        let caller = Caller::anonymous();
         let call = Call {
             incoming: &incoming,
             service: found.service,
             root: found.root,
             rest: found.rest,
             origin: &origin,
+            caller: &caller,
             deadline: self.deadline(),
         };
         if call.rest == "$batch" {
@@ -151,6 +155,7 @@ impl Engine {
             origin: call.origin,
             root: call.root,
             now: Timestamp::now(),
+            caller: call.caller,
         }
     }
 }

@@ -4,6 +4,7 @@ use http::{HeaderValue, Method, header};
 use uuid::Uuid;
 
 use crate::{
+    auth::Caller,
     batch::{Headers, Request},
     plan::{self, Collection, Context, Fresh, Job, PlanError, References},
     respond::Failure,
@@ -55,8 +56,9 @@ impl Engine {
 
     async fn seed_group(&self, service: &Service, group: &SeedGroup) -> Result<usize, SeedError> {
         let root = "";
-        let context =
-            Context { services: &self.services, service, origin: "seed://", root, now: jiff::Timestamp::now() };
+        let caller = Caller { name: "seed".into(), ..Caller::anonymous() };
+        let now = jiff::Timestamp::now();
+        let context = Context { services: &self.services, service, origin: "seed://", root, now, caller: &caller };
         let url = Collection::of_set(service, group.set, group.company).path;
         let mut created = 0;
         for (row, payload) in group.payloads.iter().enumerate() {

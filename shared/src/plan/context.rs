@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::{
+    auth::{Caller, Permission},
     batch::RequestId,
     edm::{Incarnation, Version},
     service::{Found, Service, Services},
@@ -31,6 +32,8 @@ pub struct Context<'a> {
     pub root: &'a str,
     /// Now.
     pub now: Timestamp,
+    /// Who makes the request, or the batch that it is part of.
+    pub caller: &'a Caller,
 }
 
 /// An inner URL, found in the service: `<root>/<path>?<query>`.
@@ -45,6 +48,11 @@ pub struct Located<'u> {
 }
 
 impl Context<'_> {
+    /// Whether the caller may do what needs this permission.
+    pub fn permits(&self, permission: Permission) -> bool {
+        self.service.permissions.permit(self.caller, permission)
+    }
+
     /// The absolute URL of the service root, without the last slash.
     pub fn root_url(&self, root: &str) -> String {
         format!("{}{root}", self.origin)

@@ -32,6 +32,13 @@ pub(super) struct ServiceConfig {
     pub(super) shards: BTreeMap<Spanned<String>, Spanned<u16>>,
     /// Companies, when the service keeps the data of several apart.
     pub(super) companies: Option<Spanned<CompaniesConfig>>,
+    /// Batch jobs, when the service has them.
+    pub(super) jobs: Option<JobsConfig>,
+    /// Business events of the jobs, when somebody can be told.
+    pub(super) events: Option<EventsConfig>,
+    /// Permission → the scopes and roles that give it.
+    #[serde(default)]
+    pub(super) permissions: BTreeMap<Spanned<String>, Vec<String>>,
     /// Type → property → how its value comes about.
     #[serde(default)]
     pub(super) derived: BTreeMap<Spanned<String>, BTreeMap<Spanned<String>, Spanned<RuleConfig>>>,
@@ -61,6 +68,44 @@ pub(super) struct CompaniesConfig {
     pub(super) default: Spanned<String>,
     /// The companies: properties and values.
     pub(super) rows: Vec<Spanned<Table>>,
+}
+
+/// `[jobs]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct JobsConfig {
+    /// The entity set of the jobs.
+    pub(super) set: Spanned<String>,
+    /// The read-only entity set of their history.
+    pub(super) history: Spanned<String>,
+    /// The states that the action takes a job out of.
+    pub(super) requeue_from: Vec<Spanned<String>>,
+    /// How often a job may be requeued before it finishes.
+    pub(super) retry_limit: Option<Spanned<i64>>,
+    /// The form of the action's reply.
+    #[serde(default)]
+    pub(super) reply: ReplyConfig,
+}
+
+/// The form of the action's reply.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum ReplyConfig {
+    /// The object itself.
+    #[default]
+    Bare,
+    /// The object as text in `value`.
+    Value,
+}
+
+/// `[events]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EventsConfig {
+    /// The entity set of the subscriptions.
+    pub(super) endpoints: Spanned<String>,
+    /// The read-only entity set of what was sent.
+    pub(super) deliveries: Spanned<String>,
 }
 
 /// How a property's value comes about: [`super::Rule`].

@@ -75,6 +75,12 @@ pub enum Problem {
     Status(u16),
     #[error("a set has 1 to {max} shards, not {got}")]
     Shards { got: u16, max: u16 },
+    #[error("'{0}' is no state that a job is put back to waiting from")]
+    UnknownStatus(String),
+    #[error("a limit of retries is 0 or more, not {0}")]
+    RetryLimit(i64),
+    #[error("'{0}' is no permission")]
+    UnknownPermission(String),
     #[error("no root")]
     NoRoot,
     #[error("root '{pattern}': {reason}")]

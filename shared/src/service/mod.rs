@@ -7,6 +7,7 @@ mod companies;
 mod config;
 mod derived;
 mod error;
+mod jobs;
 mod limits;
 mod literal;
 mod load;
@@ -38,7 +39,10 @@ use self::{
     roots::{Origin, Pattern, Roots},
 };
 use crate::{
+    auth::Permissions,
     edm::{Model, SetId, TypeId},
+    events::Subscriptions,
+    jobs::Jobs,
     uri::Encoding,
 };
 
@@ -68,6 +72,12 @@ pub struct Service {
     pub page_size: u32,
     /// Sets that take no writes, the companies among them.
     pub read_only: HashSet<SetId>,
+    /// Its batch jobs, if it has them.
+    pub jobs: Option<Jobs>,
+    /// Who is told of their changes.
+    pub events: Option<Subscriptions>,
+    /// What its callers' scopes and roles allow.
+    pub permissions: Permissions,
     /// The rows of an empty store.
     pub seed: Vec<SeedGroup>,
     /// Namespace of the first entity set's type, for names without one.
@@ -191,6 +201,9 @@ impl Service {
             derived: derived_values(&model, &default_namespace, config).map_err(located)?,
             shards: shards(&model, config).map_err(located)?,
             page_size: page_size(config).map_err(located)?,
+            jobs: config.jobs.as_ref().map(|config| jobs::jobs(&model, config)).transpose().map_err(located)?,
+            events: config.events.as_ref().map(|config| jobs::events(&model, config)).transpose().map_err(located)?,
+            permissions: jobs::permissions(config).map_err(located)?,
             model,
             companies,
             read_only,

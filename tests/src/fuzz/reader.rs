@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use percent_encoding::percent_decode_str;
 use shared::{
+    auth::Caller,
     batch::{BatchItem, Format},
     edm::{self, Entity, Incarnation, Model, PropertyType, TypeId, TypeKind, Version},
     plan::Context,
@@ -99,6 +100,7 @@ impl Reader {
                 origin: "https://h/p",
                 root: "/trippin",
                 now: jiff::Timestamp::UNIX_EPOCH,
+                caller: &Caller::anonymous(),
             };
             if let Ok(located) = context.locate(url) {
                 understood |= self.path(service, &located.path, Encoding::Percent);

@@ -1,0 +1,9 @@
+//! Batch jobs: their states, what leads from one to another, and the action that puts a job back to waiting. Pure.
+//!
+//! Sources: `reference/microsoft-wire.md` §1.1–1.4.
+
+mod setup;
+mod status;
+
+pub use setup::{Fields, Jobs, ReplyForm};
+pub use status::{Status, Transition, sources, transition};

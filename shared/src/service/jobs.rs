@@ -1,0 +1,64 @@
+//! `[jobs]`, `[events]` and `[permissions]` of `service.toml`, checked against the model.
+
+use crate::{
+    auth::{Permission, Permissions},
+    edm::{Model, TypeId},
+    events::Subscriptions,
+    jobs::{Fields, Jobs, ReplyForm, Status},
+};
+
+use super::{
+    Problem,
+    config::{EventsConfig, JobsConfig, ReplyConfig, ServiceConfig},
+    derived::Located,
+    set,
+};
+
+/// The batch jobs that a service has.
+pub(super) fn jobs(model: &Model, config: &JobsConfig) -> Result<Jobs, Located> {
+    let id = set(model, &config.set)?;
+    let ty = model.set(id).entity_type;
+    let fields =
+        Fields::find(|name| position(model, ty, name)).map_err(|problem| (config.set.span().start, problem))?;
+    let status = |name: &toml::Spanned<String>| {
+        let unknown = || (name.span().start, Problem::UnknownStatus(name.as_ref().clone()));
+        Status::from_name(name.as_ref()).filter(|status| *status != Status::Waiting).ok_or_else(unknown)
+    };
+    if let Some(limit) = config.retry_limit.as_ref().filter(|limit| *limit.as_ref() < 0) {
+        return Err((limit.span().start, Problem::RetryLimit(*limit.as_ref())));
+    }
+    Ok(Jobs {
+        set: id,
+        ty,
+        history: set(model, &config.history)?,
+        requeue_from: config.requeue_from.iter().map(status).collect::<Result<_, _>>()?,
+        retry_limit: config.retry_limit.as_ref().map(|limit| *limit.as_ref()),
+        reply: match config.reply {
+            ReplyConfig::Bare => ReplyForm::Bare,
+            ReplyConfig::Value => ReplyForm::Value,
+        },
+        fields,
+    })
+}
+
+/// Who is told of the changes of jobs.
+pub(super) fn events(model: &Model, config: &EventsConfig) -> Result<Subscriptions, Located> {
+    Ok(Subscriptions { endpoints: set(model, &config.endpoints)?, deliveries: set(model, &config.deliveries)? })
+}
+
+/// The scopes and roles that give a permission: the table, and the permission's own name where the table is silent.
+pub(super) fn permissions(config: &ServiceConfig) -> Result<Permissions, Located> {
+    let mut permissions = Permissions::default();
+    for (name, given_by) in &config.permissions {
+        let permission = Permission::ALL.into_iter().find(|p| p.name() == name.as_ref());
+        let permission =
+            permission.ok_or_else(|| (name.span().start, Problem::UnknownPermission(name.as_ref().clone())))?;
+        permissions.set(permission, given_by.iter().cloned().collect());
+    }
+    Ok(permissions)
+}
+
+fn position(model: &Model, ty: TypeId, name: &str) -> Result<usize, Problem> {
+    let ty = model.ty(ty);
+    ty.property(name).ok_or_else(|| Problem::UnknownProperty { ty: ty.qualified_name.clone(), name: name.to_owned() })
+}
