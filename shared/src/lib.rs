@@ -10,6 +10,7 @@
 //!
 //! | module | what it is | may use |
 //! |---|---|---|
+//! | [`auth`] | who calls and what they may do; fetches the keys of token issuers | `batch` |
 //! | [`batch`] | requests, change sets, answers, preferences: what a batch is | – |
 //! | [`wire`] | the two formats, bytes ⇄ `batch` | `batch` |
 //! | [`edm`] | models (CSDL), typed values, JSON ⇄ values, keys, etags | – |

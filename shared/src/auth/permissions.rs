@@ -21,6 +21,12 @@ impl Permissions {
         self.0.insert(permission, given_by);
     }
 
+    /// The scopes and roles that give a permission, those that give `admin` among them.
+    pub fn given_by(&self, permission: Permission) -> impl Iterator<Item = &str> {
+        let admin = (permission != Permission::Admin).then_some(Permission::Admin);
+        [Some(permission), admin].into_iter().flatten().filter_map(|p| self.0.get(&p)).flatten().map(String::as_str)
+    }
+
     /// Whether a caller has a permission. `admin` includes all others.
     pub fn permit(&self, caller: &Caller, permission: Permission) -> bool {
         let Grants::Named(granted) = &caller.grants else { return true };

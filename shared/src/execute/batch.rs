@@ -333,7 +333,10 @@ impl<'r> Run<'r> {
         let service = self.call.service;
         let version = request.and_then(|r| plan::version(&r.headers, service).ok()).unwrap_or(self.version);
         let context = ErrorContext { profile: Some(&service.profile), version, correlation: Uuid::new_v4() };
-        error_response(context, failure, request.and_then(|r| r.id.clone()))
+        let mut response = error_response(context, failure, request.and_then(|r| r.id.clone()));
+        // A challenge is for the batch, not for its requests (Protocol §11.7.7.1).
+        response.headers.take(header::WWW_AUTHENTICATE.as_str());
+        response
     }
 
     /// The whole answer.

@@ -2,12 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::{Method, StatusCode};
+use http::{Method, StatusCode, header};
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::{
-    auth::Caller,
+    auth::{Authenticator, Caller},
     batch::{Request, Response},
     exchange::{Incoming, Outgoing},
     plan::{self, Context, Fresh, Job, OdataVersion, Place, PlanError, References, prepare_at},
@@ -26,11 +26,13 @@ pub struct Settings {
     pub public_url: Option<String>,
     /// How long one request may take at the table before the client is told to try again.
     pub time_budget: Duration,
+    /// How callers show who they are. Open by default.
+    pub authenticator: Authenticator,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { public_url: None, time_budget: Duration::from_secs(25) }
+        Self { public_url: None, time_budget: Duration::from_secs(25), authenticator: Authenticator::Open }
     }
 }
 
@@ -71,32 +73,44 @@ impl Engine {
         Box::pin(self.answer(incoming)).await
     }
 
-    async fn answer(&self, incoming: Incoming) -> Outgoing {
+    async fn answer(&self, mut incoming: Incoming) -> Outgoing {
         let (path, encoding) = (incoming.path.as_str(), incoming.path_encoding);
         let public_url = self.settings.public_url.as_deref();
         let below_base = || self.services.find(below_public(public_url, path)?, encoding);
         let Some(found) = self.services.find(path, encoding).or_else(below_base) else {
             return outgoing(failed(None, OdataVersion::V40, &Failure::NoService));
         };
-        let origin = origin(public_url, &incoming);
-        let caller = Caller::anonymous();
-        let call = Call {
-            incoming: &incoming,
-            service: found.service,
-            root: found.root,
-            rest: found.rest,
-            origin: &origin,
-            caller: &caller,
-            deadline: self.deadline(),
+        let authenticated = self.settings.authenticator.authenticate(&incoming.headers, Timestamp::now()).await;
+        // From here on the token is of no use, and cannot get anywhere.
+        while incoming.headers.take(header::AUTHORIZATION.as_str()).is_some() {}
+        let is_head = incoming.method == Method::HEAD;
+        let mut answer = match authenticated {
+            Ok(caller) => {
+                let origin = origin(public_url, &incoming);
+                self.call(&Call {
+                    incoming: &incoming,
+                    service: found.service,
+                    root: found.root,
+                    rest: found.rest,
+                    origin: &origin,
+                    caller: &caller,
+                    deadline: self.deadline(),
+                })
+                .await
+            }
+            Err(error) => {
+                let version = plan::version(&incoming.headers, found.service).unwrap_or(OdataVersion::V40);
+                outgoing(failed(Some(found.service), version, &error.into()))
+            }
         };
-        if call.rest == "$batch" {
-            return self.batch(&call).await;
-        }
-        let mut answer = outgoing(self.single(&call).await);
-        if incoming.method == Method::HEAD {
+        if is_head {
             answer.body.clear();
         }
         answer
+    }
+
+    async fn call(&self, call: &Call<'_>) -> Outgoing {
+        if call.rest == "$batch" { self.batch(call).await } else { outgoing(self.single(call).await) }
     }
 
     pub(super) fn deadline(&self) -> Deadline {

@@ -1,6 +1,7 @@
 //! Why a request cannot be carried out. Knows nothing of HTTP: `respond::error` maps it.
 
 use crate::{
+    auth::Permission,
     edm::{KeyError, ValueError},
     query::QueryError,
     store::{KeyTooLong, TooLarge},
@@ -167,6 +168,14 @@ pub enum PlanError {
     /// The entity set is not written by clients.
     #[error("'{0}' is read-only")]
     ReadOnly(String),
+    /// The caller may not do it.
+    #[error("the permission '{}' is missing; any of these scopes or roles gives it: {}", .permission.name(), .given_by.join(", "))]
+    Forbidden {
+        /// What is missing.
+        permission: Permission,
+        /// The scopes and roles that would give it.
+        given_by: Vec<String>,
+    },
     /// Something that cannot happen in a service that was loaded: a bug.
     #[error("the request could not be decided")]
     Internal,

@@ -11,6 +11,7 @@ mod error;
 mod lookup;
 mod negotiate;
 mod overlay;
+mod permit;
 mod place;
 mod prepare;
 mod reference;

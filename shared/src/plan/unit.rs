@@ -152,6 +152,7 @@ impl<'a> Unit<'a> {
     }
 
     fn dispatch(&mut self, request: &Prepared) -> Step<Outcome> {
+        self.check_permission(request)?;
         let path = match &request.resource {
             Resource::ServiceDocument => return get_only(request, |r| respond::service_document(self.context, r)),
             Resource::Metadata => return get_only(request, |r| respond::metadata(self.context, r)),

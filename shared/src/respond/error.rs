@@ -6,6 +6,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::{
+    auth::AuthError,
     batch::{Headers, RequestId, Response},
     edm::{Numbers, ValueError},
     plan::{Metadata, OdataVersion, PlanError},
@@ -16,7 +17,7 @@ use crate::{
     wire::DecodeError,
 };
 
-use super::{BatchError, Failure, headers};
+use super::{BatchError, Failure, challenge::challenge, headers};
 
 /// What the shape of an error depends on.
 #[derive(Clone, Copy, Debug)]
@@ -64,7 +65,14 @@ pub fn error_response(context: ErrorContext<'_>, failure: &Failure, id: Option<R
         Failure::Store(StoreError::Unavailable(_) | StoreError::Contention { .. }) => {
             all.append(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
-        _ => {}
+        Failure::Auth(AuthError::NoKeys { retry_after }) => {
+            all.append(header::RETRY_AFTER, HeaderValue::from(retry_after.as_secs().max(1)));
+        }
+        failure => {
+            if let Some(challenge) = challenge(failure) {
+                all.append(header::WWW_AUTHENTICATE, challenge);
+            }
+        }
     }
     let body = write(shape, code, &message, target(failure));
     Response { id, status, headers: all, body }
@@ -83,6 +91,11 @@ fn row(failure: &Failure, profile: Option<&Profile>) -> Row {
             StoreError::Corrupt(_) | StoreError::Refused(_) => {
                 (500, "InternalError", "Internal_ServerError", "0x80040216")
             }
+        },
+        Failure::Auth(error) => match error {
+            AuthError::Missing | AuthError::Token(_) => (401, "Unauthorized", "Authentication_InvalidCredentials", ""),
+            AuthError::Repeated => (400, "InvalidHeader", "BadRequest", "0x80060888"),
+            AuthError::NoKeys { .. } => (503, "ServiceUnavailable", "Internal_TenantUnavailable", "0x80072321"),
         },
         Failure::NoService => (404, "NotFound", "BadRequest_NotFound", "0x80060888"),
     }
@@ -115,6 +128,7 @@ fn plan_row(error: &PlanError, profile: Option<&Profile>) -> Row {
         E::Duplicate { .. } => (duplicate, "DuplicateKey", "Internal_EntityWithSameKeyExists", "0x80040237"),
         E::Required { .. } => (400, "RequiredProperty", "BadRequest_RequiredParamNotProvided", "0x80040203"),
         E::SequenceExhausted(_) => (409, "SequenceExhausted", "Internal_ServerError", "0x80040216"),
+        E::Forbidden { .. } => (403, "Forbidden", "Authentication_InvalidCredentials", "0x80040220"),
         E::ReadOnly(_) => (405, "ReadOnly", "BadRequest_MethodNotAllowed", "0x80060888"),
         E::KeyChange(_) => (400, "KeyChange", "BadRequest", "0x80040203"),
         E::MissingTarget { .. } => (400, "MissingTarget", "Internal_InvalidTableRelation", "0x80040217"),

@@ -1,6 +1,6 @@
 //! Why a request, or a batch as a whole, is not carried out. [`super::error_response`] maps it to HTTP.
 
-use crate::{plan::PlanError, store::StoreError, uri::UriError, wire::DecodeError};
+use crate::{auth::AuthError, plan::PlanError, store::StoreError, uri::UriError, wire::DecodeError};
 
 /// Why a request fails.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +14,9 @@ pub enum Failure {
     /// The batch as a whole is refused; nothing of it was run.
     #[error(transparent)]
     Batch(#[from] BatchError),
+    /// It is not known who makes it.
+    #[error(transparent)]
+    Auth(#[from] AuthError),
     /// No service has this path.
     #[error("there is no service at this path")]
     NoService,

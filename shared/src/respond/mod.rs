@@ -1,6 +1,7 @@
 //! From outcomes to answers: status, headers and bodies of single requests; the table of errors.
 
 mod body;
+mod challenge;
 mod document;
 mod error;
 mod failure;

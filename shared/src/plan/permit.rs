@@ -1,0 +1,34 @@
+//! Which permission a request needs. Data takes `data.read` and `data.write`; who is told of business events, and
+//! where that is sent to, is for `admin`.
+
+use http::Method;
+
+use crate::{
+    auth::Permission,
+    uri::{EntityPath, Resource},
+};
+
+use super::{PlanError, prepare::Prepared, unit::Unit};
+
+impl Unit<'_> {
+    /// Refuses a request that its caller may not make.
+    pub(super) fn check_permission(&self, request: &Prepared) -> Result<(), PlanError> {
+        let permission = match &request.resource {
+            Resource::Entities(path) if self.is_for_admins(path) => Permission::Admin,
+            _ if request.method == Method::GET => Permission::DataRead,
+            _ => Permission::DataWrite,
+        };
+        if self.context.permits(permission) {
+            return Ok(());
+        }
+        let given_by = self.service().permissions.given_by(permission).map(str::to_owned).collect();
+        Err(PlanError::Forbidden { permission, given_by })
+    }
+
+    /// Whether a path leads to subscriptions, wherever it starts.
+    fn is_for_admins(&self, path: &EntityPath) -> bool {
+        let Some(events) = &self.service().events else { return false };
+        let ty = self.service().model.set(events.endpoints).entity_type;
+        path.set == events.endpoints || path.ty == ty || path.steps.iter().any(|step| step.ty == ty)
+    }
+}

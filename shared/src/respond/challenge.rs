@@ -1,0 +1,33 @@
+//! `WWW-Authenticate`: what a client has to do to be let in (RFC 6750 §3).
+
+use http::HeaderValue;
+
+use crate::{auth::AuthError, plan::PlanError};
+
+use super::Failure;
+
+/// One token is good for all services of a host.
+const REALM: &str = "Bearer realm=\"rebatch\"";
+
+/// The challenge that goes with a failure.
+pub(super) fn challenge(failure: &Failure) -> Option<HeaderValue> {
+    let text = match failure {
+        Failure::Auth(AuthError::Missing) => REALM.to_owned(),
+        Failure::Auth(error @ AuthError::Repeated) => described("invalid_request", error),
+        Failure::Auth(error @ AuthError::Token(_)) => described("invalid_token", error),
+        Failure::Plan(PlanError::Forbidden { given_by, .. }) => insufficient(given_by.first()),
+        _ => return None,
+    };
+    HeaderValue::try_from(text).ok()
+}
+
+fn described(error: &str, description: &AuthError) -> String {
+    format!("{REALM}, error=\"{error}\", error_description=\"{description}\"")
+}
+
+/// The scope to ask for. Names that could not stand in the header are left to the body.
+fn insufficient(scope: Option<&String>) -> String {
+    let is_scope = |scope: &&String| scope.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"\\".contains(&byte));
+    let scope = scope.filter(is_scope).map(|scope| format!(", scope=\"{scope}\"")).unwrap_or_default();
+    format!("{REALM}, error=\"insufficient_scope\"{scope}")
+}
