@@ -1,33 +1,55 @@
 //! The command line of `rebatch`.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use clap::{Args, Parser, Subcommand, error::ErrorKind};
+use clap::{Args, Parser, Subcommand, ValueEnum, error::ErrorKind};
+use jiff::SignedDuration;
+use local::dev_issuer::Grant;
+
+/// Longest time that a token of the dev issuer is good for.
+const MAX_TTL: Duration = Duration::from_hours(24 * 366);
+
+/// The data file unless another is named.
+const DATA: &str = ".rebatch/data.db";
 
 /// An OData service with transactional batches over DynamoDB, on this machine.
 #[derive(Debug, Parser)]
 #[command(name = "rebatch", version, args_conflicts_with_subcommands = true)]
 struct Cli {
     #[command(subcommand)]
-    command: Option<Command>,
+    command: Option<Subcommands>,
     #[command(flatten)]
     serve: Serve,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum Subcommands {
     /// Answer requests (what happens without a command, too).
-    Serve(Serve),
+    Serve(Box<Serve>),
+    /// Print a token of the dev issuer, which `--auth jwt` without `--issuer` accepts.
+    Token(Token),
+}
+
+/// What a command line asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Command {
+    /// To answer requests.
+    Serve(Box<Serve>),
+    /// To print a token of the issuer beside the data file.
+    Token(PathBuf, Grant),
 }
 
 /// How to serve.
 #[derive(Clone, Debug, Args, PartialEq, Eq)]
 pub(crate) struct Serve {
-    /// Loopback address to listen on; port 0 picks a free one.
+    /// Address to listen on, a loopback one without --auth; port 0 picks a free one.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8080")]
     pub(crate) listen: String,
     /// File of the embedded database.
-    #[arg(long, value_name = "FILE", default_value = ".rebatch/data.db")]
+    #[arg(long, value_name = "FILE", default_value = DATA)]
     pub(crate) data: PathBuf,
     /// Keep the data in memory and forget them at the end.
     #[arg(long, conflicts_with = "data")]
@@ -44,6 +66,60 @@ pub(crate) struct Serve {
     /// What clients call the root of this host, when it is not what they send as `Host`.
     #[arg(long, value_name = "URL")]
     pub(crate) public_url: Option<String>,
+    #[command(flatten)]
+    pub(crate) auth: Auth,
+}
+
+/// Who is let in.
+#[derive(Clone, Debug, Default, Args, PartialEq, Eq)]
+pub(crate) struct Auth {
+    /// How callers show who they are: not at all, by a token that this host knows, or by one that an issuer signed.
+    #[arg(long = "auth", value_name = "MODE", default_value = "none")]
+    pub(crate) mode: AuthMode,
+    /// File with the token, or with several; the variable `REBATCH_TOKEN` without it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// Issuer (`iss`) of the tokens; the dev issuer without it. May be repeated: all share the keys.
+    #[arg(long, value_name = "ISSUER")]
+    pub(crate) issuer: Vec<String>,
+    /// Audience (`aud`) of the tokens. May be repeated.
+    #[arg(long, value_name = "AUDIENCE")]
+    pub(crate) audience: Vec<String>,
+    /// The issuer's JSON Web Key Set.
+    #[arg(long, value_name = "URL|FILE")]
+    pub(crate) jwks: Option<String>,
+    /// Algorithm of signatures; RS256 and ES256 without it. May be repeated.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) algorithm: Vec<String>,
+    /// How long keys are used before they are fetched again; 600 without it.
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) jwks_ttl: Option<u64>,
+}
+
+/// How callers show who they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AuthMode {
+    #[default]
+    None,
+    Token,
+    Jwt,
+}
+
+/// Which token to print.
+#[derive(Clone, Debug, Args)]
+struct Token {
+    /// What its owner may do: `data.read`, `data.write`, `jobs.requeue`, `admin`. May be repeated.
+    #[arg(long, value_name = "SCOPE", required = true)]
+    scope: Vec<String>,
+    /// Whom it names.
+    #[arg(long, default_value = "developer")]
+    name: String,
+    /// How long it is good for: `90s`, `1h`, `30d`.
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = lifetime)]
+    ttl: Duration,
+    /// The data file of the host that it is for.
+    #[arg(long, value_name = "FILE", default_value = DATA)]
+    data: PathBuf,
 }
 
 /// What a command line that does not lead to serving leads to.
@@ -55,7 +131,7 @@ pub(crate) enum Refused {
     Misused(String),
 }
 
-impl Serve {
+impl Command {
     /// Reads a command line, the program's name first.
     pub(crate) fn parse(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Self, Refused> {
         let cli = Cli::try_parse_from(arguments).map_err(|error| match error.kind() {
@@ -63,11 +139,16 @@ impl Serve {
             _ => Refused::Misused(one_line(&error.to_string())),
         })?;
         Ok(match cli.command {
-            Some(Command::Serve(serve)) => serve,
-            None => cli.serve,
+            Some(Subcommands::Token(Token { scope: scopes, name, ttl: lifetime, data })) => {
+                Self::Token(data, Grant { name, scopes, lifetime })
+            }
+            Some(Subcommands::Serve(serve)) => Self::Serve(serve),
+            None => Self::Serve(Box::new(cli.serve)),
         })
     }
+}
 
+impl Serve {
     /// The folder of services: the one that was named, else `infra/services` below the current directory, else the
     /// one of the workspace this program was built in.
     pub(crate) fn services_folder(&self) -> PathBuf {
@@ -78,6 +159,17 @@ impl Serve {
             None => Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("services"),
         }
     }
+}
+
+fn lifetime(text: &str) -> Result<Duration, String> {
+    // Days have 24 hours here, so no calendar is asked.
+    let hours = text
+        .strip_suffix('d')
+        .and_then(|days| days.parse::<u32>().ok())
+        .map(|days| format!("{}h", u64::from(days) * 24));
+    let parsed: SignedDuration = hours.as_deref().unwrap_or(text).parse().map_err(|_| "not a time".to_owned())?;
+    let lifetime = Duration::try_from(parsed).map_err(|_| "not a time".to_owned())?;
+    if lifetime.as_secs() == 0 || lifetime > MAX_TTL { Err("between 1s and 366d".into()) } else { Ok(lifetime) }
 }
 
 /// The first paragraph of clap's message, without its label and its layout.
@@ -92,24 +184,51 @@ fn one_line(message: &str) -> String {
 mod tests {
     use super::*;
 
+    fn read(arguments: &[&str]) -> Result<Command, Refused> {
+        Command::parse(std::iter::once("rebatch").chain(arguments.iter().copied()).map(Into::into))
+    }
+
     fn parse(arguments: &[&str]) -> Result<Serve, Refused> {
-        Serve::parse(std::iter::once("rebatch").chain(arguments.iter().copied()).map(Into::into))
+        read(arguments).map(|command| match command {
+            Command::Serve(serve) => *serve,
+            Command::Token(..) => panic!("{arguments:?} asks for a token"),
+        })
+    }
+
+    #[test]
+    fn a_token_says_what_its_owner_may_do() {
+        let Ok(Command::Token(data, grant)) = read(&["token", "--scope", "data.read", "--scope", "admin"]) else {
+            panic!("no token")
+        };
+        assert_eq!((data.as_path(), grant.name.as_str()), (Path::new(DATA), "developer"));
+        assert_eq!((grant.scopes, grant.lifetime), (vec!["data.read".into(), "admin".into()], Duration::from_hours(1)));
+        for (text, seconds) in [("90s", 90), ("1h30m", 5400), ("30d", 2_592_000)] {
+            assert_eq!(lifetime(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in ["", "1", "0s", "-1h", "367d", "4000000000d", "soon"] {
+            assert!(lifetime(text).is_err(), "{text}");
+        }
     }
 
     #[test]
     fn serve_is_the_default_command() {
         assert_eq!(parse(&["--memory"]), parse(&["serve", "--memory"]));
+        assert_eq!(parse(&[]).unwrap().auth.mode, AuthMode::None);
         assert_eq!(parse(&[]).unwrap().listen, "127.0.0.1:8080");
     }
 
     #[test]
     fn mistakes_are_one_line() {
-        let misuses: [&[&str]; 5] = [
+        let misuses: [&[&str]; 9] = [
             &["--nonsense"],
             &["serve", "--memory", "--data", "x.db"],
             &["--endpoint", "http://127.0.0.1:8000"],
             &["--table", "t", "--memory"],
             &["begin"],
+            &["--auth", "basic"],
+            &["--jwks-ttl", "soon"],
+            &["token"],
+            &["token", "--scope", "admin", "--ttl", "x"],
         ];
         for misuse in misuses {
             let Err(Refused::Misused(line)) = parse(misuse) else { panic!("accepted {misuse:?}") };

@@ -1,16 +1,21 @@
 //! `rebatch`: the local host.
 
+mod auth;
 mod cli;
 
 use std::{
     io::{self, Write},
     net::SocketAddr,
+    path::Path,
     process::ExitCode,
     sync::Arc,
 };
 
-use cli::{Refused, Serve};
+use auth::AuthError;
+use cli::{Command, Refused, Serve};
+use jiff::Timestamp;
 use local::{
+    dev_issuer::{DevIssuer, DevIssuerError, Grant},
     embedded::{Embedded, EmbeddedError},
     http::{Limits, serve},
     lock::{DataLock, LockError},
@@ -36,8 +41,10 @@ const MISUSE: u8 = 2;
 enum StartError {
     #[error("'{0}' is not an address to listen on: {1}")]
     Address(String, io::Error),
-    #[error("will not listen on {0}: without authentication, only loopback addresses are allowed")]
+    #[error("will not listen on {0}: without --auth, only loopback addresses are allowed")]
     Public(SocketAddr),
+    #[error(transparent)]
+    Auth(#[from] AuthError),
     #[error("cannot listen on {0}: {1}")]
     Listen(String, io::Error),
     #[error(transparent)]
@@ -56,8 +63,14 @@ enum StartError {
 
 fn main() -> ExitCode {
     tracing_subscriber::fmt().with_env_filter(EnvFilter::from_default_env()).with_writer(io::stderr).init();
-    let serve = match Serve::parse(std::env::args_os()) {
-        Ok(serve) => serve,
+    let serve = match Command::parse(std::env::args_os()) {
+        Ok(Command::Serve(serve)) => serve,
+        Ok(Command::Token(data, grant)) => {
+            return match token(&data, &grant) {
+                Ok(token) => told(&format!("{token}\n")),
+                Err(error) => failed(&error.to_string(), ExitCode::FAILURE),
+            };
+        }
         Err(Refused::Told(text)) => return told(&text),
         Err(Refused::Misused(line)) => return failed(&line, ExitCode::from(MISUSE)),
     };
@@ -106,21 +119,23 @@ struct Started {
 }
 
 async fn start(args: &Serve) -> Result<Started, StartError> {
-    let listener = listen(&args.listen).await?;
+    let authenticator = auth::authenticator(&args.auth, &args.data, |name| std::env::var(name).ok())?;
+    let listener = listen(&args.listen, authenticator.is_open()).await?;
     let services = Arc::new(Services::load(&args.services_folder())?);
     let (store, lock) = open(args).await?;
     store.ensure_table().await?;
-    let settings = Settings { public_url: args.public_url.clone(), ..Settings::default() };
+    let settings = Settings { public_url: args.public_url.clone(), authenticator, ..Settings::default() };
     let engine = Arc::new(Engine::new(services, store, settings));
     let rows = engine.seed().await?;
     tracing::info!(rows, "seeded");
     Ok(Started { listener, engine, _lock: lock })
 }
 
-async fn listen(address: &str) -> Result<TcpListener, StartError> {
+/// Listens on an address. Where everybody is let in, it must be one that only this machine reaches.
+async fn listen(address: &str, open: bool) -> Result<TcpListener, StartError> {
     let resolved: Vec<SocketAddr> =
         lookup_host(address).await.map_err(|error| StartError::Address(address.to_owned(), error))?.collect();
-    if let Some(public) = resolved.iter().find(|a| !a.ip().is_loopback()) {
+    if let Some(public) = resolved.iter().find(|a| open && !a.ip().is_loopback()) {
         return Err(StartError::Public(*public));
     }
     TcpListener::bind(resolved.as_slice()).await.map_err(|error| StartError::Listen(address.to_owned(), error))
@@ -138,6 +153,10 @@ async fn open(args: &Serve) -> Result<(Store, Option<DataLock>), StartError> {
         (Embedded::open(&args.data)?, Some(lock))
     };
     Ok((Store::new(store::through(database), EMBEDDED_TABLE.to_owned()), lock))
+}
+
+fn token(data: &Path, grant: &Grant) -> Result<String, DevIssuerError> {
+    DevIssuer::beside(data)?.token(grant, Timestamp::now())
 }
 
 fn told(text: &str) -> ExitCode {

@@ -1,0 +1,182 @@
+//! From the options of the command line to an [`Authenticator`].
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use local::dev_issuer::{DevIssuer, DevIssuerError};
+use shared::auth::{AuthConfigError, Authenticator, JwtConfig, KeySet, KeySetError, Tokens, TokensError};
+
+use crate::cli::{Auth, AuthMode};
+
+/// The variable that has the token, where no file does.
+const TOKEN_VARIABLE: &str = "REBATCH_TOKEN";
+/// Longer than any file of tokens or keys.
+const MAX_FILE: u64 = 1 << 20;
+
+/// Why authentication is not set up.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AuthError {
+    #[error("--{option} is for --auth {mode}")]
+    Unused { option: &'static str, mode: &'static str },
+    #[error("--auth token needs --token-file, or the variable {TOKEN_VARIABLE}")]
+    NoToken,
+    #[error("--issuer needs --{0}")]
+    Incomplete(&'static str),
+    #[error("--{0} needs --issuer")]
+    NoIssuer(&'static str),
+    #[error("cannot read {}: {source}", path.display())]
+    File { path: PathBuf, source: io::Error },
+    #[error("{}: {problem}", path.display())]
+    Keys { path: PathBuf, problem: KeySetError },
+    #[error("{0}")]
+    Tokens(#[from] TokensError),
+    #[error(transparent)]
+    Config(#[from] AuthConfigError),
+    #[error(transparent)]
+    DevIssuer(#[from] DevIssuerError),
+}
+
+/// Who is let in. `data` is where the dev issuer's key is beside; `var` reads the environment.
+pub(crate) fn authenticator(
+    options: &Auth,
+    data: &Path,
+    var: impl Fn(&str) -> Option<String>,
+) -> Result<Authenticator, AuthError> {
+    check(options)?;
+    match options.mode {
+        AuthMode::None => Ok(Authenticator::Open),
+        AuthMode::Token => Ok(Authenticator::Token(tokens(options, var)?)),
+        AuthMode::Jwt if options.issuer.is_empty() => {
+            tracing::warn!("the dev issuer's tokens are accepted: for trying things out");
+            Ok(DevIssuer::beside(data)?.authenticator()?)
+        }
+        AuthMode::Jwt => issuer(options),
+    }
+}
+
+/// Options that would have no effect are mistakes.
+fn check(options: &Auth) -> Result<(), AuthError> {
+    let of_issuer = [
+        ("audience", !options.audience.is_empty()),
+        ("jwks", options.jwks.is_some()),
+        ("algorithm", !options.algorithm.is_empty()),
+        ("jwks-ttl", options.jwks_ttl.is_some()),
+    ];
+    let given = |options: &[(&'static str, bool)]| options.iter().find(|(_, given)| *given).map(|(option, _)| *option);
+    if options.mode != AuthMode::Token && options.token_file.is_some() {
+        return Err(AuthError::Unused { option: "token-file", mode: "token" });
+    }
+    if options.mode == AuthMode::Jwt {
+        return match given(&of_issuer) {
+            Some(option) if options.issuer.is_empty() => Err(AuthError::NoIssuer(option)),
+            _ => Ok(()),
+        };
+    }
+    let issuer = (!options.issuer.is_empty()).then_some("issuer");
+    issuer.or_else(|| given(&of_issuer)).map_or(Ok(()), |option| Err(AuthError::Unused { option, mode: "jwt" }))
+}
+
+fn tokens(options: &Auth, var: impl Fn(&str) -> Option<String>) -> Result<Tokens, AuthError> {
+    let text = match &options.token_file {
+        Some(path) => String::from_utf8_lossy(&read(path)?).into_owned(),
+        None => var(TOKEN_VARIABLE).ok_or(AuthError::NoToken)?,
+    };
+    Ok(Tokens::parse(&text)?)
+}
+
+fn issuer(options: &Auth) -> Result<Authenticator, AuthError> {
+    let keys = options.jwks.clone().ok_or(AuthError::Incomplete("jwks"))?;
+    if options.audience.is_empty() {
+        return Err(AuthError::Incomplete("audience"));
+    }
+    let default = JwtConfig::default();
+    let authenticator = Authenticator::jwt(&JwtConfig {
+        issuers: options.issuer.clone(),
+        audiences: options.audience.clone(),
+        algorithms: options.algorithm.clone(),
+        keys_lifetime: options.jwks_ttl.map_or(default.keys_lifetime, Duration::from_secs),
+        keys: keys.clone(),
+        ..default
+    })?;
+    // A file that is wrong now is a mistake; an issuer that is down now may be up when its keys are needed.
+    if !keys.contains("://") {
+        let path = PathBuf::from(keys);
+        KeySet::parse(&read(&path)?).map_err(|problem| AuthError::Keys { path, problem })?;
+    }
+    Ok(authenticator)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, AuthError> {
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(MAX_FILE).read_to_end(&mut bytes));
+    read.map_err(|source| AuthError::File { path: path.to_owned(), source })?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+
+    fn options(mode: AuthMode) -> Auth {
+        Auth { mode, ..Auth::default() }
+    }
+
+    fn refused(options: &Auth, token: Option<&str>) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data.db");
+        authenticator(options, &data, |_| token.map(str::to_owned)).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn tokens_come_from_a_file_or_the_environment() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        std::fs::write(&path, format!("{TOKEN}\n")).unwrap();
+        let from_file = Auth { token_file: Some(path.clone()), ..options(AuthMode::Token) };
+        assert!(matches!(authenticator(&from_file, &path, |_| None), Ok(Authenticator::Token(_))));
+        let from_variable = authenticator(&options(AuthMode::Token), &path, |_| Some(TOKEN.into()));
+        assert!(matches!(from_variable, Ok(Authenticator::Token(_))));
+        assert!(refused(&options(AuthMode::Token), None).contains(TOKEN_VARIABLE));
+        assert!(refused(&options(AuthMode::Token), Some("secret")).contains("6 characters"));
+        std::fs::remove_file(&path).unwrap();
+        assert!(refused(&from_file, Some(TOKEN)).contains("cannot read"));
+    }
+
+    #[test]
+    fn options_without_effect_are_refused() {
+        let path = Some(PathBuf::from("f"));
+        let cases = [
+            (Auth { token_file: path, ..options(AuthMode::Jwt) }, "--token-file is for --auth token"),
+            (Auth { issuer: vec!["i".into()], ..options(AuthMode::None) }, "--issuer is for --auth jwt"),
+            (Auth { jwks_ttl: Some(1), ..options(AuthMode::Token) }, "--jwks-ttl is for --auth jwt"),
+            (Auth { jwks: Some("f".into()), ..options(AuthMode::Jwt) }, "--jwks needs --issuer"),
+            (Auth { issuer: vec!["i".into()], ..options(AuthMode::Jwt) }, "--issuer needs --jwks"),
+        ];
+        for (options, message) in cases {
+            assert_eq!(refused(&options, Some(TOKEN)), message);
+        }
+    }
+
+    #[test]
+    fn a_key_file_is_read_at_the_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys.json");
+        let with = Auth {
+            issuer: vec!["https://issuer.example".into()],
+            audience: vec!["a".into()],
+            jwks: Some(path.to_str().unwrap().into()),
+            ..options(AuthMode::Jwt)
+        };
+        assert!(refused(&with, None).contains("cannot read"));
+        std::fs::write(&path, r#"{"keys":[]}"#).unwrap();
+        assert!(refused(&with, None).contains("no key"));
+        let elsewhere = Auth { jwks: Some("http://issuer.example/keys".into()), ..with };
+        assert!(refused(&elsewhere, None).contains("https"));
+    }
+}
