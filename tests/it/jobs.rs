@@ -304,3 +304,28 @@ async fn an_etag_given_with_a_change_of_state_still_counts() {
     assert_eq!(rig.batch(DATA, &[request]).await.statuses(), [412]);
     assert_eq!(job(&rig, 1).await["Status"], "Executing");
 }
+
+#[tokio::test]
+async fn a_filter_by_the_first_part_of_a_key_reads_that_part_of_the_table_alone() {
+    let rig = Rig::seeded().await;
+    let long = "x".repeat(300_000);
+    for id in 1..=8 {
+        let body = json!({ "BatchJobRecId": id, "JobDescription": long, "Status": "Hold" }).to_string();
+        assert_eq!(rig.send("POST", "/data/BatchJobs", &[], body).await.status, 201);
+    }
+    rig.strict.forget();
+    let found = rig.get("/data/BatchJobs?$filter=Status eq Microsoft.Dynamics.DataEntities.BatchStatus'Hold' and BatchJobRecId eq 5&$count=true").await;
+    assert_eq!(rig.calls(), ["Query"]);
+    assert_eq!(
+        (found.json()["value"][0]["BatchJobRecId"].clone(), found.json()["@odata.count"].clone()),
+        (json!(5), json!(1))
+    );
+    for (filter, count) in [
+        ("BatchJobRecId eq 5 or BatchJobRecId eq 6", 2),
+        ("BatchJobRecId eq 5 and BatchJobRecId eq 6", 0),
+        ("not (BatchJobRecId eq 5)", 12),
+    ] {
+        let found = rig.get(&format!("/data/BatchJobs/$count?$filter={filter}")).await;
+        assert_eq!(std::str::from_utf8(&found.body).unwrap(), count.to_string(), "{filter}");
+    }
+}
