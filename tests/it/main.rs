@@ -31,6 +31,7 @@ mod links;
 mod lost_answers;
 mod moved;
 mod own_writes;
+mod races;
 mod requests;
 mod rig;
 mod soak;
