@@ -1,8 +1,36 @@
 //! Business events: what the changes of batch jobs are to the outside. Pure.
 //!
+//! | file | what |
+//! |---|---|
+//! | `kind` | the four events and the transition that each is |
+//! | `payload` | an event as the flat object of Finance & Operations |
+//! | `envelope` | a payload in the form that an endpoint wants: bare, Event Grid, CloudEvents |
+//! | `signature` | Standard Webhooks: secrets, signing, verifying |
+//! | `attempt` | what an answer means, and when to try again |
+//! | `endpoint` | what an endpoint may say, and which events it is told |
+//! | `catalogue` | the list of events and the schema of each |
+//!
 //! Source: `reference/microsoft-wire.md` §2.
 
+mod attempt;
+mod catalogue;
+mod endpoint;
+mod envelope;
+mod kind;
+mod payload;
+#[cfg(test)]
+mod sample;
+mod signature;
+
 use crate::edm::SetId;
+
+pub use attempt::{MAX_RETRY_AFTER, Verdict, next_attempt, retry_after, verdict};
+pub use catalogue::{CATALOGUE, catalogue, schema};
+pub use endpoint::{Endpoint, EndpointFault, subscribes};
+pub use envelope::{Envelope, Format, Meta, envelope};
+pub use kind::EventKind;
+pub use payload::{Event, TEST_EVENT, event_id, id_text, payload, test_payload};
+pub use signature::{Secret, SecretFault, SignatureFault, sign, verify};
 
 /// The entity sets of business events (`[events]` of `service.toml`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

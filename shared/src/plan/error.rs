@@ -3,7 +3,9 @@
 use crate::{
     auth::Permission,
     edm::{KeyError, ValueError},
+    jobs::JobFault,
     query::QueryError,
+    respond::Refused,
     store::{KeyTooLong, TooLarge},
     uri::UriError,
 };
@@ -176,6 +178,12 @@ pub enum PlanError {
         /// The scopes and roles that would give it.
         given_by: Vec<String>,
     },
+    /// A batch job cannot be changed as asked.
+    #[error(transparent)]
+    Job(#[from] JobFault),
+    /// The action SetBatchJobToWaiting was refused: it has a reply of its own.
+    #[error("{}", .0.refusal)]
+    NotSetToWaiting(Box<Refused>),
     /// Something that cannot happen in a service that was loaded: a bug.
     #[error("the request could not be decided")]
     Internal,

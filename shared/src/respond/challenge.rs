@@ -2,7 +2,7 @@
 
 use http::HeaderValue;
 
-use crate::{auth::AuthError, plan::PlanError};
+use crate::{auth::AuthError, jobs::Refusal, plan::PlanError};
 
 use super::Failure;
 
@@ -16,6 +16,9 @@ pub(super) fn challenge(failure: &Failure) -> Option<HeaderValue> {
         Failure::Auth(error @ AuthError::Repeated) => described("invalid_request", error),
         Failure::Auth(error @ AuthError::Token(_)) => described("invalid_token", error),
         Failure::Plan(PlanError::Forbidden { given_by, .. }) => insufficient(given_by.first()),
+        Failure::Plan(PlanError::NotSetToWaiting(refused)) if refused.refusal == Refusal::Forbidden => {
+            insufficient(None)
+        }
         _ => return None,
     };
     HeaderValue::try_from(text).ok()
