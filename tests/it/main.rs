@@ -12,6 +12,7 @@
 )]
 
 mod architecture;
+mod auth;
 mod bank;
 mod batch_json;
 mod batch_multipart;

@@ -23,7 +23,12 @@ pub struct Host {
 impl Host {
     /// Starts `rebatch` on a free port with these further arguments, and waits until it accepts requests.
     pub async fn start(arguments: &[&str]) -> Self {
-        let mut child = command(arguments).spawn().expect("rebatch runs");
+        Self::run(command(arguments)).await
+    }
+
+    /// Starts what [`command`] made, and waits until it accepts requests.
+    pub async fn run(mut command: Command) -> Self {
+        let mut child = command.spawn().expect("rebatch runs");
         let out = child.stdout.take().expect("piped");
         let mut lines = BufReader::new(out).lines();
         let line = timeout(PATIENCE, lines.next_line()).await.expect("in time").expect("readable");

@@ -145,6 +145,12 @@ impl Jobs {
         Ok(())
     }
 
+    /// Whether a change puts a job back to waiting out of a state that no step leads out of.
+    pub fn requeues(&self, old: &Record, new: &Record) -> bool {
+        let states = self.status(old).zip(self.status(new));
+        states.is_some_and(|(from, to)| transition(from, to) == Transition::Requeue)
+    }
+
     fn check_limits(&self, old: &Record, new: &Record) -> Result<(), JobFault> {
         let count = |record: &Record| integer(record, self.fields.retry_count).unwrap_or(0);
         if count(new) != 0 && count(new) != count(old) {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::{
+    auth::Permission,
     edm::{Entity, EntityKey, Record, SetId, TypeId, Value},
     jobs::{Jobs, Status, Touch, Values, history, sources},
     store::{MAX_MARKS, Patch, Requirement, Stored},
@@ -113,6 +114,9 @@ impl<'a> Unit<'a> {
         new: &mut Entity,
         claims: bool,
     ) -> Result<(), PlanError> {
+        if jobs.requeues(&old.record, &new.record) {
+            self.require(Permission::JobsRequeue)?;
+        }
         jobs.change(&old.record, &mut new.record, &self.touch(), claims)?;
         leave_mark(&mut new.marks, self.operation.to_owned());
         Ok(())

@@ -21,6 +21,11 @@ impl Unit<'_> {
             _ if request.method == Method::GET => Permission::DataRead,
             _ => Permission::DataWrite,
         };
+        self.require(permission)
+    }
+
+    /// Refuses what the caller has no permission for.
+    pub(super) fn require(&self, permission: Permission) -> Result<(), PlanError> {
         if self.context.permits(permission) {
             return Ok(());
         }
