@@ -109,7 +109,7 @@ fn damaged(key: &SigningKey) -> Vec<Attack> {
     let promoted = BASE64_URL_SAFE_NO_PAD.encode(with("sub", "root").to_string());
     let not_a_jwt = "is not a JSON Web Token";
     vec![
-        ("truncated", token[..token.len() - 4].to_owned(), "signature"),
+        ("truncated", token[..token.len() - 2].to_owned(), "signature"),
         ("without signature", format!("{header}.{payload}."), "signature"),
         ("two parts", format!("{header}.{payload}"), not_a_jwt),
         ("four parts", format!("{token}.x"), not_a_jwt),
