@@ -17,10 +17,12 @@
 //! | [`query`] | what `$filter` and `$select` mean for an entity | `edm`, `uri` |
 //! | [`service`] | a service's folder: roots, profile, limits, derived values, seed | `edm`, `uri`, `wire` |
 //! | [`exchange`] | one HTTP request and its answer, free of any server | `batch`, `uri` |
+//! | [`gateway`] | events of the gateways before Lambda functions ⇄ `exchange` | `batch`, `exchange`, `uri` |
 //! | [`store`] | the table. The only module that names the AWS SDK | `edm` |
 //! | [`plan`] | what requests mean: from requests to answers and writes. Pure | all above, `respond` |
 //! | [`respond`] | answers of single requests; the one table of errors | all above |
-//! | [`execute`] | reads what planning needs, commits what it decides | all |
+//! | [`execute`] | reads what planning needs, commits what it decides | all above |
+//! | [`function`] | what the Lambda functions share: their environment, an engine that is ready in time | `execute`, `gateway`, `service`, `store` |
 //!
 //! The pure modules have no clock, no random source and no I/O: `now` and fresh keys are arguments. A test reads the
 //! sources and fails where an arrow of this table is broken. Where to look for what:
@@ -77,6 +79,8 @@ pub mod edm;
 pub mod events;
 pub mod exchange;
 pub mod execute;
+pub mod function;
+pub mod gateway;
 pub mod jobs;
 pub mod plan;
 pub mod query;
@@ -86,4 +90,4 @@ pub mod store;
 pub mod uri;
 pub mod wire;
 
-pub use execute::{Engine, SeedError, Settings};
+pub use execute::{Engine, SeedError, Serves, Settings};

@@ -7,3 +7,6 @@ mod status;
 
 pub use setup::{Fields, Jobs, ReplyForm};
 pub use status::{Status, Transition, sources, transition};
+
+/// Name of the action that puts a job back to waiting, in the namespace of the job's type.
+pub const REQUEUE_ACTION: &str = "SetBatchJobToWaiting";
