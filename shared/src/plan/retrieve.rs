@@ -196,7 +196,7 @@ impl Unit<'_> {
         let entity = |row: &crate::edm::Record| {
             let lookups = vec![None; self.ty(row.ty).navigation.len()];
             let (incarnation, version) = (Incarnation("configured".into()), Version("0".into()));
-            Arc::new(Entity { record: row.clone(), lookups, incarnation, version })
+            Arc::new(Entity { record: row.clone(), lookups, incarnation, version, marks: Vec::new() })
         };
         let Some(key) = &path.key else {
             let mut rows: Vec<(String, Arc<Entity>)> = Vec::with_capacity(companies.rows.len());

@@ -140,6 +140,7 @@ mod tests {
             lookups: vec![None, Some(owner), None, None],
             incarnation: Incarnation(String::new()),
             version: Version(String::new()),
+            marks: Vec::new(),
         }
     }
 
