@@ -17,7 +17,7 @@ async fn main() -> Result<(), Error> {
     let engine = LazyEngine::new(Config::from_vars(Serves::Everything, |name| std::env::var(name).ok())?);
     let engine = &engine;
     let service = service_fn(|event: LambdaEvent<Box<RawValue>>| async move {
-        engine.answer(event.payload.get()).await.map_err(diagnostic)
+        engine.answer(event.payload.get()).await.map_err(|error| diagnostic(&error))
     });
     tokio::select! {
         end = Runtime::new(service).run() => end,
@@ -25,6 +25,6 @@ async fn main() -> Result<(), Error> {
     }
 }
 
-fn diagnostic(error: EventError) -> Diagnostic {
+fn diagnostic(error: &EventError) -> Diagnostic {
     Diagnostic { error_type: error.name().to_owned(), error_message: error.to_string() }
 }

@@ -12,6 +12,3 @@ pub use action::{Refusal, Reply, SET_BATCH_JOB_TO_WAITING, batch_job_id};
 pub use change::{JobFault, Touch, Values};
 pub use setup::{Fields, Jobs, ReplyForm};
 pub use status::{Status, Transition, sources, transition};
-
-/// Name of the action that puts a job back to waiting, in the namespace of the job's type.
-pub const REQUEUE_ACTION: &str = "SetBatchJobToWaiting";

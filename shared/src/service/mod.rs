@@ -185,12 +185,12 @@ fn side_by_side<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) ->
     })
 }
 
+/// A service and the patterns of its roots, each with its offset in the file.
+type Read = (Service, Vec<(usize, Pattern)>);
+
 impl Service {
     /// The service of these files and the patterns of its roots, if it is wanted.
-    fn read(
-        source: &Source,
-        wanted: impl Fn(&ServiceConfig) -> bool,
-    ) -> Result<Option<(Self, Vec<(usize, Pattern)>)>, ServiceError> {
+    fn read(source: &Source, wanted: impl Fn(&ServiceConfig) -> bool) -> Result<Option<Read>, ServiceError> {
         let file = format!("{}/service.toml", source.name);
         let config = ServiceConfig::parse(&file, &source.service_toml)?;
         if !wanted(&config) {

@@ -2,32 +2,28 @@
 
 use super::Service;
 use crate::{
-    jobs::REQUEUE_ACTION,
-    uri::{self, Encoding, Segment},
+    jobs::{Jobs, SET_BATCH_JOB_TO_WAITING},
+    uri::{self, Encoding, EntityPath, Resource},
 };
 
 impl Service {
-    /// Whether a path below a root is that of the action on the jobs' entity set, however it is encoded:
+    /// The batch jobs that an action puts back to waiting, if it is SetBatchJobToWaiting on their entity set.
+    pub fn requeued_by(&self, path: &EntityPath, action: &str) -> Option<&Jobs> {
+        let jobs = self.jobs.as_ref().filter(|jobs| jobs.set == path.set)?;
+        let name = action.rsplit('.').next().unwrap_or_default();
+        (path.collection && path.steps.is_empty() && name == SET_BATCH_JOB_TO_WAITING).then_some(jobs)
+    }
+
+    /// Whether a path below a root is that of the action, however it is encoded:
     /// `BatchJobs/Microsoft.Dynamics.DataEntities.SetBatchJobToWaiting`.
     pub fn is_requeue(&self, rest: &str, encoding: Encoding) -> bool {
-        let Some((set, action)) = self.requeue_names() else { return false };
-        match uri::parse_path(rest, encoding, &self.limits.uri()).as_deref() {
-            Ok([first, second]) => is(first, set) && is(second, &action),
+        let companies = self.companies.as_ref().map(|companies| companies.set);
+        let segments = uri::parse_path(rest, encoding, &self.limits.uri());
+        match segments.and_then(|segments| uri::resolve(&self.model, &segments, companies)) {
+            Ok(Resource::Action { path, name }) => self.requeued_by(&path, &name).is_some(),
             _ => false,
         }
     }
-
-    /// The name of the jobs' entity set, and of the action, qualified with the namespace of the jobs' type.
-    fn requeue_names(&self) -> Option<(&str, String)> {
-        let jobs = self.jobs.as_ref()?;
-        let ty = self.model.ty(jobs.ty);
-        let namespace = ty.qualified_name.strip_suffix(ty.name.as_str())?;
-        Some((&self.model.set(jobs.set).name, format!("{namespace}{REQUEUE_ACTION}")))
-    }
-}
-
-fn is(segment: &Segment, name: &str) -> bool {
-    segment.name == name && segment.arguments.is_none()
 }
 
 #[cfg(test)]
@@ -69,7 +65,7 @@ mod tests {
             (encoded, Encoding::Decoded, false),
             (&format!("{plain}/"), Encoding::Percent, true),
             (&format!("{plain}//"), Encoding::Percent, false),
-            (&format!("{plain}()"), Encoding::Percent, false),
+            (&format!("{plain}()"), Encoding::Percent, true),
             (&format!("{plain}/$count"), Encoding::Percent, false),
             (&plain.to_lowercase(), Encoding::Percent, false),
             (&plain.replace('/', "%2F"), Encoding::Percent, false),

@@ -1,6 +1,6 @@
 //! The function `job-state`.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     Running, body,
@@ -9,9 +9,43 @@ use super::{
 
 const ACTION: &str = "/data/BatchJobs/Microsoft.Dynamics.DataEntities.SetBatchJobToWaiting";
 
+/// The seeded jobs that can be put back: one failed, one finished, one executing, one cancelled.
+const JOBS: [i64; 4] = [5_637_144_576, 5_637_144_577, 5_637_144_579, 5_637_144_580];
+
+fn requeue(path: &str, job: i64) -> Sent {
+    Sent::post(path, "application/json", json!({ "batchJobId": job }).to_string())
+}
+
 /// What Finance & Operations says in an error.
-fn message(answer: &serde_json::Value) -> String {
+fn message(answer: &Value) -> String {
     body(answer)["error"]["innererror"]["message"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_job_is_put_back_once_through_every_gateway() {
+    let running = Running::start("job-state", &[]).await;
+    for (job, gateway) in JOBS.into_iter().zip(GATEWAYS) {
+        let done = running.send(gateway, &requeue(ACTION, job), job % 2 == 0).await;
+        let expected = json!({
+            "ResponseStatusCode": 200, "IsSuccess": true, "Batch JobId": job, "ExceptionDetails": "",
+            "reponseMessage": format!("Status of supplied BatchJobId: {job} is Successfully updated to waiting state"),
+        });
+        assert_eq!((&done["statusCode"], body(&done)), (&json!(200), expected), "{gateway:?}");
+        for path in [ACTION.to_owned(), format!("{ACTION}/"), ACTION.replace('.', "%2E")] {
+            let again = running.send(gateway, &requeue(&path, job), false).await;
+            assert_eq!(again["statusCode"], 409, "{gateway:?} {path}: {again}");
+            assert_eq!(body(&again)["Batch JobId"], job);
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_action_is_found_below_a_public_url() {
+    let running = Running::start("job-state", &[("PUBLIC_URL", "https://odata.example.com/base")]).await;
+    let answer = running.send(Gateway::HttpApi, &requeue(&format!("/base{ACTION}"), JOBS[0]), false).await;
+    assert_eq!(answer["statusCode"], 200, "{answer}");
+    let elsewhere = running.send(Gateway::HttpApi, &Sent::get("/base/data/BatchJobs"), false).await;
+    assert_eq!(elsewhere["statusCode"], 404, "{elsewhere}");
 }
 
 #[tokio::test]
