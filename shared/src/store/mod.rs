@@ -15,6 +15,7 @@ mod attribute;
 mod client;
 mod commit;
 mod error;
+mod guard;
 mod item;
 mod read;
 mod size;
@@ -26,9 +27,10 @@ use std::sync::Arc;
 pub use client::*;
 pub use commit::{Commit, Deadline};
 pub use error::StoreError;
+pub use guard::MAX_MARKS;
 pub use item::{Item, ItemKey, KeyTooLong, Sequence, Stored};
 pub use read::Page;
-pub use write::{Condition, Patch, TRANSACTION_ITEMS, TooLarge, Write, WriteKind, check_size};
+pub use write::{Condition, Patch, Requirement, TRANSACTION_ITEMS, TooLarge, Write, WriteKind, check_size};
 
 /// The table, through the SDK's client.
 #[derive(Clone, Debug)]
