@@ -18,6 +18,7 @@ mod batch_multipart;
 mod call_budget;
 mod captures;
 mod clients;
+mod courier;
 mod documents;
 mod envelope;
 mod equivalence;
