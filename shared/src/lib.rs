@@ -16,11 +16,13 @@
 //! | [`uri`] | resource paths, query options, `$filter` syntax | `edm` |
 //! | [`query`] | what `$filter` and `$select` mean for an entity | `edm`, `uri` |
 //! | [`service`] | a service's folder: roots, profile, limits, derived values, seed | `edm`, `uri`, `wire` |
+//! | [`events`] | business events: payloads, envelopes, signatures, what an attempt means | `edm`, `jobs` |
 //! | [`exchange`] | one HTTP request and its answer, free of any server | `batch`, `uri` |
 //! | [`store`] | the table. The only module that names the AWS SDK | `edm` |
 //! | [`plan`] | what requests mean: from requests to answers and writes. Pure | all above, `respond` |
 //! | [`respond`] | answers of single requests; the one table of errors | all above |
 //! | [`execute`] | reads what planning needs, commits what it decides | all |
+//! | [`outbox`] | what leaves the service | `events` |
 //!
 //! The pure modules have no clock, no random source and no I/O: `now` and fresh keys are arguments. A test reads the
 //! sources and fails where an arrow of this table is broken. Where to look for what:
@@ -78,6 +80,7 @@ pub mod events;
 pub mod exchange;
 pub mod execute;
 pub mod jobs;
+pub mod outbox;
 pub mod plan;
 pub mod query;
 pub mod respond;

@@ -40,8 +40,9 @@ pub fn verdict(status: Option<u16>, retry_after: Option<Duration>) -> Verdict {
 pub fn next_attempt(attempts_made: u32, jitter: f64, retry_after: Option<Duration>) -> Option<Duration> {
     let Some(before) = attempts_made.checked_sub(1) else { return Some(Duration::ZERO) };
     let wait = Duration::from_secs(*WAITS.get(usize::try_from(before).ok()?)?);
-    // `max` before `min`: what is no number becomes 0.
-    let wait = wait.mul_f64(0.75 + jitter.max(0.0).min(1.0) / 2.0);
+    // What is outside, or no number, is the middle.
+    let jitter = if (0.0..1.0).contains(&jitter) { jitter } else { 0.5 };
+    let wait = wait.mul_f64(0.75 + jitter / 2.0);
     Some(wait.max(retry_after.unwrap_or_default().min(MAX_RETRY_AFTER)))
 }
 
