@@ -24,6 +24,7 @@ mod equivalence;
 mod faults;
 mod fuzz;
 mod host;
+mod jobs;
 mod kill;
 mod lambda;
 mod links;

@@ -27,6 +27,8 @@ pub struct Entity {
     pub incarnation: Incarnation,
     /// Its version.
     pub version: Version,
+    /// What the last writes that may happen only once left here, oldest first: who meets his own mark has come before.
+    pub marks: Vec<String>,
 }
 
 /// The entity tag of an entity: its incarnation and its version.

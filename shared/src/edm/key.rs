@@ -69,6 +69,17 @@ impl EntityKey {
     }
 }
 
+impl EntityKey {
+    /// What the encoding of each key with these first parts begins with; `whole` says that there are no further parts.
+    pub fn encode_prefix(&self, whole: bool) -> Result<String, KeyError> {
+        let mut prefix = self.encode()?;
+        if !whole {
+            prefix.push(SEPARATOR);
+        }
+        Ok(prefix)
+    }
+}
+
 /// Appends one part. Writing to a String cannot fail.
 fn encode(text: &mut String, value: &Value) -> Result<(), KeyError> {
     match value {

@@ -26,8 +26,8 @@ pub use json::{
 pub use key::{EntityKey, KeyError};
 pub use literal::{parse_literal, write_literal, write_raw};
 pub use model::{
-    AlternateKey, EntitySet, EnumId, EnumMember, EnumType, Model, NavigationProperty, Property, PropertyType, SetId,
-    StructuredType, TypeId, TypeKind,
+    Action, AlternateKey, EntitySet, EnumId, EnumMember, EnumType, Model, NavigationProperty, Property, PropertyType,
+    SetId, StructuredType, TypeId, TypeKind,
 };
 pub use primitive::{PrimitiveType, TextError};
 pub use value::{Record, Value};

@@ -23,6 +23,7 @@ pub struct Model {
     pub(crate) types: Vec<StructuredType>,
     pub(crate) enums: Vec<EnumType>,
     pub(crate) sets: Vec<EntitySet>,
+    pub(crate) actions: Vec<Action>,
     pub(crate) set_names: HashMap<String, SetId>,
     /// Qualified names of structured types.
     pub(crate) type_names: HashMap<String, TypeId>,
@@ -68,6 +69,8 @@ pub struct Property {
     pub computed: bool,
     /// `Core.Immutable`: set at creation only.
     pub immutable: bool,
+    /// `Core.Permissions` = Write: no answer shows it and nothing can be asked about it.
+    pub write_only: bool,
     /// `DefaultValue`.
     pub default: Option<Value>,
 }
@@ -148,6 +151,19 @@ pub struct EnumMember {
     pub caption: String,
 }
 
+/// An action that is bound to entities (CSDL 4.01 §12.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Action {
+    /// Name without namespace.
+    pub name: String,
+    /// Name with namespace, as in URLs.
+    pub qualified_name: String,
+    /// Type of the entity, or of the entities, it is bound to.
+    pub binding: TypeId,
+    /// Bound to a collection.
+    pub on_collection: bool,
+}
+
 /// An entity set.
 #[derive(Clone, Debug)]
 pub struct EntitySet {
@@ -191,6 +207,12 @@ impl Model {
     /// The enumeration of a qualified name.
     pub fn enum_id(&self, qualified_name: &str) -> Option<EnumId> {
         self.enum_names.get(qualified_name).copied()
+    }
+
+    /// The action of a qualified name for an entity of a type, or for a collection of them.
+    pub fn action(&self, qualified_name: &str, ty: TypeId, collection: bool) -> Option<&Action> {
+        let mut named = self.actions.iter().filter(|action| action.qualified_name == qualified_name);
+        named.find(|action| action.on_collection == collection && self.is_a(ty, action.binding))
     }
 
     /// All entity sets, in declared order.

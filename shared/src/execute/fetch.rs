@@ -78,7 +78,10 @@ impl Engine {
         let mut picked = Picked::default();
         let mut after = wanted.start();
         while !picked.is_enough(wanted) {
-            let page = self.store.page(partition, after.as_deref(), picked.hint(wanted), deadline).await?;
+            let page = self
+                .store
+                .page(partition, wanted.prefix.as_deref(), after.as_deref(), picked.hint(wanted), deadline)
+                .await?;
             for (sort, item) in page.items {
                 picked.add(wanted, sort, entity(model, &item)?);
             }
@@ -104,7 +107,10 @@ impl Engine {
         let mut owner_exists = None;
         while owner_exists.is_none() || !picked.is_enough(wanted) {
             let hint = picked.hint(wanted).map_or(LINKS, |hint| hint as usize);
-            let page = self.store.page(partition, after.as_deref(), u32::try_from(hint).ok(), deadline).await?;
+            let page = self
+                .store
+                .page(partition, wanted.prefix.as_deref(), after.as_deref(), u32::try_from(hint).ok(), deadline)
+                .await?;
             let mut keys = Vec::with_capacity(page.items.len() + 1);
             for (sort, _) in &page.items {
                 let key = targets.key(sort.clone()).map_err(|e| StoreError::Corrupt(e.to_string()))?;

@@ -2,8 +2,13 @@
 //!
 //! Sources: `reference/microsoft-wire.md` §1.1–1.4.
 
+mod action;
+mod change;
+pub mod history;
 mod setup;
 mod status;
 
+pub use action::{Refusal, Reply, SET_BATCH_JOB_TO_WAITING, batch_job_id};
+pub use change::{JobFault, Touch, Values};
 pub use setup::{Fields, Jobs, ReplyForm};
 pub use status::{Status, Transition, sources, transition};

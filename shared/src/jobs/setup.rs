@@ -55,6 +55,7 @@ pub struct Fields {
     pub last_changed_by: usize,
     pub last_changed_by_object_id: usize,
     pub last_changed_date_time: usize,
+    pub last_change_reason: usize,
 }
 
 impl Fields {
@@ -79,6 +80,7 @@ impl Fields {
             last_changed_by: position("LastChangedBy")?,
             last_changed_by_object_id: position("LastChangedByObjectId")?,
             last_changed_date_time: position("LastChangedDateTime")?,
+            last_change_reason: position("LastChangeReason")?,
         })
     }
 }

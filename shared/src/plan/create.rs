@@ -143,6 +143,9 @@ impl Unit<'_> {
         self.derive_new(birth.collection, birth.parent, &mut record, &lookups, birth.company)?;
         let key = self.complete_key(birth.collection, &mut record)?;
         self.complete(&mut record)?;
+        if let Some(jobs) = self.jobs_of(birth.collection.set, record.ty) {
+            self.create_job(jobs, &mut record)?;
+        }
         let created = Created { inline, ..self.insert(birth, record, lookups, &key)? };
         self.create_inline(birth, &payload, created)
     }
@@ -261,7 +264,8 @@ impl Unit<'_> {
         if let Some(Owner { key, incarnation: Some(incarnation), .. }) = birth.parent {
             self.overlay.rely(key, Condition::Incarnation(incarnation.0.clone()));
         }
-        let entity = Entity { record, lookups, incarnation: self.new_incarnation(), version: self.version() };
+        let (incarnation, version) = (self.new_incarnation(), self.version());
+        let entity = Entity { record, lookups, incarnation, version, marks: Vec::new() };
         self.claim_alternate_keys(collection, None, Some(&entity), &item)?;
         for nav in 0..entity.lookups.len() {
             self.require_target(collection.set, &entity.record, &entity.lookups, nav, birth.company)?;

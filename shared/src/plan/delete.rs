@@ -60,6 +60,9 @@ impl Unit<'_> {
         {
             return Err(PlanError::Stale.into());
         }
+        if let Some(jobs) = self.jobs_of(spot.collection.set, entity.record.ty) {
+            self.note_deletion(jobs, &entity, request.company)?;
+        }
         self.claim_alternate_keys(&spot.collection, Some(&entity), None, &spot.key)?;
         for nav in 0..entity.lookups.len() {
             let old = lookup_sort(self.service(), &entity.record, &entity.lookups, nav);
@@ -86,6 +89,7 @@ impl Unit<'_> {
         tags_fit
             && request.if_none_match.is_none()
             && ty.alternate_keys.is_empty()
+            && self.jobs_of(spot.collection.set, spot.collection.ty).is_none()
             && !linked
             && spot.via.is_none()
             && !self.overlay.knows(&spot.key)

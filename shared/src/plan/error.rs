@@ -2,7 +2,9 @@
 
 use crate::{
     edm::{KeyError, ValueError},
+    jobs::JobFault,
     query::QueryError,
+    respond::Refused,
     store::{KeyTooLong, TooLarge},
     uri::UriError,
 };
@@ -167,6 +169,12 @@ pub enum PlanError {
     /// The entity set is not written by clients.
     #[error("'{0}' is read-only")]
     ReadOnly(String),
+    /// A batch job cannot be changed as asked.
+    #[error(transparent)]
+    Job(#[from] JobFault),
+    /// The action SetBatchJobToWaiting was refused: it has a reply of its own.
+    #[error("{}", .0.refusal)]
+    NotSetToWaiting(Box<Refused>),
     /// Something that cannot happen in a service that was loaded: a bug.
     #[error("the request could not be decided")]
     Internal,

@@ -3,11 +3,13 @@
 //! [`evaluate`] runs a unit against a [`Snapshot`] of the store and says what it needs to know, why it fails, or what
 //! to answer and to commit. `execute` does the reading and the committing around it.
 
+mod action;
 mod context;
 mod create;
 mod delete;
 mod derive;
 mod error;
+mod job;
 mod lookup;
 mod negotiate;
 mod overlay;

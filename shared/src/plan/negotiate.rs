@@ -78,6 +78,14 @@ fn parse_version(text: &str) -> Option<(u32, u32)> {
     Some((major.parse().ok()?, hundredths.parse().ok()?))
 }
 
+/// How the numbers of 64 bits in the body are written.
+pub(super) fn body_numbers(headers: &Headers) -> Numbers {
+    let media_type = headers.get("content-type").unwrap_or_default();
+    let said = media_type.split(';').skip(1).filter_map(|parameter| parameter.split_once('='));
+    let mut said = said.filter(|(name, _)| name.trim().eq_ignore_ascii_case("IEEE754Compatible"));
+    if said.any(|(_, value)| value.trim().eq_ignore_ascii_case("true")) { Numbers::Text } else { Numbers::Plain }
+}
+
 /// How the answer is to be written, or that no acceptable form is there. `$format` beats `Accept`.
 pub(super) fn metadata(
     headers: &Headers,

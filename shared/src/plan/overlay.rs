@@ -84,6 +84,8 @@ impl Needs {
 pub struct Wanted {
     /// Where from.
     pub source: Source,
+    /// Rows whose sort key begins with this: the filter allows no others.
+    pub prefix: Option<String>,
     /// Rows whose sort key comes after this one.
     pub after: Option<String>,
     /// How many rows at most.

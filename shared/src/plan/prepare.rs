@@ -18,6 +18,11 @@ use super::{
     negotiate::{self, Metadata, OdataVersion},
 };
 
+/// Longest `Repeatability-Request-ID`, in bytes: a GUID is 36.
+const MAX_REQUEST_ID: usize = 100;
+/// Longest `Change-Reason`, in bytes.
+const MAX_REASON: usize = 500;
+
 /// A request that is ready to be evaluated.
 #[derive(Clone, Debug)]
 pub struct Prepared {
@@ -53,6 +58,12 @@ pub struct Prepared {
     pub body_fault: Option<PlanError>,
     /// An etag in the body counts (payloads of 4.01).
     pub body_etags: bool,
+    /// The client's numbers of 64 bits are strings (`IEEE754Compatible=true`).
+    pub body_numbers: Numbers,
+    /// `Repeatability-Request-ID`: what makes a repeat of an action known as one.
+    pub request_id: Option<String>,
+    /// `Change-Reason`: kept in the history of what is changed.
+    pub reason: Option<String>,
 }
 
 impl Prepared {
@@ -181,7 +192,20 @@ pub fn prepare_at(
         body: request.body.clone(),
         body_fault: check_body(request).err(),
         body_etags: headers.get("odata-version").is_some_and(|v| v.trim() == "4.01"),
+        body_numbers: negotiate::body_numbers(headers),
+        request_id: bounded(headers, "repeatability-request-id", MAX_REQUEST_ID)?,
+        reason: bounded(headers, "change-reason", MAX_REASON)?,
     })
+}
+
+/// A header whose value is kept, so it has a limit.
+fn bounded(headers: &Headers, name: &'static str, max: usize) -> Result<Option<String>, PlanError> {
+    let Some(value) = headers.get(name).map(str::trim) else { return Ok(None) };
+    if value.is_empty() || value.len() > max {
+        let reason = format!("it has {} bytes; 1 to {max} are possible", value.len());
+        return Err(PlanError::Header { name, reason });
+    }
+    Ok(Some(value.to_owned()))
 }
 
 /// GET and DELETE have no body; POST, PATCH and PUT have one that can be read.
@@ -210,7 +234,7 @@ fn company(
     resource: &Resource,
 ) -> Result<Option<usize>, PlanError> {
     let Some(companies) = &context.service.companies else { return Ok(None) };
-    if let Resource::Entities(path) = resource
+    if let Resource::Entities(path) | Resource::Action { path, .. } = resource
         && let Some(key) = &path.company
     {
         let found = companies.by_key(key);

@@ -6,7 +6,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use crate::{
     edm::{Entity, EntityKey, Incarnation, TypeId, Version},
-    query::{self, Selection},
+    query::{self, Predicate, Selection},
     respond::{self, Listing},
     uri::{EntityPath, Key, Last, UriError},
 };
@@ -138,7 +138,8 @@ impl Unit<'_> {
         let top = options.top.map_or(usize::MAX, |top| top.try_into().unwrap_or(usize::MAX));
         let limit = if only_count { 0 } else { top.min(page).saturating_add(skip) };
         let count = only_count || options.count == Some(true);
-        let wanted = Wanted { source, after, limit, count, predicate, except: HashSet::new() };
+        let prefix = predicate.as_ref().and_then(|predicate| self.key_prefix(collection, predicate));
+        let wanted = Wanted { source, prefix, after, limit, count, predicate, except: HashSet::new() };
         let mut found = rows(self, wanted)?;
         if only_count {
             return Ok(respond::count(self.context, request, found.count.unwrap_or(0)));
@@ -161,6 +162,14 @@ impl Unit<'_> {
             applied_page_size: request.prefer.maxpagesize.map(|_| page),
         };
         Ok(respond::collection(self.context, request, selection.as_ref(), &listing))
+    }
+
+    /// What the keys of all entities that fit a filter begin with.
+    fn key_prefix(&self, collection: &Collection, predicate: &Predicate) -> Option<String> {
+        let key = &self.ty(collection.ty).key;
+        let values = predicate.leading_values(key);
+        let whole = values.len() == key.len();
+        (!values.is_empty()).then(|| EntityKey(values).encode_prefix(whole).ok()).flatten()
     }
 
     /// Entities on a page: the service's number, or fewer where the client prefers that.
@@ -196,7 +205,7 @@ impl Unit<'_> {
         let entity = |row: &crate::edm::Record| {
             let lookups = vec![None; self.ty(row.ty).navigation.len()];
             let (incarnation, version) = (Incarnation("configured".into()), Version("0".into()));
-            Arc::new(Entity { record: row.clone(), lookups, incarnation, version })
+            Arc::new(Entity { record: row.clone(), lookups, incarnation, version, marks: Vec::new() })
         };
         let Some(key) = &path.key else {
             let mut rows: Vec<(String, Arc<Entity>)> = Vec::with_capacity(companies.rows.len());

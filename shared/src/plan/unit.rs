@@ -72,12 +72,14 @@ pub(super) struct Unit<'a> {
     pub(super) overlay: Overlay<'a>,
     pub(super) references: &'a mut References,
     fresh: &'a Fresh<'a>,
-    operation: &'a str,
+    pub(super) operation: &'a str,
     /// Position of the current request in the batch.
     pub(super) index: usize,
     ordinal: usize,
     /// Whether the current request changes anything: what leads it to its entity must hold at the commit.
     pub(super) writing: bool,
+    /// The current request.
+    pub(super) current: Option<Arc<Prepared>>,
 }
 
 /// Evaluates a unit against what is known of the store. Pure: the same arguments give the same result.
@@ -97,7 +99,8 @@ pub fn evaluate<'a>(
         references.remove(id);
     }
     let overlay = Overlay::new(snapshot);
-    let mut unit = Unit { context, overlay, references, fresh, operation, index: 0, ordinal: 0, writing: false };
+    let (index, ordinal, writing) = (0, 0, false);
+    let mut unit = Unit { context, overlay, references, fresh, operation, index, ordinal, writing, current: None };
     let mut outcomes = Vec::with_capacity(jobs.len());
     let mut halted = false;
     for (position, job) in jobs.iter_mut().enumerate() {
@@ -146,6 +149,7 @@ impl<'a> Unit<'a> {
             }
             prepared
         };
+        self.current = Some(prepared.clone());
         let mut outcome = self.dispatch(&prepared)?;
         outcome.response.id.clone_from(&job.request.id);
         Ok(outcome)
@@ -156,6 +160,7 @@ impl<'a> Unit<'a> {
             Resource::ServiceDocument => return get_only(request, |r| respond::service_document(self.context, r)),
             Resource::Metadata => return get_only(request, |r| respond::metadata(self.context, r)),
             Resource::Batch => return Err(PlanError::NestedBatch.into()),
+            Resource::Action { path, name } => return self.act(request, path, name),
             Resource::Entities(path) => path,
         };
         if request.method != Method::GET && self.is_read_only(path) {

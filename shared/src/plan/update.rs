@@ -26,6 +26,7 @@ const BLIND_PROPERTIES: usize = 100;
 
 /// What an update does to an entity.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a property of the request of its own")]
 pub(super) struct Change {
     /// Positions and values of properties.
     pub(super) values: Vec<(usize, Value)>,
@@ -41,6 +42,8 @@ pub(super) struct Change {
     pub(super) derived: bool,
     /// Undeclared properties that are not given are removed.
     pub(super) replace: bool,
+    /// `If-Match` names the version that is changed.
+    pub(super) with_etag: bool,
 }
 
 /// An entity after an update.
@@ -202,9 +205,10 @@ impl<'a> Unit<'a> {
         &mut self,
         request: &Prepared,
         spot: &Spot,
-        change: Change,
+        mut change: Change,
         representation: bool,
     ) -> Step<Option<Updated>> {
+        change.with_etag = matches!(request.if_match, Some(Tags::List(_)));
         if !representation && self.can_be_blind(request, spot, &change) {
             return self.patch_blindly(request, spot, change).map(Some);
         }
@@ -248,6 +252,7 @@ impl<'a> Unit<'a> {
             && !change.derived
             && !change.replace
             && change.values.len() + change.dynamic.len() <= BLIND_PROPERTIES
+            && !self.job_needs_old(spot, change)
             && !change.values.iter().any(|(position, value)| self.needs_old(spot, change, *position, value))
             && !change.lookups.iter().any(|(nav, _)| self.lookup_needs_old(spot, *nav))
     }
@@ -278,6 +283,7 @@ impl<'a> Unit<'a> {
             None if self.overlay.require(&spot.key) => {}
             None => return Err(self.not_found(spot.collection.ty, &spot.path).into()),
         }
+        let (status, with_etag) = (self.status_given(&change), change.with_etag);
         let ty = self.ty(spot.collection.ty);
         let record = Record::new(&self.service().model, spot.collection.ty);
         let values = change.values.into_iter().chain(self.derive_patched(&record));
@@ -294,6 +300,9 @@ impl<'a> Unit<'a> {
             }
             patch.lookups.push((navigation.name.clone(), target.map(|t| t.key.sort)));
         }
+        if let Some(jobs) = self.jobs_of(spot.collection.set, spot.collection.ty) {
+            self.guard_job(jobs, status, with_etag, &mut patch);
+        }
         self.overlay.patch(&spot.key, patch);
         let version = self.version();
         Ok(Updated::Blind(etag.map(|etag| edm::ETag { incarnation: etag.incarnation.clone(), version })))
@@ -308,6 +317,7 @@ impl<'a> Unit<'a> {
         company: Option<usize>,
     ) -> Step<Arc<Entity>> {
         self.check_writable(&spot.collection)?;
+        let claims = !change.with_etag && self.status_given(&change).is_some();
         let mut new = Entity::clone(old);
         if change.replace {
             new.record.dynamic.clear();
@@ -339,6 +349,9 @@ impl<'a> Unit<'a> {
             }
         }
         self.derive_changed(set, &mut new.record, &new.lookups, &moved, company)?;
+        if let Some(jobs) = self.jobs_of(set, new.record.ty) {
+            self.change_job(jobs, old, &mut new, claims)?;
+        }
         self.claim_alternate_keys(&spot.collection, Some(old), Some(&new), &spot.key)?;
         new.version = self.version();
         let new = Arc::new(new);

@@ -219,7 +219,10 @@ fn link_to_nothing(operator: Operator, at: usize, nav: &NavigationProperty) -> R
 
 fn property<'t>(ty: &'t StructuredType, name: &str) -> Result<(usize, &'t Property), QueryError> {
     let found = ty.property(name).and_then(|at| Some((at, ty.properties.get(at)?)));
-    found.ok_or_else(|| bad_property(ty, name))
+    match found {
+        Some((_, property)) if property.write_only => Err(QueryError::WriteOnly(property.name.clone())),
+        found => found.ok_or_else(|| bad_property(ty, name)),
+    }
 }
 
 fn bad_property(ty: &StructuredType, name: &str) -> QueryError {

@@ -13,6 +13,9 @@ pub enum QueryError {
         /// Qualified name of the type.
         ty: String,
     },
+    /// Nothing can be asked about a property that only writes may name (400).
+    #[error("'{0}' is write-only")]
+    WriteOnly(String),
     /// A literal that the other side of the comparison does not take (400).
     #[error("'{text}' cannot be compared here: {source}")]
     BadLiteral {

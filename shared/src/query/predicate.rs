@@ -40,7 +40,36 @@ impl Predicate {
     }
 }
 
+impl Predicate {
+    /// The values that the first of these properties (a key, in its order) must have for any entity to be in: as many
+    /// as `eq` gives without alternative. Only values that are equal in just one way count.
+    pub fn leading_values(&self, key: &[usize]) -> Vec<Value> {
+        let value = |position: &usize| self.condition.required(*position, self.ignore_case);
+        key.iter().map_while(value).cloned().collect()
+    }
+}
+
 impl Condition {
+    /// The value that a property must have for the condition to be true.
+    fn required(&self, position: usize, ignore_case: bool) -> Option<&Value> {
+        match self {
+            Self::All(parts) => parts.iter().find_map(|part| part.required(position, ignore_case)),
+            Self::Compare { operator: Operator::Eq, left, right } => match (left, right) {
+                (Operand::Property(path), Operand::Literal(value))
+                | (Operand::Literal(value), Operand::Property(path)) => {
+                    let exact = match value {
+                        Value::Boolean(_) | Value::Integer(_) | Value::Enum(_) | Value::Guid(_) => true,
+                        Value::String(_) => !ignore_case,
+                        _ => false,
+                    };
+                    (*path == [position] && exact).then_some(value)
+                }
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// `None` is unknown (URL Conventions §5.1.1.1, logical operators and null).
     pub(super) fn test(&self, entity: &Entity, ignore_case: bool) -> Option<bool> {
         match self {
@@ -140,6 +169,7 @@ mod tests {
             lookups: vec![None, Some(owner), None, None],
             incarnation: Incarnation(String::new()),
             version: Version(String::new()),
+            marks: Vec::new(),
         }
     }
 

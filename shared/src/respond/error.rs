@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::{
     batch::{Headers, RequestId, Response},
     edm::{Numbers, ValueError},
+    jobs::{JobFault, Refusal},
     plan::{Metadata, OdataVersion, PlanError},
     query::QueryError,
     service::profile::{ErrorShape, Profile},
@@ -66,7 +67,10 @@ pub fn error_response(context: ErrorContext<'_>, failure: &Failure, id: Option<R
         }
         _ => {}
     }
-    let body = write(shape, code, &message, target(failure));
+    let body = match failure {
+        Failure::Plan(PlanError::NotSetToWaiting(refused)) => refused.body(status).into(),
+        _ => write(shape, code, &message, target(failure)),
+    };
     Response { id, status, headers: all, body }
 }
 
@@ -128,7 +132,29 @@ fn plan_row(error: &PlanError, profile: Option<&Profile>) -> Row {
         E::Unsupported(_) => (501, "NotImplemented", "BadRequest_MethodNotImplemented", "0x80060888"),
         E::Header { .. } => (400, "InvalidHeader", "BadRequest", "0x80060888"),
         E::TooDeep(_) => (400, "TooDeep", "BadRequest", "0x80048d19"),
+        E::Job(error) => job_row(error),
+        E::NotSetToWaiting(refused) => refusal_row(&refused.refusal),
         E::Internal => (500, "InternalError", "Internal_ServerError", "0x80040216"),
+    }
+}
+
+fn job_row(error: &JobFault) -> Row {
+    match error {
+        JobFault::Requeue(refusal) => refusal_row(refusal),
+        JobFault::Transition { .. } | JobFault::Taken => (409, "IllegalTransition", "BadRequest", "0x80040203"),
+        JobFault::NoStatus | JobFault::RetryCount | JobFault::RetryLimit(_) => {
+            (400, "InvalidValue", "Application_FieldValidationException", "0x80048d19")
+        }
+    }
+}
+
+fn refusal_row(refusal: &Refusal) -> Row {
+    match refusal {
+        Refusal::Parameter(_) => (400, "InvalidParameter", "BadRequest", "0x80048d19"),
+        Refusal::Unknown(_) => (404, "NotFound", "Internal_RecordNotFound", "0x80040217"),
+        Refusal::State { .. } => (409, "IllegalTransition", "BadRequest", "0x80040203"),
+        Refusal::Limit { .. } => (409, "RetryLimitReached", "BadRequest", "0x80040203"),
+        Refusal::Forbidden => (403, "Forbidden", "Authentication_InvalidCredentials", "0x80040220"),
     }
 }
 

@@ -13,6 +13,7 @@ use crate::{
 
 pub(super) const ODATA_VERSION: HeaderName = HeaderName::from_static("odata-version");
 pub(super) const ODATA_ENTITY_ID: HeaderName = HeaderName::from_static("odata-entityid");
+pub(super) const REPEATABILITY_RESULT: HeaderName = HeaderName::from_static("repeatability-result");
 pub(super) const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
 /// `OData-Version`; on 204 only where the profile sends it.

@@ -6,6 +6,7 @@ mod error;
 mod failure;
 mod headers;
 mod listing;
+mod requeue;
 
 pub(crate) use body::{count, created, entity, not_modified, property, property_changed, reference, updated, upserted};
 pub(crate) use document::{metadata, service_document};
@@ -13,3 +14,5 @@ pub use error::{ErrorContext, error_response};
 pub use failure::{BatchError, Failure};
 pub(crate) use headers::version_header;
 pub(crate) use listing::{Listing, collection};
+pub use requeue::Refused;
+pub(crate) use requeue::requeued;

@@ -31,6 +31,8 @@ pub(super) const VALUES: &str = "v";
 pub(super) const DYNAMIC: &str = "x";
 /// Lookups by navigation name: encoded keys.
 pub(super) const LOOKUPS: &str = "r";
+/// Marks of writes that may happen only once, oldest first.
+pub(super) const MARKS: &str = "m";
 /// Target of an alternate key.
 pub(super) const TARGET: &str = "k";
 /// Last number of a sequence.
@@ -42,7 +44,7 @@ pub(super) const DUE_QUEUE: &str = "dp";
 /// When it is due: sort key of the index.
 pub(super) const DUE_TIME: &str = "dt";
 /// Text of a note.
-pub(super) const NOTE: &str = "m";
+pub(super) const NOTE: &str = "b";
 /// When an item may go (DynamoDB's time to live), in seconds since 1970.
 pub(super) const EXPIRES: &str = "e";
 
@@ -90,6 +92,10 @@ fn entity_attributes(model: &Model, entity: &Entity, item: &mut Item) {
     let lookups = ty.navigation.iter().zip(&entity.lookups);
     let lookups = lookups.filter_map(|(nav, key)| Some((nav.name.clone(), AttributeValue::S(key.clone()?)))).collect();
     item.insert(LOOKUPS.into(), AttributeValue::M(lookups));
+    if !entity.marks.is_empty() {
+        let marks = entity.marks.iter().map(|mark| AttributeValue::S(mark.clone())).collect();
+        item.insert(MARKS.into(), AttributeValue::L(marks));
+    }
 }
 
 fn values(model: &Model, record: &Record) -> HashMap<String, AttributeValue> {
@@ -160,7 +166,15 @@ pub(super) fn entity_from_item(model: &Model, item: &Item) -> Result<Entity, Sto
         lookups: lookups.collect::<Result<_, _>>()?,
         incarnation: Incarnation(text(attribute(INCARNATION)?)?.into()),
         version: Version(text(attribute(VERSION)?)?.into()),
+        marks: marks(item)?,
     })
+}
+
+/// The marks of an item.
+pub(super) fn marks(item: &Item) -> Result<Vec<String>, StoreError> {
+    let Some(marks) = item.get(MARKS) else { return Ok(Vec::new()) };
+    let marks = marks.as_l().map_err(|_| corrupt("a list"))?;
+    marks.iter().map(|mark| text(mark).map(str::to_owned)).collect()
 }
 
 fn record(

@@ -269,6 +269,10 @@ fn trace(writes: &[Write], items: &[(ItemKey, Option<Item>)], operation: &str) -
     if matches!(kind, WriteKind::Delete | WriteKind::Check) {
         return Trace::Missing;
     }
+    let marks = item.as_ref().and_then(|item| attribute::marks(item).ok()).unwrap_or_default();
+    if marks.iter().any(|mark| mark == operation) {
+        return Trace::Found;
+    }
     let text = |name: &str| item.as_ref()?.get(name)?.as_s().ok().map(String::as_str);
     let (version, previous) = (text(attribute::VERSION), text(attribute::PREVIOUS_VERSION));
     let is_own = |version: &str| version.split_once('.').is_some_and(|(by, _)| by == operation);

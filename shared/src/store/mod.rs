@@ -19,6 +19,7 @@ mod client;
 mod commit;
 mod due;
 mod error;
+mod guard;
 mod item;
 mod read;
 mod record;
@@ -33,10 +34,11 @@ pub use client::*;
 pub use commit::{Commit, Deadline};
 pub use due::{Due, DuePage, Schedule};
 pub use error::StoreError;
+pub use guard::MAX_MARKS;
 pub use item::{Item, ItemKey, KeyTooLong, Sequence, Stored};
 pub use read::Page;
 pub use record::StreamRecord;
-pub use write::{Condition, Patch, TRANSACTION_ITEMS, TooLarge, Write, WriteKind, check_size};
+pub use write::{Condition, Patch, Requirement, TRANSACTION_ITEMS, TooLarge, Write, WriteKind, check_size};
 
 /// The table, through the SDK's client.
 #[derive(Clone, Debug)]

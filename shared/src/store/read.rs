@@ -4,6 +4,7 @@ use std::{collections::HashMap, future::Future, time::Duration};
 
 use aws_sdk_dynamodb::{
     error::{DisplayErrorContext, ProvideErrorMetadata, SdkError},
+    operation::query::builders::QueryFluentBuilder,
     types::{AttributeValue, KeysAndAttributes},
 };
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -82,10 +83,12 @@ impl Store {
         Err(StoreError::Unavailable("keys stayed unprocessed".into()))
     }
 
-    /// Up to `limit` items of a partition (`None`: as many as one answer holds) whose sort keys come after `after`.
+    /// Up to `limit` items of a partition (`None`: as many as one answer holds) whose sort keys begin with `prefix` and
+    /// come after `after`.
     pub async fn page(
         &self,
         partition: &str,
+        prefix: Option<&str>,
         after: Option<&str>,
         limit: Option<u32>,
         deadline: Deadline,
@@ -98,12 +101,20 @@ impl Store {
             .expression_attribute_names("#p", attribute::PARTITION)
             .expression_attribute_values(":p", AttributeValue::S(partition.to_owned()))
             .set_limit(limit.map(|l| i32::try_from(l).unwrap_or(i32::MAX)));
-        request = match after {
-            None => request.key_condition_expression("#p = :p"),
-            Some(after) => request
-                .key_condition_expression("#p = :p AND #s > :s")
-                .expression_attribute_names("#s", attribute::SORT)
-                .expression_attribute_values(":s", AttributeValue::S(after.to_owned())),
+        let sort = |request: QueryFluentBuilder, condition: &str, value: &str| {
+            let request = request.expression_attribute_names("#s", attribute::SORT);
+            let request = request.expression_attribute_values(":s", AttributeValue::S(value.to_owned()));
+            request.key_condition_expression(format!("#p = :p AND {condition}"))
+        };
+        request = match (prefix, after) {
+            (None, None) => request.key_condition_expression("#p = :p"),
+            (None, Some(after)) => sort(request, "#s > :s", after),
+            (Some(prefix), None) => sort(request, "begins_with(#s, :s)", prefix),
+            (Some(prefix), Some(after)) => {
+                let key = ItemKey { partition: partition.to_owned(), sort: after.to_owned() };
+                let request = sort(request, "begins_with(#s, :s)", prefix);
+                request.set_exclusive_start_key(Some(attribute::key_attributes(&key)))
+            }
         };
         let answer = retry(|| request.clone().send(), deadline).await?;
         let mut items = Vec::with_capacity(answer.items.as_ref().map_or(0, Vec::len));

@@ -32,15 +32,18 @@ pub(super) fn patch(model: &Model, patch: &Patch) -> usize {
     let properties = patch.properties.iter().map(|(name, value)| name.len() + self::value(model, value));
     let dynamic = patch.dynamic.iter().map(|(name, json)| name.len() + json.len());
     let lookups = patch.lookups.iter().map(|(name, key)| name.len() + key.as_ref().map_or(0, String::len));
+    let counted = patch.increments.iter().map(|(name, _)| name.len() + SCALAR);
+    let mark = patch.mark.iter().map(String::len);
     let due = if let Schedule::At(due) = &patch.schedule { due.queue.len() + SCALAR } else { 0 };
-    properties.chain(dynamic).chain(lookups).sum::<usize>() + due
+    properties.chain(dynamic).chain(lookups).chain(counted).chain(mark).sum::<usize>() + due
 }
 
 fn entity(model: &Model, entity: &Entity) -> usize {
     let ty = model.ty(entity.record.ty);
     let lookups = ty.navigation.iter().zip(&entity.lookups);
     let lookups = lookups.filter_map(|(nav, key)| Some(nav.name.len() + key.as_ref()?.len() + MEMBER_OVERHEAD));
-    ty.qualified_name.len() + record(model, &entity.record) + lookups.sum::<usize>()
+    let marks = entity.marks.iter().map(|mark| mark.len() + MEMBER_OVERHEAD);
+    ty.qualified_name.len() + record(model, &entity.record) + lookups.sum::<usize>() + marks.sum::<usize>()
 }
 
 fn record(model: &Model, record: &Record) -> usize {

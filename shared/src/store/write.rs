@@ -43,10 +43,37 @@ pub struct Patch {
     pub dynamic: Vec<(String, Box<str>)>,
     /// Lookups by navigation name; `None` removes one.
     pub lookups: Vec<(String, Option<String>)>,
+    /// Integers that are counted on from what they are: property and by how much. One without value counts as 0.
+    pub increments: Vec<(String, i64)>,
+    /// What must hold of the entity besides the write's condition.
+    pub requires: Vec<Requirement>,
+    /// Left on the entity; the patch does not apply where it is already.
+    pub mark: Option<String>,
     /// The new version.
     pub version: String,
     /// What becomes of its place in the index of what is due.
     pub schedule: Schedule,
+}
+
+/// What must hold of an entity that is patched without being read.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Requirement {
+    /// The property has one of these values.
+    OneOf {
+        /// Its name.
+        property: String,
+        /// The values.
+        values: Vec<Value>,
+    },
+    /// An integer is below the one in another property, or below a number where that has no value.
+    Below {
+        /// Its name; without value it counts as 0.
+        property: String,
+        /// The property with the bound.
+        bound: String,
+        /// The bound where that property has none.
+        default: Option<i64>,
+    },
 }
 
 /// What must hold of an item at the instant of the commit.
@@ -149,7 +176,11 @@ pub(super) fn expression(model: &Model, write: &Write, operation: &str) -> Expre
         let operation = builder.value(AttributeValue::S(format!("{operation}.")));
         let [version, previous] = [attribute::VERSION, attribute::PREVIOUS_VERSION];
         let not_yet = format!("NOT begins_with({version}, {operation}) AND NOT begins_with({previous}, {operation})");
-        condition = Some(condition.map_or(not_yet.clone(), |c| format!("{c} AND {not_yet}")));
+        let mut all: Vec<String> = condition.into_iter().chain([not_yet]).collect();
+        if let WriteKind::Patch(patch) = &write.kind {
+            builder.requirements(model, patch, &mut all);
+        }
+        condition = Some(all.join(" AND "));
     }
     Expression { update, condition, names: some(builder.names), values: some(builder.values) }
 }
@@ -160,25 +191,25 @@ fn some<V>(map: HashMap<String, V>) -> Option<HashMap<String, V>> {
 
 /// Placeholders for values, and for the names of properties: the item's own attributes are no reserved words.
 #[derive(Default)]
-struct Builder {
+pub(super) struct Builder {
     names: HashMap<String, String>,
     values: HashMap<String, AttributeValue>,
 }
 
 impl Builder {
-    fn name(&mut self, name: &str) -> String {
+    pub(super) fn name(&mut self, name: &str) -> String {
         let placeholder = format!("#{}", self.names.len());
         self.names.insert(placeholder.clone(), name.to_owned());
         placeholder
     }
 
-    fn value(&mut self, value: AttributeValue) -> String {
+    pub(super) fn value(&mut self, value: AttributeValue) -> String {
         let placeholder = format!(":{}", self.values.len());
         self.values.insert(placeholder.clone(), value);
         placeholder
     }
 
-    fn text(&mut self, text: &str) -> String {
+    pub(super) fn text(&mut self, text: &str) -> String {
         self.value(AttributeValue::S(text.to_owned()))
     }
 
@@ -227,6 +258,7 @@ impl Builder {
                 remove.push(format!("{LOOKUPS}.{name}"));
             }
         }
+        self.counts_and_mark(patch, &mut set);
         match &patch.schedule {
             Schedule::Keep => {}
             Schedule::At(Due { queue, time }) => {
@@ -315,6 +347,9 @@ impl Patch {
         replace(&mut self.properties, later.properties);
         replace(&mut self.dynamic, later.dynamic);
         replace(&mut self.lookups, later.lookups);
+        self.increments.extend(later.increments);
+        self.requires.extend(later.requires);
+        self.mark = later.mark.or_else(|| self.mark.take());
         self.version = later.version;
         if later.schedule != Schedule::Keep {
             self.schedule = later.schedule;

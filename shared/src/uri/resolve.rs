@@ -16,6 +16,13 @@ pub enum Resource {
     Batch,
     /// Something in an entity set.
     Entities(EntityPath),
+    /// An action bound to an entity or a collection of entities.
+    Action {
+        /// What it is bound to.
+        path: EntityPath,
+        /// Its qualified name.
+        name: String,
+    },
 }
 
 /// A path that begins at an entity set.
@@ -81,13 +88,13 @@ pub enum Last {
 /// Finds what the segments of a path mean.
 ///
 /// `companies` is the entity set whose navigation leads to the other sets, where a service has one. Qualified names
-/// (type casts, bound operations) and function calls are [`UriError::Unsupported`].
+/// that are no bound action (type casts, bound functions) and function calls are [`UriError::Unsupported`].
 pub fn resolve(model: &Model, segments: &[Segment], companies: Option<SetId>) -> Result<Resource, UriError> {
     let Some((first, rest)) = segments.split_first() else { return Ok(Resource::ServiceDocument) };
     let alone = match first.name.as_str() {
         "$metadata" => Resource::Metadata,
         "$batch" => Resource::Batch,
-        _ => return Walk::begin(model, first, companies)?.finish(rest).map(Resource::Entities),
+        _ => return Walk::begin(model, first, companies)?.finish(rest),
     };
     match rest.first() {
         Some(next) => Err(not_found(next)),
@@ -115,8 +122,14 @@ impl<'a> Walk<'a> {
         Ok(Self { model, path, companies, property: None })
     }
 
-    fn finish(mut self, segments: &[Segment]) -> Result<EntityPath, UriError> {
-        for segment in segments {
+    fn finish(mut self, segments: &[Segment]) -> Result<Resource, UriError> {
+        for (at, segment) in segments.iter().enumerate() {
+            if self.bound_action(segment) {
+                return match segments.get(at + 1) {
+                    Some(next) => Err(not_found(next)),
+                    None => Ok(Resource::Action { path: self.path, name: segment.name.clone() }),
+                };
+            }
             if self.path.last != Last::None {
                 return Err(UriError::Misplaced { segment: segment.name.clone(), after: "the end of a path" });
             }
@@ -126,7 +139,14 @@ impl<'a> Walk<'a> {
                 _ => self.member(segment)?,
             }
         }
-        Ok(self.path)
+        Ok(Resource::Entities(self.path))
+    }
+
+    /// Whether a segment calls an action of what the path has led to so far.
+    fn bound_action(&self, segment: &Segment) -> bool {
+        let on_entities = self.path.last == Last::None && self.property.is_none();
+        let action = self.model.action(&segment.name, self.path.ty, self.path.collection);
+        on_entities && matches!(segment.arguments, None | Some(KeyPredicate::Empty)) && action.is_some()
     }
 
     fn suffix(&mut self, segment: &Segment) -> Result<(), UriError> {

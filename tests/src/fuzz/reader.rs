@@ -204,6 +204,7 @@ fn apply(model: &Model, ty: TypeId, filter: &uri::Expr) {
             lookups: Vec::new(),
             incarnation: Incarnation(String::new()),
             version: Version(String::new()),
+            marks: Vec::new(),
         });
     }
 }

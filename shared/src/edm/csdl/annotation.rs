@@ -7,6 +7,7 @@ const CORE: &str = "Org.OData.Core.V1";
 
 /// What the annotations of one element say.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an annotation of its own")]
 pub(super) struct Facts {
     /// `Core.Computed`
     pub(super) computed: bool,
@@ -14,6 +15,8 @@ pub(super) struct Facts {
     pub(super) immutable: bool,
     /// `Core.Permissions` is Read alone
     pub(super) read_only: bool,
+    /// `Core.Permissions` is Write alone
+    pub(super) write_only: bool,
     /// `Core.AlternateKeys`: for each key (path, alias) of its properties
     pub(super) alternate_keys: Vec<Vec<(String, String)>>,
 }
@@ -24,6 +27,7 @@ impl Facts {
         self.computed |= other.computed;
         self.immutable |= other.immutable;
         self.read_only |= other.read_only;
+        self.write_only |= other.write_only;
         self.alternate_keys.extend(other.alternate_keys);
     }
 
@@ -37,7 +41,10 @@ impl Facts {
         match name {
             "Computed" => self.computed = flag(source, element)?,
             "Immutable" => self.immutable = flag(source, element)?,
-            "Permissions" => self.read_only = is_read(&permissions(source, element)?),
+            "Permissions" => {
+                let members = permissions(source, element)?;
+                (self.read_only, self.write_only) = (is_only(&members, "/Read"), is_only(&members, "/Write"));
+            }
             "AlternateKeys" => self.alternate_keys.extend(alternate_keys(source)?),
             _ => source.skip()?,
         }
@@ -70,8 +77,8 @@ fn permissions(source: &mut Source<'_>, element: &Element) -> Result<String, Fau
     Ok(value)
 }
 
-fn is_read(members: &str) -> bool {
-    !members.is_empty() && members.split_whitespace().all(|member| member.ends_with("/Read"))
+fn is_only(members: &str, permission: &str) -> bool {
+    !members.is_empty() && members.split_whitespace().all(|member| member.ends_with(permission))
 }
 
 /// `Collection` of `Record`s with a `PropertyValue` named `Key`.

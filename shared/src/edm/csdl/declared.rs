@@ -17,6 +17,7 @@ pub(super) struct Declared {
     pub(super) sets: Vec<Set>,
     /// Names of singletons, which bindings may lead to.
     pub(super) singletons: Vec<String>,
+    pub(super) actions: Vec<BoundAction>,
     /// Annotations by target path.
     pub(super) targets: Vec<(String, Facts)>,
 }
@@ -68,6 +69,17 @@ pub(super) struct Enumeration {
     pub(super) is_flags: bool,
     /// (name, value)
     pub(super) members: Vec<(String, i64)>,
+}
+
+#[derive(Debug)]
+pub(super) struct BoundAction {
+    pub(super) offset: usize,
+    pub(super) name: String,
+    pub(super) qualified_name: String,
+    /// Name of the type it is bound to.
+    pub(super) binding: String,
+    /// Bound to a collection of that type.
+    pub(super) on_collection: bool,
 }
 
 #[derive(Debug)]
@@ -153,6 +165,7 @@ impl Declared {
                     self.definitions.insert(name, Facets::read(&element, "UnderlyingType")?);
                     source.skip()?;
                 }
+                "Action" => self.actions.extend(bound_action(source, &element, &namespace)?),
                 "EntityContainer" => self.container(source, &element, &namespace)?,
                 "Annotations" => self.annotations(source, &element)?,
                 _ => source.skip()?,
@@ -274,6 +287,26 @@ fn navigation(source: &mut Source<'_>, element: &Element) -> Result<Navigation, 
         partner: element.get("Partner").map(str::to_owned),
         constraints,
     })
+}
+
+/// A bound action (CSDL 4.01 §12.2): its first parameter says what it is bound to. `None` for an unbound one.
+fn bound_action(source: &mut Source<'_>, action: &Element, namespace: &str) -> Result<Option<BoundAction>, Fault> {
+    let mut binding = None;
+    while let Some(child) = source.child()? {
+        if child.name() == "Parameter" && binding.is_none() {
+            binding = Some(item_type(&child.require("Type")?));
+        }
+        source.skip()?;
+    }
+    let name = action.require("Name")?;
+    let bound = binding.filter(|_| action.flag("IsBound").ok().flatten().unwrap_or(false));
+    Ok(bound.map(|(binding, on_collection)| BoundAction {
+        offset: action.offset,
+        qualified_name: format!("{namespace}.{name}"),
+        name,
+        binding,
+        on_collection,
+    }))
 }
 
 fn enumeration(source: &mut Source<'_>, element: &Element, namespace: &str) -> Result<Enumeration, Fault> {

@@ -6,25 +6,27 @@ use bytes::Bytes;
 
 use super::CsdlProblem;
 use super::annotation::Facts;
-use super::declared::{Aliases, Declared, Enumeration, Navigation, Set, Structured};
+use super::declared::{Aliases, BoundAction, Declared, Enumeration, Navigation, Set, Structured};
 use super::facets::Facets;
 use super::source::Fault;
 use crate::edm::{
-    AlternateKey, EntitySet, EnumId, EnumMember, EnumType, Model, NavigationProperty, PrimitiveType, Property,
+    Action, AlternateKey, EntitySet, EnumId, EnumMember, EnumType, Model, NavigationProperty, PrimitiveType, Property,
     PropertyType, SetId, StructuredType, TypeId, TypeKind, Value,
 };
 
 /// Resolves a document's declarations.
 pub(super) fn model(mut declared: Declared, document: Bytes) -> Result<Model, Fault> {
     attach_annotations(&mut declared);
-    let Declared { aliases, types, enums, definitions, sets, singletons, .. } = declared;
+    let Declared { aliases, types, enums, definitions, sets, singletons, actions, .. } = declared;
     let enums: Vec<(usize, EnumType)> =
         enums.into_iter().map(|ty| Ok((ty.offset, enumeration(ty)?))).collect::<Result<_, Fault>>()?;
     let names = Names::new(aliases, definitions, &types, &enums)?;
     let enums: Vec<EnumType> = enums.into_iter().map(|(_, ty)| ty).collect();
     let types = structured_types(types, &names, &enums)?;
     let (sets, set_names) = entity_sets(sets, &singletons, &names)?;
-    let mut model = Model { types, enums, sets, set_names, type_names: names.types, enum_names: names.enums, document };
+    let actions = actions.into_iter().map(|action| bound_action(action, &names)).collect::<Result<_, _>>()?;
+    let (type_names, enum_names) = (names.types, names.enums);
+    let mut model = Model { types, enums, sets, actions, set_names, type_names, enum_names, document };
     add_aliased_names(&mut model, &names.aliases);
     Ok(model)
 }
@@ -129,6 +131,11 @@ fn attach_annotations(declared: &mut Declared) {
             ty.facts.merge(std::mem::take(&mut set.facts));
         }
     }
+}
+
+fn bound_action(declared: BoundAction, names: &Names) -> Result<Action, Fault> {
+    let BoundAction { offset, name, qualified_name, binding, on_collection } = declared;
+    Ok(Action { name, qualified_name, binding: names.structured(&binding, offset)?, on_collection })
 }
 
 fn enumeration(declared: Enumeration) -> Result<EnumType, Fault> {
@@ -249,11 +256,12 @@ fn structured_type(
             };
             default_value(&property_type, &text, enums).ok_or(Fault { offset: property.offset, problem: bad })
         });
-        let Facts { computed, immutable, read_only, .. } = property.facts;
+        let Facts { computed, immutable, read_only, write_only, .. } = property.facts;
         let read_only = read_only && !declared.key.contains(&property.name);
         let (name, computed) = (property.name, computed || read_only);
         add_name(&mut ty.property_names, &name, ty.properties.len(), &ty.qualified_name, property.offset)?;
-        ty.properties.push(Property { name, ty: property_type, computed, immutable, default: default.transpose()? });
+        let default = default.transpose()?;
+        ty.properties.push(Property { name, ty: property_type, computed, immutable, write_only, default });
     }
     for navigation in declared.navigation {
         add_name(&mut ty.navigation_names, &navigation.name, ty.navigation.len(), &ty.qualified_name, offset)?;
