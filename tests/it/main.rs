@@ -19,6 +19,7 @@ mod batch_multipart;
 mod call_budget;
 mod captures;
 mod clients;
+mod courier;
 mod documents;
 mod envelope;
 mod equivalence;

@@ -4,3 +4,4 @@ pub mod dev_issuer;
 pub mod embedded;
 pub mod http;
 pub mod lock;
+pub mod stream;

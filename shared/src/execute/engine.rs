@@ -17,11 +17,16 @@ use crate::{
     uri::{self, QueryOptions},
 };
 
-use super::origin::{below_public, origin};
+use super::{
+    Serves,
+    origin::{below_public, origin},
+};
 
 /// What a host configures.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// The requests it answers.
+    pub serves: Serves,
     /// The URL clients call this host by, where no header says it right.
     pub public_url: Option<String>,
     /// How long one request may take at the table before the client is told to try again.
@@ -32,7 +37,12 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { public_url: None, time_budget: Duration::from_secs(25), authenticator: Authenticator::Open }
+        Self {
+            serves: Serves::default(),
+            public_url: None,
+            time_budget: Duration::from_secs(25),
+            authenticator: Authenticator::Open,
+        }
     }
 }
 
@@ -110,7 +120,11 @@ impl Engine {
     }
 
     async fn call(&self, call: &Call<'_>) -> Outgoing {
-        if call.rest == "$batch" { self.batch(call).await } else { outgoing(self.single(call).await) }
+        match self.settings.serves.admit(call) {
+            Err(failure) => outgoing(refused(call, &failure)),
+            Ok(()) if call.rest == "$batch" => self.batch(call).await,
+            Ok(()) => outgoing(self.single(call).await),
+        }
     }
 
     pub(super) fn deadline(&self) -> Deadline {
@@ -119,13 +133,8 @@ impl Engine {
 
     /// A request that came alone: a batch of one.
     async fn single(&self, call: &Call<'_>) -> Response {
-        let service = call.service;
-        let version = plan::version(&call.incoming.headers, service).unwrap_or(OdataVersion::V40);
         let context = self.context(call);
-        match self.run_single(call, &context).await {
-            Ok(response) => response,
-            Err(failure) => failed(Some(service), version, &failure),
-        }
+        self.run_single(call, &context).await.unwrap_or_else(|failure| refused(call, &failure))
     }
 
     async fn run_single(&self, call: &Call<'_>, context: &Context<'_>) -> Result<Response, Failure> {
@@ -172,6 +181,12 @@ impl Engine {
             caller: call.caller,
         }
     }
+}
+
+/// The answer to a call that failed as a whole.
+fn refused(call: &Call<'_>, failure: &Failure) -> Response {
+    let version = plan::version(&call.incoming.headers, call.service).unwrap_or(OdataVersion::V40);
+    failed(Some(call.service), version, failure)
 }
 
 /// The answer to a request that failed.

@@ -5,7 +5,6 @@ use http::Method;
 
 use crate::{
     auth::Permission,
-    jobs::SET_BATCH_JOB_TO_WAITING,
     uri::{EntityPath, Resource},
 };
 
@@ -16,7 +15,7 @@ impl Unit<'_> {
     pub(super) fn check_permission(&self, request: &Prepared) -> Result<(), PlanError> {
         let permission = match &request.resource {
             // It has a permission of its own, and a reply of its own for those who do not.
-            Resource::Action { name, .. } if name.rsplit('.').next() == Some(SET_BATCH_JOB_TO_WAITING) => return Ok(()),
+            Resource::Action { path, name } if self.service().requeued_by(path, name).is_some() => return Ok(()),
             Resource::Entities(path) | Resource::Action { path, .. } if self.is_for_admins(path) => Permission::Admin,
             _ if request.method == Method::GET => Permission::DataRead,
             _ => Permission::DataWrite,

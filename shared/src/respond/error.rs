@@ -101,7 +101,7 @@ fn row(failure: &Failure, profile: Option<&Profile>) -> Row {
             AuthError::Repeated => (400, "InvalidHeader", "BadRequest", "0x80060888"),
             AuthError::NoKeys { .. } => (503, "ServiceUnavailable", "Internal_TenantUnavailable", "0x80072321"),
         },
-        Failure::NoService => (404, "NotFound", "BadRequest_NotFound", "0x80060888"),
+        Failure::NoService | Failure::NotServed { .. } => (404, "NotFound", "BadRequest_NotFound", "0x80060888"),
     }
 }
 
