@@ -69,6 +69,18 @@
 //! Navigation by a lookup reads link items that are written with the entity, because an index of DynamoDB cannot be
 //! read consistently. They exist only where the model has the inverse navigation. See [`store`] for all kinds of items.
 //!
+//! # Batch jobs
+//!
+//! A service with `[jobs]` has an entity set whose entities are jobs ([`jobs`]). Every write of one goes through
+//! `plan::job`: the one table of transitions ([`jobs::transition`]) says which state may follow, counters and *who, when,
+//! why* are kept with the job, and its `Generation` goes up by one. None of that needs the job to be read: what must
+//! hold is the condition of an UpdateItem (`store::guard`), and a refused condition returns the job, which names the
+//! reason. So SetBatchJobToWaiting (`plan::action`) is one call, also when it is refused.
+//!
+//! **Marks.** A job remembers its last changes: the hash of the caller's `Repeatability-Request-ID`, or the operation id
+//! of the attempt. A write whose mark is there already does not apply. That makes a repeat known however many others
+//! wrote in between: a requeue whose answer was lost never requeues the next failure.
+//!
 //! # What a read promises
 //!
 //! One entity: its last committed state. A collection, or several reads of a batch: each entity is committed and

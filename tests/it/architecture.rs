@@ -20,10 +20,13 @@ const ARROWS: [(&str, &[&str]); 17] = [
     ("gateway", &["batch", "exchange", "uri"]),
     ("store", &["edm"]),
     ("respond", &["batch", "jobs", "edm", "plan", "query", "service", "store", "uri", "wire"]),
-    ("plan", &["auth", "batch", "jobs", "edm", "query", "respond", "service", "store", "uri"]),
+    ("plan", &["auth", "batch", "events", "jobs", "edm", "query", "respond", "service", "store", "uri"]),
     (
         "execute",
-        &["auth", "batch", "jobs", "edm", "exchange", "plan", "query", "respond", "service", "store", "uri", "wire"],
+        &[
+            "auth", "batch", "edm", "events", "exchange", "jobs", "plan", "query", "respond", "service", "store",
+            "uri", "wire",
+        ],
     ),
     ("function", &["execute", "gateway", "service", "store"]),
 ];

@@ -20,6 +20,7 @@ mod captures;
 mod clients;
 mod courier;
 mod documents;
+mod endpoints;
 mod envelope;
 mod equivalence;
 mod faults;

@@ -2,6 +2,7 @@
 
 use crate::{
     edm::{KeyError, ValueError},
+    events::EndpointFault,
     jobs::JobFault,
     query::QueryError,
     respond::Refused,
@@ -166,9 +167,15 @@ pub enum PlanError {
     /// A sequence has no number left that its property can hold.
     #[error("the sequence of '{0}' has no number left")]
     SequenceExhausted(String),
+    /// The property is only written.
+    #[error("'{0}' is write-only")]
+    WriteOnly(String),
     /// The entity set is not written by clients.
     #[error("'{0}' is read-only")]
     ReadOnly(String),
+    /// An endpoint of business events cannot be as asked.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointFault),
     /// A batch job cannot be changed as asked.
     #[error(transparent)]
     Job(#[from] JobFault),

@@ -54,7 +54,9 @@ impl Store {
 
     /// Adds what a table of an earlier version lacks.
     async fn complete(&self, table: TableDescription, deadline: Deadline) -> Result<(), StoreError> {
-        let is_due = |index: &&_| aws_sdk_dynamodb::types::GlobalSecondaryIndexDescription::index_name(index) == Some(due::INDEX);
+        let is_due = |index: &&_| {
+            aws_sdk_dynamodb::types::GlobalSecondaryIndexDescription::index_name(index) == Some(due::INDEX)
+        };
         if table.global_secondary_indexes().iter().find(is_due).is_none() {
             let index = CreateGlobalSecondaryIndexAction::builder().index_name(due::INDEX);
             let index = index.set_key_schema(Some(schema(DUE)?)).projection(keys_only());
@@ -124,12 +126,10 @@ fn stream() -> Result<StreamSpecification, StoreError> {
     stream.build().map_err(invalid)
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it is passed to map_err")]
 fn invalid(error: BuildError) -> StoreError {
     StoreError::Refused(error.to_string())
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it is passed to map_err")]
 fn refused(error: impl std::error::Error) -> StoreError {
     StoreError::Refused(DisplayErrorContext(&error).to_string())
 }
