@@ -1,6 +1,13 @@
 //! DynamoDB inside the process: the SDK's requests are handed to an emulator over SQLite, without a socket.
 
-use std::{fmt, path::Path};
+use std::{
+    fmt,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use aws_smithy_runtime_api::client::{
     http::{HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector},
@@ -13,17 +20,22 @@ use dynoxide::{Database, DynoxideError};
 use http::StatusCode;
 use serde::{Serialize, de::DeserializeOwned};
 
+use crate::stream::{Keeper, StreamError};
+
 /// The header that names the operation.
 pub const TARGET_HEADER: &str = "x-amz-target";
 /// What precedes the operation in [`TARGET_HEADER`].
 const TARGET_PREFIX: &str = "DynamoDB_20120810.";
 
-/// An embedded DynamoDB. Cheap to clone; clones share the data.
+/// An embedded DynamoDB with the stream of its table. Cheap to clone; clones share the data.
 ///
 /// A call runs on the task that makes it: it takes about a millisecond, less than most hand-overs to another thread
 /// would be worth, and the emulator lets one call at a time in anyway.
 #[derive(Clone)]
-pub struct Embedded(Database);
+pub struct Embedded {
+    pub(crate) database: Database,
+    pub(crate) stream: Arc<Keeper>,
+}
 
 /// Why the embedded database did not open.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +43,9 @@ pub enum EmbeddedError {
     /// SQLite refused: no permission, not a database, written by something newer.
     #[error("cannot open the data file: {0}")]
     Open(#[from] DynoxideError),
+    /// Its stream cannot be looked after.
+    #[error(transparent)]
+    Stream(#[from] StreamError),
     /// The emulator takes UTF-8 paths only.
     #[error("the path of the data file is not UTF-8")]
     Path,
@@ -48,18 +63,30 @@ pub struct Answer {
 impl Embedded {
     /// A database that is forgotten with its last clone.
     pub fn memory() -> Result<Self, EmbeddedError> {
-        Ok(Self(Database::memory()?))
+        // A name of its own, so that the keeper of the stream can open it as well.
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        Self::at(&format!("file:rebatch-{number}?mode=memory&cache=shared"))
     }
 
     /// The database in a file, made when it is missing.
     pub fn open(file: &Path) -> Result<Self, EmbeddedError> {
-        Ok(Self(Database::new(file.to_str().ok_or(EmbeddedError::Path)?)?))
+        Self::at(file.to_str().ok_or(EmbeddedError::Path)?)
+    }
+
+    fn at(path: &str) -> Result<Self, EmbeddedError> {
+        let database = Database::new(path)?;
+        Ok(Self { stream: Arc::new(Keeper::open(path)?), database })
     }
 
     /// Runs one operation: the value of [`TARGET_HEADER`] and the JSON body of the request.
     pub fn execute(&self, target: &str, body: &[u8]) -> Answer {
         let operation = target.strip_prefix(TARGET_PREFIX).unwrap_or_default();
-        match self.dispatch(operation, body) {
+        let result = self.stream.beside(|| self.dispatch(operation, body));
+        if result.is_ok() && is_write(operation) {
+            self.stream.changed().notify_one();
+        }
+        match result {
             Ok(body) => Answer { status: StatusCode::OK, body },
             Err(error) => Answer {
                 status: StatusCode::from_u16(error.status_code()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
@@ -69,7 +96,7 @@ impl Embedded {
     }
 
     fn dispatch(&self, operation: &str, body: &[u8]) -> dynoxide::Result<String> {
-        let db = &self.0;
+        let db = &self.database;
         match operation {
             "BatchGetItem" => run(body, |request| db.batch_get_item(request)),
             "BatchWriteItem" => run(body, |request| db.batch_write_item(request)),
@@ -84,10 +111,15 @@ impl Embedded {
             "TransactGetItems" => run(body, |request| db.transact_get_items(request)),
             "TransactWriteItems" => run(body, |request| db.transact_write_items(request)),
             "UpdateItem" => run(body, |request| db.update_item(request)),
+            "UpdateTable" => run(body, |request| db.update_table(request)),
             "UpdateTimeToLive" => run(body, |request| db.update_time_to_live(request)),
             _ => Err(DynoxideError::UnsupportedCapability(operation.to_owned())),
         }
     }
+}
+
+fn is_write(operation: &str) -> bool {
+    matches!(operation, "PutItem" | "UpdateItem" | "DeleteItem" | "BatchWriteItem" | "TransactWriteItems")
 }
 
 /// Reads a request, runs it, writes its answer.

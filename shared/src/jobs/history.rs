@@ -1,5 +1,7 @@
 //! Rows of the history of a job: who changed what, when and why.
 
+use uuid::Uuid;
+
 use crate::edm::{Entity, Model, Record, Value};
 
 use super::{Jobs, Touch};
@@ -30,6 +32,62 @@ pub fn deleted(model: &Model, jobs: &Jobs, job: &Entity, touch: &Touch<'_>) -> R
     set(model, &mut row, "FromStatus", status(jobs, &job.record));
     set(model, &mut row, "ToStatus", Value::Null);
     row
+}
+
+/// The row that tells of a job's creation (`old` is `None`) or of its change. `event` is the business event that came of
+/// it.
+pub fn changed(model: &Model, jobs: &Jobs, old: Option<&Entity>, new: &Entity, event: Option<Uuid>) -> Record {
+    let fields = &jobs.fields;
+    let value = |job: &Record, at: usize| job.values.get(at).cloned().flatten().unwrap_or(Value::Null);
+    let change = match old {
+        None => Change::Created,
+        Some(old) if is_requeue(jobs, &old.record, &new.record) => Change::Requeued,
+        Some(_) => Change::Changed,
+    };
+    let mut row = row(model, jobs, change, new, &new.record);
+    set(model, &mut row, "FromStatus", old.map_or(Value::Null, |old| status(jobs, &old.record)));
+    if let Some(old) = old {
+        let names = changed_properties(model, jobs, &old.record, &new.record);
+        set(model, &mut row, "ChangedProperties", Value::Collection(names.map(Value::String).collect()));
+    }
+    if change == Change::Requeued {
+        set(model, &mut row, "RequestId", value(&new.record, fields.last_requeue_request_id));
+    }
+    set(model, &mut row, "EventId", event.map_or(Value::Null, Value::Guid));
+    row
+}
+
+/// A requeue leaves its time on the job, and one more than there were.
+fn is_requeue(jobs: &Jobs, old: &Record, new: &Record) -> bool {
+    let fields = &jobs.fields;
+    let differs = |at: usize| old.values.get(at) != new.values.get(at);
+    differs(fields.last_requeued_date_time) || differs(fields.retry_count) && differs(fields.last_requeue_request_id)
+}
+
+/// The names of what differs, but for what the service itself keeps with every change.
+fn changed_properties<'a>(
+    model: &'a Model,
+    jobs: &Jobs,
+    old: &'a Record,
+    new: &'a Record,
+) -> impl Iterator<Item = String> + 'a {
+    let fields = &jobs.fields;
+    let own = [
+        fields.generation,
+        fields.last_requeued_by,
+        fields.last_requeued_date_time,
+        fields.last_requeue_reason,
+        fields.last_requeue_request_id,
+        fields.last_changed_by,
+        fields.last_changed_by_object_id,
+        fields.last_changed_date_time,
+        fields.last_change_reason,
+    ];
+    let properties = model.ty(new.ty).properties.iter().enumerate();
+    properties.filter_map(move |(at, property)| {
+        let value = |record: &'a Record| record.values.get(at).and_then(Option::as_ref).unwrap_or(&Value::Null);
+        (!own.contains(&at) && value(old) != value(new)).then(|| property.name.clone())
+    })
 }
 
 /// A row about a job that is `after` now.

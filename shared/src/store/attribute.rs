@@ -9,7 +9,7 @@ use crate::edm::{
     DateTimeOffset, Entity, Incarnation, Model, PrimitiveType, PropertyType, Record, TypeId, TypeKind, Value, Version,
 };
 
-use super::{Item, ItemKey, StoreError, Stored};
+use super::{Due, Item, ItemKey, StoreError, Stored};
 
 /// Partition key.
 pub(super) const PARTITION: &str = "pk";
@@ -39,6 +39,14 @@ pub(super) const TARGET: &str = "k";
 pub(super) const NUMBER: &str = "n";
 /// Partition of the collection that a sequence counts in.
 pub(super) const COUNTED: &str = "c";
+/// Queue of what is due: partition key of the index.
+pub(super) const DUE_QUEUE: &str = "dp";
+/// When it is due: sort key of the index.
+pub(super) const DUE_TIME: &str = "dt";
+/// Text of a note.
+pub(super) const NOTE: &str = "b";
+/// When an item may go (DynamoDB's time to live), in seconds since 1970.
+pub(super) const EXPIRES: &str = "e";
 
 /// The whole item.
 pub(super) fn item(model: &Model, key: &ItemKey, stored: &Stored) -> Item {
@@ -63,6 +71,12 @@ pub(super) fn key_attributes(key: &ItemKey) -> Item {
     item.insert(PARTITION.into(), AttributeValue::S(key.partition.clone()));
     item.insert(SORT.into(), AttributeValue::S(key.sort.clone()));
     item
+}
+
+/// The place in the index of what is due.
+pub(super) fn due_attributes(due: &Due) -> [(String, AttributeValue); 2] {
+    let text = |text: &str| AttributeValue::S(text.to_owned());
+    [(DUE_QUEUE.into(), text(&due.queue)), (DUE_TIME.into(), text(&due.time))]
 }
 
 fn entity_attributes(model: &Model, entity: &Entity, item: &mut Item) {

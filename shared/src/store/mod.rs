@@ -10,14 +10,20 @@
 //! | alternate key | `A\|service\|company\|set\|position of the key` | encoded values |
 //! | sequence of a set | `S\|partition of the set` | property |
 //! | sequence of contained entities | `S\|parent's partition\|parent's sort key\|navigation` | property |
+//! | note of the service for itself | `B\|kind\|service\|…` | what it is about |
+//!
+//! Entities that wait for a time are in the index `due` as well, and the table has a stream of all its changes.
 
 mod attribute;
 mod client;
 mod commit;
+mod due;
 mod error;
 mod guard;
 mod item;
 mod read;
+mod record;
+mod row;
 mod size;
 mod table;
 mod write;
@@ -26,10 +32,12 @@ use std::sync::Arc;
 
 pub use client::*;
 pub use commit::{Commit, Deadline};
+pub use due::{Due, DuePage, Schedule};
 pub use error::StoreError;
 pub use guard::MAX_MARKS;
 pub use item::{Item, ItemKey, KeyTooLong, Sequence, Stored};
 pub use read::Page;
+pub use record::StreamRecord;
 pub use write::{Condition, Patch, Requirement, TRANSACTION_ITEMS, TooLarge, Write, WriteKind, check_size};
 
 /// The table, through the SDK's client.

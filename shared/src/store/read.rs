@@ -158,7 +158,8 @@ where
     }
 }
 
-fn item_key(item: &Item) -> Result<ItemKey, StoreError> {
+/// The primary key of an item.
+pub(super) fn item_key(item: &Item) -> Result<ItemKey, StoreError> {
     let part =
         |name: &str| item.get(name).ok_or_else(|| StoreError::Corrupt("no key".into())).and_then(attribute::text);
     Ok(ItemKey { partition: part(attribute::PARTITION)?.into(), sort: part(attribute::SORT)?.into() })

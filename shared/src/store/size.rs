@@ -2,7 +2,7 @@
 
 use crate::edm::{Entity, Model, Record, Value};
 
-use super::{ItemKey, Patch, Stored};
+use super::{ItemKey, Patch, Schedule, Stored};
 
 /// For the names of an item's own attributes, its type's name aside, and for the containers.
 const ITEM_OVERHEAD: usize = 200;
@@ -34,7 +34,8 @@ pub(super) fn patch(model: &Model, patch: &Patch) -> usize {
     let lookups = patch.lookups.iter().map(|(name, key)| name.len() + key.as_ref().map_or(0, String::len));
     let counted = patch.increments.iter().map(|(name, _)| name.len() + SCALAR);
     let mark = patch.mark.iter().map(String::len);
-    properties.chain(dynamic).chain(lookups).chain(counted).chain(mark).sum()
+    let due = if let Schedule::At(due) = &patch.schedule { due.queue.len() + SCALAR } else { 0 };
+    properties.chain(dynamic).chain(lookups).chain(counted).chain(mark).sum::<usize>() + due
 }
 
 fn entity(model: &Model, entity: &Entity) -> usize {

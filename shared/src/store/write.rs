@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::{
 
 use crate::edm::{ETag, Model, Value};
 
-use super::{Item, ItemKey, Sequence, Stored, attribute, size};
+use super::{Due, Item, ItemKey, Schedule, Sequence, Stored, attribute, size};
 
 /// One write of a commit.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,6 +51,8 @@ pub struct Patch {
     pub mark: Option<String>,
     /// The new version.
     pub version: String,
+    /// What becomes of its place in the index of what is due.
+    pub schedule: Schedule,
 }
 
 /// What must hold of an entity that is patched without being read.
@@ -236,10 +238,10 @@ impl Builder {
     }
 
     fn update(&mut self, model: &Model, patch: &Patch) -> String {
-        use attribute::{DYNAMIC, LOOKUPS, PREVIOUS_VERSION, VALUES, VERSION};
+        use attribute::{DUE_QUEUE, DUE_TIME, DYNAMIC, LOOKUPS, PREVIOUS_VERSION, VALUES, VERSION};
         let stamp = self.text(&patch.version);
         let mut set = format!("SET {PREVIOUS_VERSION} = {VERSION}, {VERSION} = {stamp}");
-        let mut remove = String::new();
+        let mut remove = Vec::new();
         for (name, value) in &patch.properties {
             let (name, value) = (self.name(name), self.value(attribute::to_attribute(model, value)));
             _ = write!(set, ", {VALUES}.{name} = {value}");
@@ -253,12 +255,19 @@ impl Builder {
             if let Some(target) = target {
                 _ = write!(set, ", {LOOKUPS}.{name} = {}", self.text(target));
             } else {
-                remove.push_str(if remove.is_empty() { " REMOVE " } else { ", " });
-                _ = write!(remove, "{LOOKUPS}.{name}");
+                remove.push(format!("{LOOKUPS}.{name}"));
             }
         }
         self.counts_and_mark(patch, &mut set);
-        set + &remove
+        match &patch.schedule {
+            Schedule::Keep => {}
+            Schedule::At(Due { queue, time }) => {
+                let (queue, time) = (self.text(queue), self.text(time));
+                _ = write!(set, ", {DUE_QUEUE} = {queue}, {DUE_TIME} = {time}");
+            }
+            Schedule::Never => remove.extend([DUE_QUEUE, DUE_TIME].map(str::to_owned)),
+        }
+        if remove.is_empty() { set } else { format!("{set} REMOVE {}", remove.join(", ")) }
     }
 }
 
@@ -342,6 +351,9 @@ impl Patch {
         self.requires.extend(later.requires);
         self.mark = later.mark.or_else(|| self.mark.take());
         self.version = later.version;
+        if later.schedule != Schedule::Keep {
+            self.schedule = later.schedule;
+        }
     }
 }
 
