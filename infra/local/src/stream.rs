@@ -29,7 +29,8 @@ const RETENTION: i64 = 24 * 60 * 60;
 /// The index behind the number of a new record, in the words of the emulator's query.
 const INDEX: &str = "CREATE INDEX IF NOT EXISTS _stream_records_by_number
     ON _stream_records (table_name, CAST(sequence_number AS INTEGER))";
-const FORGET_BEFORE: &str = "DELETE FROM _stream_records WHERE CAST(sequence_number AS INTEGER) < ?1 AND table_name = ?2";
+const FORGET_BEFORE: &str =
+    "DELETE FROM _stream_records WHERE CAST(sequence_number AS INTEGER) < ?1 AND table_name = ?2";
 const FORGET_OLD: &str = "DELETE FROM _stream_records WHERE created_at < unixepoch() - ?1
     AND id < (SELECT MAX(id) FROM _stream_records)";
 
@@ -157,7 +158,8 @@ mod tests {
     }
 
     fn put(database: &Embedded, key: usize) {
-        let item = json!({ "TableName": TABLE, "Item": { "pk": { "S": key.to_string() }, "v": { "S": "x".repeat(2_000) } } });
+        let item =
+            json!({ "TableName": TABLE, "Item": { "pk": { "S": key.to_string() }, "v": { "S": "x".repeat(2_000) } } });
         call(database, "PutItem", &item);
     }
 

@@ -125,7 +125,8 @@ mod tests {
     #[test]
     fn times_of_the_index_are_in_the_order_of_their_texts() {
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
-        let texts = ["2026-01-01T00:00:00Z", "2026-01-01T00:00:00.0009Z", "2026-01-01T00:00:00.01Z"].map(at).map(Due::text);
+        let texts =
+            ["2026-01-01T00:00:00Z", "2026-01-01T00:00:00.0009Z", "2026-01-01T00:00:00.01Z"].map(at).map(Due::text);
         assert_eq!(texts, ["2026-01-01T00:00:00.000Z", "2026-01-01T00:00:00.000Z", "2026-01-01T00:00:00.010Z"]);
         assert_eq!(Due::instant(&texts[2]), Some(at("2026-01-01T00:00:00.01Z")));
     }

@@ -90,7 +90,8 @@ mod tests {
             "z": {"NULL": true}, "m": {"M": {"l": {"L": [{"S": "x"}, {"N": "1"}]}}}, "ss": {"SS": ["a", "b"]},
         });
         let keys = json!({"pk": {"S": "p"}, "sk": {"S": "s"}});
-        let record = json!({"eventName": "INSERT", "dynamodb": {"Keys": keys, "NewImage": image, "SequenceNumber": "7"}});
+        let record =
+            json!({"eventName": "INSERT", "dynamodb": {"Keys": keys, "NewImage": image, "SequenceNumber": "7"}});
         let read = StreamRecord::read(&record).unwrap();
         assert_eq!((read.sequence.as_str(), read.old), ("7", None));
         assert_eq!(read.key, ItemKey { partition: "p".into(), sort: "s".into() });

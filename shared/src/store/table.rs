@@ -54,7 +54,9 @@ impl Store {
 
     /// Adds what a table of an earlier version lacks.
     async fn complete(&self, table: TableDescription, deadline: Deadline) -> Result<(), StoreError> {
-        let is_due = |index: &&_| aws_sdk_dynamodb::types::GlobalSecondaryIndexDescription::index_name(index) == Some(due::INDEX);
+        let is_due = |index: &&_| {
+            aws_sdk_dynamodb::types::GlobalSecondaryIndexDescription::index_name(index) == Some(due::INDEX)
+        };
         if table.global_secondary_indexes().iter().find(is_due).is_none() {
             let index = CreateGlobalSecondaryIndexAction::builder().index_name(due::INDEX);
             let index = index.set_key_schema(Some(schema(DUE)?)).projection(keys_only());
