@@ -18,11 +18,13 @@
 //! | [`service`] | a service's folder: roots, profile, limits, derived values, seed | `edm`, `uri`, `wire` |
 //! | [`events`] | business events: payloads, envelopes, signatures, what an attempt means | `edm`, `jobs` |
 //! | [`exchange`] | one HTTP request and its answer, free of any server | `batch`, `uri` |
+//! | [`gateway`] | events of the gateways before Lambda functions ⇄ `exchange` | `batch`, `exchange`, `uri` |
 //! | [`store`] | the table. The only module that names the AWS SDK | `edm` |
 //! | [`plan`] | what requests mean: from requests to answers and writes. Pure | all above, `respond` |
 //! | [`respond`] | answers of single requests; the one table of errors | all above |
-//! | [`execute`] | reads what planning needs, commits what it decides | all |
+//! | [`execute`] | reads what planning needs, commits what it decides | all above |
 //! | [`outbox`] | what leaves the service: events to endpoints; the history of jobs | `edm`, `events`, `jobs`, `plan`, `service`, `store` |
+//! | [`function`] | what the Lambda functions share: their environment, an engine that is ready in time | `execute`, `gateway`, `service`, `store` |
 //!
 //! The pure modules have no clock, no random source and no I/O: `now` and fresh keys are arguments. A test reads the
 //! sources and fails where an arrow of this table is broken. Where to look for what:
@@ -79,6 +81,8 @@ pub mod edm;
 pub mod events;
 pub mod exchange;
 pub mod execute;
+pub mod function;
+pub mod gateway;
 pub mod jobs;
 pub mod outbox;
 pub mod plan;
@@ -89,4 +93,4 @@ pub mod store;
 pub mod uri;
 pub mod wire;
 
-pub use execute::{Engine, SeedError, Settings};
+pub use execute::{Engine, SeedError, Serves, Settings};

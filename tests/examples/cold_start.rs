@@ -1,7 +1,7 @@
-//! Compares the start of the function, with the services of this workspace, with that of an empty one:
+//! Compares the starts of the functions, with the services of this workspace, with that of an empty one:
 //! `cargo run --release -p tests --example cold_start [starts]`.
 //!
-//! What is measured is the time from the start of the process to its first request for an event. The two take turns.
+//! What is measured is the time from the start of the process to its first request for an event. They take turns.
 
 #![expect(clippy::print_stdout, clippy::expect_used, reason = "a tool for the command line")]
 
@@ -12,24 +12,30 @@ use tests::{
     runtime_api::Function,
 };
 
+/// The functions of this workspace that are started.
+const FUNCTIONS: [&str; 2] = ["batch", "job-state"];
 /// Starts of each function when the command line does not say.
 const STARTS: usize = 31;
 
 #[tokio::main]
 async fn main() {
     let starts = env::args().nth(1).map_or(STARTS, |count| count.parse().expect("a number of starts"));
-    let (function, empty) = (binary("batch"), example("empty_function"));
+    let functions = FUNCTIONS.map(binary);
+    let empty = example("empty_function");
     let services = workspace().join("infra/services");
     let variables = [("TABLE_NAME", "items"), ("SERVICES_DIR", services.to_str().expect("UTF-8"))];
-    let (mut of_function, mut of_empty) = (Vec::new(), Vec::new());
+    let (mut of_empty, mut of_functions) = (Vec::new(), FUNCTIONS.map(|_| Vec::new()));
     for _ in 0..starts.max(1) {
-        for (binary, times) in [(&empty, &mut of_empty), (&function, &mut of_function)] {
+        of_empty.push(Function::start(&empty, &variables).await.start_time().await);
+        for (binary, times) in functions.iter().zip(&mut of_functions) {
             times.push(Function::start(binary, &variables).await.start_time().await);
         }
     }
     let empty = report("empty function", of_empty);
-    let function = report("batch", of_function);
-    println!("batch is {:.2} times the empty function, {:+.2} ms", ratio(function, empty), ms(function) - ms(empty));
+    for (name, times) in FUNCTIONS.into_iter().zip(of_functions) {
+        let time = report(name, times);
+        println!("{name} is {:.2} times the empty function, {:+.2} ms", ratio(time, empty), ms(time) - ms(empty));
+    }
 }
 
 /// Prints the distribution and returns its median.

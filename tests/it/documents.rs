@@ -188,3 +188,24 @@ async fn a_change_set_and_a_read_are_answered_by_the_byte() {
     ];
     assert_eq!(answer, sorted(&golden.concat()));
 }
+
+/// The request of the first two documents, twice: the documented reply, then the same members for a refusal.
+#[tokio::test]
+async fn a_failed_job_is_set_to_waiting_as_documented() {
+    let host = Host::start(&["--memory"]).await;
+    let url = format!("{}/data/BatchJobs/Microsoft.Dynamics.DataEntities.SetBatchJobToWaiting", host.url());
+    let Some(body) = shared_files::read("seeds/runnable/000-set-to-waiting.json") else { return };
+    let headers = "content-type: application/json; odata.metadata=minimal\r\nodata-version: 4.0\r\n\r\n";
+    let bearer = ("Authorization", "Bearer token");
+    let done = concat!(
+        r#"{"ResponseStatusCode":200,"IsSuccess":true,"Batch JobId":5637144576,"ExceptionDetails":"","#,
+        r#""reponseMessage":"Status of supplied BatchJobId: 5637144576 is Successfully updated to waiting state"}"#
+    );
+    assert_eq!(post(&url, &[JSON, bearer], body.clone()).await, format!("200 OK\r\n{headers}{done}"));
+    let refused = concat!(
+        r#"{"ResponseStatusCode":409,"IsSuccess":false,"Batch JobId":5637144576,"ExceptionDetails":"The batch job "#,
+        r#"5637144576 is Waiting; only a job that is Executing, Error, Finished, Canceled can be set to waiting.","#,
+        r#""reponseMessage":""}"#
+    );
+    assert_eq!(post(&url, &[JSON, bearer], body).await, format!("409 Conflict\r\n{headers}{refused}"));
+}

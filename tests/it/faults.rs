@@ -58,6 +58,11 @@ const ACCOUNT: Step = &[(
 const TASK: Step =
     &[("POST", "/api/data/v9.2/tasks", r#"{"activityid":"00000000-0000-0000-0002-{n}","subject":"old"}"#)];
 const JOURNAL: Step = &[("POST", "/api/v2.0/journals", r#"{"id":"00000000-0000-0000-0003-{n}","code":"X"}"#)];
+pub(crate) const JOB: Step = &[("POST", "/data/BatchJobs", r#"{"BatchJobRecId":9{n},"Status":"Error"}"#)];
+pub(crate) const REQUEUE: Step =
+    &[("POST", "/data/BatchJobs/Microsoft.Dynamics.DataEntities.SetBatchJobToWaiting", r#"{"batchJobId":9{n}}"#)];
+const SECOND_JOB: Step = &[("POST", "/data/BatchJobs", r#"{"BatchJobRecId":8{n},"Status":"Executing"}"#)];
+const JOB_LOOK: &[&str] = &["/data/BatchJobs(9{n})", "/data/BatchJobs(8{n})"];
 const AIRLINE_LOOK: &[&str] = &["/trippin/Airlines('{n}')"];
 const ACCOUNT_LOOK: &[&str] = &[
     "/api/data/v9.2/accounts(00000000-0000-0000-0001-{n})",
@@ -153,6 +158,31 @@ const SCENARIOS: &[Scenario] = &[
         ],
         look: ACCOUNT_LOOK,
     },
+    Scenario { name: "requeue", calls: 1, prepare: &[JOB], work: REQUEUE, look: JOB_LOOK },
+    Scenario {
+        name: "state of a job",
+        calls: 1,
+        prepare: &[JOB, SECOND_JOB],
+        work: &[("PATCH", "/data/BatchJobs(8{n})", r#"{"Status":"Finished"}"#)],
+        look: JOB_LOOK,
+    },
+    Scenario {
+        name: "change set of requeues and states",
+        calls: 1,
+        prepare: &[JOB, SECOND_JOB],
+        work: &[
+            ("POST", "BatchJobs/Microsoft.Dynamics.DataEntities.SetBatchJobToWaiting", r#"{"batchJobId":9{n}}"#),
+            ("PATCH", "BatchJobs(8{n})", r#"{"Status":"Error"}"#),
+        ],
+        look: JOB_LOOK,
+    },
+    Scenario {
+        name: "deletion of a job",
+        calls: 2,
+        prepare: &[JOB],
+        work: &[("DELETE", "/data/BatchJobs(9{n})", "")],
+        look: &["/data/BatchJobs(9{n})", "/data/BatchJobHistory?$filter=BatchJobRecId eq 9{n}"],
+    },
     Scenario {
         name: "journal lines with a sequence",
         calls: 2,
@@ -181,7 +211,11 @@ pub(crate) async fn send(rig: &Rig, step: Step, n: usize) -> Vec<u16> {
         let body = serde_json::from_str(&fill(body, n)).unwrap_or(Value::Null);
         member(Some("g"), &at.to_string(), method, &fill(url, n), body)
     });
-    let root = if step.iter().any(|(_, url, _)| url.starts_with("journals")) { CENTRAL } else { DATAVERSE };
+    let root = match step.first().map_or("", |(_, url, _)| url) {
+        url if url.starts_with("journals") => CENTRAL,
+        url if url.starts_with("BatchJobs") => "/data",
+        _ => DATAVERSE,
+    };
     rig.batch(root, &requests.collect::<Vec<_>>()).await.statuses()
 }
 
@@ -192,7 +226,9 @@ async fn look(rig: &Rig, scenario: &Scenario, n: usize) -> Vec<Value> {
         let answer = rig.get(&fill(url, n)).await;
         assert!(matches!(answer.status, 200 | 404), "{}", answer.text());
         let mut json = if answer.status == 200 { answer.json() } else { Value::Null };
-        let drop = ["createdon", "modifiedon", "lastModifiedDateTime", "id"];
+        let times = ["createdon", "modifiedon", "lastModifiedDateTime", "LastChangedDateTime", "LastRequeuedDateTime"];
+        let ids = ["id", "BatchJobRecId", "Incarnation", "ChangedDateTime"];
+        let drop: Vec<&str> = times.into_iter().chain(ids).collect();
         forget(&mut json, &drop, &format!("{n:012}"));
         seen.push(json);
     }

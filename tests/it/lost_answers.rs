@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tests::strict::{Fault, Plan};
 
 use crate::{
-    faults::{AIRLINE, Step, fill, send},
+    faults::{AIRLINE, JOB, REQUEUE, Step, fill, send},
     rig::{Rig, if_match, member},
 };
 
@@ -134,4 +134,41 @@ async fn an_etag_is_compared_with_what_the_unit_itself_wrote() {
             assert_eq!((answer.statuses(), name(&rig).await), (vec![424, 412], json!("old")), "{method} {given}");
         }
     }
+}
+
+const EXECUTING: Step = &[("PATCH", "/data/BatchJobs(9{n})", r#"{"Status":"Executing"}"#)];
+const ERROR: Step = &[("PATCH", "/data/BatchJobs(9{n})", r#"{"Status":"Error"}"#)];
+
+async fn status_and_count(rig: &Rig) -> Value {
+    let job = rig.get(&fill("/data/BatchJobs(9{n})", 0)).await.json();
+    json!([job["Status"], job["RetryCount"]])
+}
+
+#[tokio::test]
+async fn a_requeue_whose_answer_is_lost_never_requeues_the_next_failure() {
+    for rounds in 0..4 {
+        let rig = Rig::seeded().await;
+        send(&rig, JOB, 0).await;
+        let meanwhile: Vec<Step> = [EXECUTING, ERROR].into_iter().cycle().take(2 * rounds).collect();
+        let meanwhile: Vec<Step> = meanwhile.into_iter().enumerate().fold(Vec::new(), |mut all, (at, step)| {
+            // Between two failures somebody else puts it back.
+            if at > 0 && at % 2 == 0 {
+                all.push(REQUEUE);
+            }
+            all.push(step);
+            all
+        });
+        let statuses = interrupted(&rig, Fault::DropAfterCommit, REQUEUE, &meanwhile).await;
+        let expected = if rounds == 0 { json!(["Waiting", 1]) } else { json!(["Error", rounds]) };
+        assert_eq!((statuses, status_and_count(&rig).await), (vec![200], expected), "{rounds}");
+    }
+}
+
+#[tokio::test]
+async fn a_state_whose_answer_is_lost_is_not_written_again_over_later_ones() {
+    let rig = Rig::seeded().await;
+    send(&rig, JOB, 0).await;
+    send(&rig, REQUEUE, 0).await;
+    let statuses = interrupted(&rig, Fault::DropAfterCommit, EXECUTING, &[ERROR, REQUEUE]).await;
+    assert_eq!((statuses, status_and_count(&rig).await), (vec![204], json!(["Waiting", 2])));
 }

@@ -92,3 +92,51 @@ fn members() -> [(&'static str, Value); 18] {
         ("ParentContextRecordSubjects", json!({ "type": ["array", "null"], "description": "Empty" })),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::events::{payload, sample::golden};
+
+    use super::*;
+
+    #[test]
+    fn the_catalogue_has_the_four_events_and_where_their_schemas_are() {
+        let list: Value = serde_json::from_str(&catalogue("https://jobs.example.com/data/")).unwrap();
+        assert_eq!(list.as_array().map(Vec::len), Some(4));
+        assert_eq!(
+            list[3],
+            json!({
+                "BusinessEventId": "BatchJobCancelledBusinessEvent",
+                "Name": "Batch job cancelled",
+                "Category": "Batch",
+                "Description": "A batch job was cancelled.",
+                "SchemaUrl": "https://jobs.example.com/data/BusinessEventsCatalogs/BatchJobCancelledBusinessEvent",
+            })
+        );
+    }
+
+    #[test]
+    fn every_payload_is_valid_by_the_schema_of_its_event() {
+        for (event, _) in golden() {
+            let schema: Value = serde_json::from_str(&schema(event.kind.business_event_id()).unwrap()).unwrap();
+            assert!(jsonschema::draft7::meta::is_valid(&schema));
+            let validator = jsonschema::draft7::new(&schema).unwrap();
+            let sent: Value = serde_json::from_str(&payload(&event)).unwrap();
+            assert!(validator.is_valid(&sent), "{:?}", validator.iter_errors(&sent).collect::<Vec<_>>());
+            for name in sent.as_object().unwrap().keys() {
+                assert!(schema["properties"].get(name).is_some(), "{name} is not in the schema");
+                let mut less = sent.clone();
+                less.as_object_mut().unwrap().remove(name);
+                let other = Value::from(1.5);
+                let mut wrong = sent.clone();
+                wrong[name] = other;
+                assert!(!validator.is_valid(&less) && !validator.is_valid(&wrong), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_events_of_the_catalogue_have_a_schema() {
+        assert_eq!((schema("BusinessEventsTestEndpointContract"), schema("")), (None, None));
+    }
+}

@@ -115,3 +115,96 @@ fn check_legal_entity(text: &str) -> Result<(), EndpointFault> {
 fn known() -> String {
     EventKind::ALL.map(EventKind::business_event_id).join(", ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(text: &str) -> Result<(), EndpointFault> {
+        Endpoint { url: Some(text), ..Endpoint::default() }.check()
+    }
+
+    #[test]
+    fn absolute_urls_of_http_are_taken() {
+        for text in [
+            "https://example.com",
+            "http://localhost:8080/hook",
+            "https://example.com/hook?code=a%2Fb&x=",
+            "https://[2001:db8::1]:8443/",
+            "HTTPS://Zürich.example/",
+        ] {
+            assert_eq!(url(text), Ok(()), "{text}");
+        }
+    }
+
+    #[test]
+    fn other_urls_are_refused_for_what_is_wrong() {
+        for (text, fault) in [
+            ("", "Url is no absolute URL: relative URL without a base"),
+            ("/hook", "Url is no absolute URL: relative URL without a base"),
+            ("https://", "Url is no absolute URL: empty host"),
+            ("https://exa mple.com/", "Url is no absolute URL: invalid international domain name"),
+            ("https://example.com:99999/", "Url is no absolute URL: invalid port number"),
+            ("ftp://example.com/", "Url begins with \"ftp:\"; \"https:\" and \"http:\" are taken"),
+            ("mailto:a@example.com", "Url begins with \"mailto:\"; \"https:\" and \"http:\" are taken"),
+            ("file:///etc/passwd", "Url begins with \"file:\"; \"https:\" and \"http:\" are taken"),
+            ("https://user@example.com/", "Url has a user name or a password in it"),
+            ("https://:hunter2@example.com/", "Url has a user name or a password in it"),
+            ("https://example.com/#", "Url has a fragment (\"#…\"), which is never sent"),
+        ] {
+            assert_eq!(url(text).unwrap_err().to_string(), fault, "{text}");
+        }
+        let long = format!("https://example.com/{}", "x".repeat(MAX_URL - 20));
+        assert_eq!(url(&long), Ok(()));
+        assert_eq!(url(&format!("{long}x")), Err(EndpointFault::UrlLength(2049)));
+    }
+
+    #[test]
+    fn event_ids_are_those_of_the_catalogue() {
+        let ids = |ids: &[&str]| Endpoint { business_event_ids: Some(ids), ..Endpoint::default() }.check();
+        assert_eq!(ids(&[]), Ok(()));
+        assert_eq!(ids(&EventKind::ALL.map(EventKind::business_event_id)), Ok(()));
+        let fault = ids(&["BatchJobFailedBusinessEvent", "batchJobFailedBusinessEvent"]).unwrap_err();
+        assert_eq!(
+            fault.to_string(),
+            "BusinessEventIds[1] is no event of the catalogue: BatchJobStartedBusinessEvent, \
+             BatchJobFailedBusinessEvent, BatchJobFinishedBusinessEvent, BatchJobCancelledBusinessEvent"
+        );
+    }
+
+    #[test]
+    fn a_fault_names_its_property() {
+        let good = Endpoint {
+            url: Some("https://example.com/"),
+            business_event_ids: Some(&[]),
+            legal_entity: Some("USMF"),
+            secret: Some("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
+        };
+        assert_eq!((good.check(), Endpoint::default().check()), (Ok(()), Ok(())));
+        for (endpoint, property) in [
+            (Endpoint { url: Some("x"), ..good }, "Url"),
+            (Endpoint { business_event_ids: Some(&[""]), ..good }, "BusinessEventIds"),
+            (Endpoint { legal_entity: Some("us mf"), ..good }, "LegalEntity"),
+            (Endpoint { secret: Some("hunter2"), ..good }, "Secret"),
+        ] {
+            let fault = endpoint.check().unwrap_err();
+            assert_eq!(fault.property(), property);
+            assert!(fault.to_string().starts_with(property) && !format!("{fault} {fault:?}").contains("hunter2"));
+        }
+    }
+
+    #[test]
+    fn an_endpoint_is_told_what_it_asked_for() {
+        let failed = &["BatchJobFailedBusinessEvent"][..];
+        for (ids, legal_entity, kind, told) in [
+            (failed, "", EventKind::Failed, true),
+            (failed, "", EventKind::Finished, false),
+            (&[], "", EventKind::Finished, true),
+            (failed, "USMF", EventKind::Failed, true),
+            (failed, "dat", EventKind::Failed, false),
+            (&[], "dat", EventKind::Started, false),
+        ] {
+            assert_eq!(subscribes(ids, legal_entity, kind, "usmf"), told, "{ids:?} {legal_entity} {kind:?}");
+        }
+    }
+}

@@ -173,3 +173,103 @@ fn json(value: &impl Serialize) -> Bytes {
     // Texts, and JSON that was read before: there is nothing that cannot be written.
     serde_json::to_vec(value).unwrap_or_default().into()
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::events::{payload, sample::golden};
+
+    use super::*;
+
+    const TEXT: &str = r#"{"ControlNumber":-9223372036854775808,"JobDescription":"\"May\" – Zürich"}"#;
+
+    fn meta() -> Meta<'static> {
+        Meta {
+            event_id: Uuid::from_u128(0x8d12_20eb_e514_4e35_844e_e062_def0_c05d),
+            business_event_id: "BatchJobFailedBusinessEvent",
+            time: "2022-12-30T13:51:15.2942742Z".parse().unwrap(),
+            source: "https://jobs.example.com/data",
+            subject: "BatchJobs(5637144576)",
+        }
+    }
+
+    /// Headers and body as text.
+    fn sent(format: Format, payload: &str, meta: &Meta<'_>) -> (Vec<String>, String) {
+        let Envelope { content_type, headers, body } = envelope(format, payload, meta);
+        let mut lines = vec![format!("content-type: {content_type}")];
+        lines.extend(headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())));
+        (lines, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[test]
+    fn finance_operations_sends_the_payload_alone() {
+        for (event, text) in golden() {
+            let (headers, body) = sent(Format::FinanceOperations, &payload(&event), &meta());
+            assert_eq!(headers, ["content-type: application/json; charset=utf-8"]);
+            assert_eq!(body, text);
+        }
+    }
+
+    #[test]
+    fn event_grid_gets_a_list_of_one_event_with_the_payload_as_text() {
+        let (headers, body) = sent(Format::EventGrid { object_data: false }, TEXT, &meta());
+        assert_eq!(headers, ["content-type: application/json; charset=utf-8", "aeg-event-type: Notification"]);
+        assert_eq!(
+            body,
+            r#"[{"id":"8D1220EB-E514-4E35-844E-E062DEF0C05D","topic":"https://jobs.example.com/data","subject":"BatchJobs(5637144576)","eventType":"BatchJobFailedBusinessEvent","eventTime":"2022-12-30T13:51:15.2942742Z","data":"{\"ControlNumber\":-9223372036854775808,\"JobDescription\":\"\\\"May\\\" – Zürich\"}","dataVersion":"1.0","metadataVersion":"1"}]"#
+        );
+    }
+
+    #[test]
+    fn event_grid_gets_the_object_where_that_is_wanted() {
+        let (_, body) = sent(Format::EventGrid { object_data: true }, TEXT, &meta());
+        assert!(body.contains(&format!(r#""data":{TEXT},"dataVersion""#)), "{body}");
+    }
+
+    #[test]
+    fn a_structured_cloud_event_has_the_payload_byte_for_byte() {
+        let (headers, body) = sent(Format::CloudEventsStructured, TEXT, &meta());
+        assert_eq!(headers, ["content-type: application/cloudevents+json; charset=utf-8"]);
+        let expected = r#"{"specversion":"1.0","id":"8D1220EB-E514-4E35-844E-E062DEF0C05D","source":"https://jobs.example.com/data","type":"BatchJobFailedBusinessEvent","subject":"BatchJobs(5637144576)","time":"2022-12-30T13:51:15.2942742Z","datacontenttype":"application/json","data":"#;
+        assert_eq!(body, format!("{expected}{TEXT}}}"));
+    }
+
+    #[test]
+    fn a_binary_cloud_event_has_its_attributes_in_headers() {
+        let (headers, body) = sent(Format::CloudEventsBinary, TEXT, &meta());
+        let expected = [
+            "content-type: application/json",
+            "ce-specversion: 1.0",
+            "ce-id: 8D1220EB-E514-4E35-844E-E062DEF0C05D",
+            "ce-source: https://jobs.example.com/data",
+            "ce-type: BatchJobFailedBusinessEvent",
+            "ce-subject: BatchJobs(5637144576)",
+            "ce-time: 2022-12-30T13:51:15.2942742Z",
+        ];
+        assert_eq!((headers, body), (expected.map(str::to_owned).to_vec(), TEXT.to_owned()));
+    }
+
+    #[test]
+    fn attributes_in_headers_are_encoded() {
+        // The first is the example of the specification, §3.1.3.2.
+        for (text, encoded) in [
+            ("Euro € 😀", "Euro%20%E2%82%AC%20%F0%9F%98%80"),
+            ("100% \"x\"", "100%25%20%22x%22"),
+            ("a\r\nb\u{7f}\0", "a%0D%0Ab%7F%00"),
+            ("!#$&'()*+,-./:;<=>?@[\\]^_`{|}~", "!#$&'()*+,-./:;<=>?@[\\]^_`{|}~"),
+        ] {
+            assert_eq!(attribute(text).unwrap(), encoded);
+        }
+        let meta = Meta { subject: "Aufträge('ä ö')", ..meta() };
+        let (headers, _) = sent(Format::CloudEventsBinary, TEXT, &meta);
+        assert!(headers.contains(&"ce-subject: Auftr%C3%A4ge('%C3%A4%20%C3%B6')".to_owned()), "{headers:?}");
+    }
+
+    #[test]
+    fn formats_have_the_names_of_the_enumeration() {
+        assert_eq!(Format::from_name("EventGrid", true), Some(Format::EventGrid { object_data: true }));
+        assert_eq!(Format::from_name("FinanceOperations", true), Some(Format::FinanceOperations));
+        assert_eq!(Format::from_name("CloudEventsStructured", false), Some(Format::CloudEventsStructured));
+        assert_eq!(Format::from_name("CloudEventsBinary", false), Some(Format::CloudEventsBinary));
+        assert_eq!(Format::from_name("Kafka", false), None);
+    }
+}

@@ -18,6 +18,8 @@ mod endpoint;
 mod envelope;
 mod kind;
 mod payload;
+#[cfg(test)]
+mod sample;
 mod signature;
 
 use crate::edm::SetId;

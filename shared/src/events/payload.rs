@@ -147,3 +147,91 @@ fn json(value: &impl Serialize) -> String {
     // Texts and numbers in a struct: there is nothing that cannot be written.
     serde_json::to_string(value).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use crate::events::sample::golden;
+
+    use super::*;
+
+    #[test]
+    fn the_four_events_are_sent_to_the_byte() {
+        for (event, expected) in golden() {
+            assert_eq!(payload(&event), expected);
+        }
+    }
+
+    /// The file that the catalogue of Finance & Operations gives for "Batch job started".
+    #[test]
+    fn the_members_and_their_order_are_those_of_the_published_schema() {
+        let published = r#"{"AdminEmailId":"","BusinessEventId":"","BusinessEventLegalEntity":"","ContextRecordSubject":"","ControlNumber":0,"EventId":"","EventTime":"/Date(-2208988800000)/","EventTimeIso8601":"1900-01-01T00:00:00Z","InitiatingUserAADObjectId":"{00000000-0000-0000-0000-000000000000}","JobDescription":"","JobEndUtcDateTime":"/Date(-2208988800000)/","JobExecutedByEmailId":"","JobId":0,"JobOwnerEmailId":"","JobStatus":"","MajorVersion":0,"MinorVersion":0,"ParentContextRecordSubjects":null}"#;
+        let names = |text: &str| -> Vec<String> {
+            let members = text.split("\":").map(|before| before.rsplit('"').next().unwrap_or_default().to_owned());
+            members.filter(|name| published.contains(&format!("\"{name}\":"))).collect()
+        };
+        for (event, _) in golden() {
+            assert_eq!(names(&payload(&event)), names(published));
+        }
+        assert_eq!((names(published).len(), names(published).is_sorted()), (18, true));
+    }
+
+    #[test]
+    fn the_test_event_has_the_least_control_number() {
+        assert_eq!(
+            test_payload(Uuid::from_u128(0x8d12_20eb_e514_4e35_844e_e062_def0_c05d), "001"),
+            r#"{"BusinessEventId":"BusinessEventsTestEndpointContract","BusinessEventLegalEntity":"001","ControlNumber":-9223372036854775808,"EventId":"8D1220EB-E514-4E35-844E-E062DEF0C05D"}"#
+        );
+    }
+
+    #[test]
+    fn a_change_has_one_event_id_and_no_other_change_has_it() {
+        let id = event_id("s", "i", 1);
+        assert_eq!((id, id.get_version_num()), (event_id("s", "i", 1), 5));
+        for other in [event_id("s", "i", 2), event_id("s", "i1", 1), event_id("t", "i", 1), event_id("si", "", 1)] {
+            assert_ne!(id, other);
+        }
+    }
+
+    #[test]
+    fn the_empty_date_is_the_first_of_1900() {
+        assert_eq!(date("1900-01-01T00:00:00Z".parse().unwrap()), EMPTY_DATE);
+    }
+
+    prop_compose! {
+        /// From 0001-01-01 to the last instant there is.
+        fn instants()(seconds in -62_135_596_800..253_402_207_200_i64, nanos in 0..1_000_000_000_i32) -> Timestamp {
+            Timestamp::new(seconds, nanos).unwrap()
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_date_is_the_whole_second_before(at in instants()) {
+            let text = date(at);
+            let milliseconds: i64 = text.strip_prefix("/Date(").unwrap().strip_suffix(")/").unwrap().parse().unwrap();
+            prop_assert_eq!(milliseconds % 1000, 0);
+            let cut = at.duration_since(Timestamp::from_millisecond(milliseconds).unwrap());
+            prop_assert!((0..1_000_000_000).contains(&cut.as_nanos()), "{} {}", at, text);
+        }
+
+        #[test]
+        fn an_iso_time_has_seven_digits_and_is_the_instant_cut_to_them(at in instants()) {
+            let text = iso(at);
+            prop_assert_eq!((text.len(), text.find('.'), text.ends_with('Z')), (28, Some(19), true), "{}", text);
+            let cut = at.duration_since(text.parse().unwrap());
+            prop_assert!((0..100).contains(&cut.as_nanos()), "{} {}", at, text);
+        }
+
+        #[test]
+        fn every_text_and_every_number_arrives(text in any::<String>(), number in any::<i64>(), job in any::<i64>()) {
+            let [(event, _), ..] = golden();
+            let event = Event { job_description: text.clone(), control_number: number, job_id: job, ..event };
+            let read: Value = serde_json::from_str(&payload(&event)).unwrap();
+            prop_assert_eq!(read["JobDescription"].as_str(), Some(text.as_str()));
+            prop_assert_eq!((read["ControlNumber"].as_i64(), read["JobId"].as_i64()), (Some(number), Some(job)));
+        }
+    }
+}

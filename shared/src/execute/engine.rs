@@ -17,11 +17,16 @@ use crate::{
     uri::{self, QueryOptions},
 };
 
-use super::origin::{below_public, origin};
+use super::{
+    Serves,
+    origin::{below_public, origin},
+};
 
 /// What a host configures.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// The requests it answers.
+    pub serves: Serves,
     /// The URL clients call this host by, where no header says it right.
     pub public_url: Option<String>,
     /// How long one request may take at the table before the client is told to try again.
@@ -30,7 +35,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { public_url: None, time_budget: Duration::from_secs(25) }
+        Self { serves: Serves::default(), public_url: None, time_budget: Duration::from_secs(25) }
     }
 }
 
@@ -89,10 +94,11 @@ impl Engine {
             caller: &caller,
             deadline: self.deadline(),
         };
-        if call.rest == "$batch" {
-            return self.batch(&call).await;
-        }
-        let mut answer = outgoing(self.single(&call).await);
+        let mut answer = match self.settings.serves.admit(&call) {
+            Err(failure) => outgoing(refused(&call, &failure)),
+            Ok(()) if call.rest == "$batch" => return self.batch(&call).await,
+            Ok(()) => outgoing(self.single(&call).await),
+        };
         if incoming.method == Method::HEAD {
             answer.body.clear();
         }
@@ -105,13 +111,8 @@ impl Engine {
 
     /// A request that came alone: a batch of one.
     async fn single(&self, call: &Call<'_>) -> Response {
-        let service = call.service;
-        let version = plan::version(&call.incoming.headers, service).unwrap_or(OdataVersion::V40);
         let context = self.context(call);
-        match self.run_single(call, &context).await {
-            Ok(response) => response,
-            Err(failure) => failed(Some(service), version, &failure),
-        }
+        self.run_single(call, &context).await.unwrap_or_else(|failure| refused(call, &failure))
     }
 
     async fn run_single(&self, call: &Call<'_>, context: &Context<'_>) -> Result<Response, Failure> {
@@ -158,6 +159,12 @@ impl Engine {
             caller: call.caller,
         }
     }
+}
+
+/// The answer to a call that failed as a whole.
+fn refused(call: &Call<'_>, failure: &Failure) -> Response {
+    let version = plan::version(&call.incoming.headers, call.service).unwrap_or(OdataVersion::V40);
+    failed(Some(call.service), version, failure)
 }
 
 /// The answer to a request that failed.

@@ -6,8 +6,10 @@ mod envelope;
 mod fetch;
 mod origin;
 mod seed;
+mod serves;
 mod snapshot;
 mod unit;
 
 pub use engine::{Engine, Settings};
 pub use seed::SeedError;
+pub use serves::Serves;

@@ -186,9 +186,9 @@ impl Outbox {
 /// What an attempt says about its endpoint. A refusal of one event (4xx) says nothing about the others.
 pub(super) fn health(attempt: &Attempt) -> Health {
     match (&attempt.result, verdict(attempt.result.as_ref().ok().copied(), attempt.retry_after)) {
-        (_, Verdict::Delivered) => Health::Well,
+        (_, Verdict::Delivered)
+        | (Ok(400..=407 | 409..=424 | 426..=428 | 430..=499), Verdict::Retry { after: None }) => Health::Well,
         (_, Verdict::Disable) => Health::Gone,
-        (Ok(400..=407 | 409..=424 | 426..=428 | 430..=499), Verdict::Retry { after: None }) => Health::Well,
         (_, Verdict::Retry { after }) => Health::Failing(after),
     }
 }

@@ -61,7 +61,7 @@ pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 /// Writes down and sends what the changes of batch jobs are to the outside. Cheap to clone.
 #[derive(Clone)]
 pub struct Outbox {
-    desks: Arc<Vec<Desk>>,
+    desks: Arc<Vec<Arc<Desk>>>,
     store: Store,
     courier: Courier,
     clock: Clock,
@@ -76,7 +76,9 @@ impl Outbox {
         courier: Courier,
         public_url: Option<&str>,
     ) -> Result<Self, OutboxError> {
-        let desks = services.iter().filter_map(|service| Desk::new(service, public_url).transpose());
+        let desks = services
+            .iter()
+            .filter_map(|service| Desk::new(service, public_url).transpose().map(|desk| desk.map(Arc::new)));
         let desks = Arc::new(desks.collect::<Result<_, _>>()?);
         Ok(Self { desks, store, courier, clock: Arc::new(Timestamp::now) })
     }

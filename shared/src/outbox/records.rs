@@ -1,6 +1,6 @@
 //! From records of the stream to rows: history, deliveries, and the end of what waits for an endpoint that is gone.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use futures_util::{StreamExt, future::try_join_all, stream};
 use serde_json::{Value, json};
@@ -40,9 +40,9 @@ pub struct Recorded {
 }
 
 /// A record that means something.
-struct Step<'d> {
+struct Step {
     sequence: String,
-    desk: &'d Desk,
+    desk: Arc<Desk>,
     change: Change,
     /// The number of its event.
     control_number: i64,
@@ -61,7 +61,7 @@ impl Outbox {
     /// that failed are not touched, and are in [`Recorded::failed`] with it.
     pub async fn records(&self, records: &[Value], until: Deadline) -> Recorded {
         let mut recorded = Recorded::default();
-        let mut items: Vec<(ItemKey, Vec<Step<'_>>)> = Vec::new();
+        let mut items: Vec<(ItemKey, Vec<Step>)> = Vec::new();
         let mut positions = HashMap::new();
         for record in records {
             match self.step(record) {
@@ -108,15 +108,15 @@ impl Outbox {
         }
     }
 
-    fn role(&self, key: &ItemKey) -> Option<(&Desk, Role)> {
+    fn role(&self, key: &ItemKey) -> Option<(&Arc<Desk>, Role)> {
         self.desks.iter().find_map(|desk| Some((desk, desk.role(key)?)))
     }
 
-    fn step(&self, record: &Value) -> Result<Option<(ItemKey, Step<'_>)>, StoreError> {
+    fn step(&self, record: &Value) -> Result<Option<(ItemKey, Step)>, StoreError> {
         let record = StreamRecord::read(record)?;
         let Some((desk, role)) = self.role(&record.key) else { return Ok(None) };
         let change = Change::read(desk, role, &record)?;
-        let step = |change| Step { sequence: record.sequence, desk, change, control_number: 0 };
+        let step = |change| Step { sequence: record.sequence, desk: Arc::clone(desk), change, control_number: 0 };
         Ok(change.map(|change| (record.key, step(change))))
     }
 
@@ -146,19 +146,19 @@ impl Recorded {
 
 impl Batch<'_> {
     async fn endpoints(&self, desk: &Desk, mail: &Mail) -> Result<&[Endpoint], StoreError> {
-        let at = self.outbox.desks.iter().position(|other| std::ptr::eq(other, desk));
+        let at = self.outbox.desks.iter().position(|other| std::ptr::eq(&raw const **other, desk));
         let cell = at.and_then(|at| self.endpoints.get(at)).ok_or_else(|| StoreError::Corrupt("no desk".into()))?;
         let read = || self.outbox.endpoints(desk, mail, self.until);
         cell.get_or_try_init(read).await.map(Vec::as_slice)
     }
 
     /// Gives each event that somebody is told of its number, in the order of the records: one call for all of a desk.
-    async fn number(&self, items: &mut [(ItemKey, Vec<Step<'_>>)]) -> Result<(), StoreError> {
+    async fn number(&self, items: &mut [(ItemKey, Vec<Step>)]) -> Result<(), StoreError> {
         for desk in self.outbox.desks.iter() {
             let Some(mail) = &desk.mail else { continue };
-            let steps = items.iter_mut().flat_map(|(_, steps)| steps).filter(|step| std::ptr::eq(step.desk, desk));
+            let steps = items.iter_mut().flat_map(|(_, steps)| steps).filter(|step| Arc::ptr_eq(&step.desk, desk));
             let events = steps.filter(|step| matches!(step.change, Change::Job { event: Some(_), .. }));
-            let mut events: Vec<&mut Step<'_>> = events.collect();
+            let mut events: Vec<&mut Step> = events.collect();
             if events.is_empty() || !self.endpoints(desk, mail).await?.iter().any(|endpoint| endpoint.active) {
                 continue;
             }
@@ -173,7 +173,7 @@ impl Batch<'_> {
     }
 
     /// Works off the records of one item.
-    async fn item(&self, key: ItemKey, steps: Vec<Step<'_>>) -> Recorded {
+    async fn item(&self, key: ItemKey, steps: Vec<Step>) -> Recorded {
         let mut recorded = Recorded::default();
         for step in steps {
             if !recorded.failed.is_empty() {
@@ -195,8 +195,8 @@ impl Batch<'_> {
         recorded
     }
 
-    async fn work(&self, step: &Step<'_>, recorded: &mut Recorded) -> Result<(), StoreError> {
-        let desk = step.desk;
+    async fn work(&self, step: &Step, recorded: &mut Recorded) -> Result<(), StoreError> {
+        let desk = &*step.desk;
         match (&step.change, &desk.mail) {
             (Change::Job { old, new, event }, _) => {
                 if let (Some(kind), Some(mail)) = (event, &desk.mail) {

@@ -5,7 +5,7 @@ use http::Method;
 use crate::{
     auth::Permission,
     edm::{EntityKey, Numbers, Value},
-    jobs::{Jobs, Refusal, SET_BATCH_JOB_TO_WAITING, batch_job_id},
+    jobs::{Jobs, Refusal, batch_job_id},
     respond,
     store::{Patch, Requirement, Stored},
     uri::EntityPath,
@@ -30,12 +30,9 @@ impl Unit<'_> {
             Some(PlanError::MissingBody(_)) | None => {}
             Some(fault) => return Err(fault.clone().into()),
         }
-        let simple = name.rsplit('.').next().unwrap_or_default();
-        match &self.service().jobs {
-            Some(jobs) if jobs.set == path.set && path.collection && simple == SET_BATCH_JOB_TO_WAITING => {
-                self.set_to_waiting(request, jobs)
-            }
-            _ => Err(PlanError::Unsupported(format!("the action '{name}'")).into()),
+        match self.service().requeued_by(path, name) {
+            Some(jobs) => self.set_to_waiting(request, jobs),
+            None => Err(PlanError::Unsupported(format!("the action '{name}'")).into()),
         }
     }
 

@@ -88,7 +88,7 @@ fn row(failure: &Failure, profile: Option<&Profile>) -> Row {
                 (500, "InternalError", "Internal_ServerError", "0x80040216")
             }
         },
-        Failure::NoService => (404, "NotFound", "BadRequest_NotFound", "0x80060888"),
+        Failure::NoService | Failure::NotServed { .. } => (404, "NotFound", "BadRequest_NotFound", "0x80060888"),
     }
 }
 

@@ -17,6 +17,12 @@ pub enum Failure {
     /// No service has this path.
     #[error("there is no service at this path")]
     NoService,
+    /// The host answers one request of the service, and this is another.
+    #[error("only {only} is answered here; another function answers everything else")]
+    NotServed {
+        /// Name of the action that it answers.
+        only: &'static str,
+    },
 }
 
 /// Why a batch is refused as a whole, before anything of it runs.

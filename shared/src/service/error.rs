@@ -33,6 +33,8 @@ pub enum Problem {
     Read(std::io::Error),
     #[error("no folder with a service.toml in it")]
     NoService,
+    #[error("no service here has batch jobs ([jobs])")]
+    NoJobs,
     #[error("a service's folder is named with letters, digits, '.', '-' and '_'")]
     ServiceName,
     #[error("another service has this name")]

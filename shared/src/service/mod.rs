@@ -12,6 +12,7 @@ mod limits;
 mod literal;
 mod load;
 pub mod profile;
+mod requeue;
 mod roots;
 mod seed;
 
@@ -120,29 +121,48 @@ pub struct Found<'s, 'p> {
 impl Services {
     /// Loads every sub-folder of `dir` that has a `service.toml`.
     pub fn load(dir: &Path) -> Result<Self, ServiceError> {
-        let sources = load::sources(dir)?;
-        if sources.is_empty() {
-            return Err(Problem::NoService.in_file(&dir.display().to_string()));
-        }
-        Self::from_sources(sources).map_err(|error| {
-            let file = dir.join(&error.file).display().to_string();
-            ServiceError { file, ..error }
-        })
+        Self::load_where(dir, |_| true, Problem::NoService)
+    }
+
+    /// Loads only the services that have batch jobs: no model of another one is read.
+    pub fn load_with_jobs(dir: &Path) -> Result<Self, ServiceError> {
+        Self::load_where(dir, |config| config.jobs.is_some(), Problem::NoJobs)
     }
 
     /// The services of these files.
     #[expect(clippy::needless_pass_by_value, reason = "whoever has read the files has no further use for them")]
     pub fn from_sources(sources: Vec<Source>) -> Result<Self, ServiceError> {
-        check_names(&sources)?;
-        let mut services = Vec::with_capacity(sources.len());
-        let mut patterns = Vec::new();
-        for (index, read) in side_by_side(&sources, Service::read).into_iter().enumerate() {
-            let (service, roots) = read?;
-            let origin = |offset| Origin { service: index, offset };
+        Self::from_sources_where(&sources, |_| true)
+    }
+
+    /// Loads the services whose configuration is wanted; `none` is wrong when there are none.
+    fn load_where(
+        dir: &Path,
+        wanted: impl Fn(&ServiceConfig) -> bool + Sync,
+        none: Problem,
+    ) -> Result<Self, ServiceError> {
+        let loaded = Self::from_sources_where(&load::sources(dir)?, wanted).map_err(|error| {
+            let file = dir.join(&error.file).display().to_string();
+            ServiceError { file, ..error }
+        })?;
+        if loaded.services.is_empty() { Err(none.in_file(&dir.display().to_string())) } else { Ok(loaded) }
+    }
+
+    fn from_sources_where(
+        sources: &[Source],
+        wanted: impl Fn(&ServiceConfig) -> bool + Sync,
+    ) -> Result<Self, ServiceError> {
+        check_names(sources)?;
+        let (mut services, mut patterns, mut kept) = (Vec::new(), Vec::new(), Vec::new());
+        let all = side_by_side(sources, |source| Service::read(source, &wanted));
+        for (source, read) in sources.iter().zip(all) {
+            let Some((service, roots)) = read? else { continue };
+            let origin = |offset| Origin { service: kept.len(), offset };
             patterns.extend(roots.into_iter().map(|(offset, pattern)| (pattern, origin(offset))));
             services.push(Arc::new(service));
+            kept.push(source);
         }
-        let roots = Roots::new(patterns).map_err(|same| same_root(&sources, &same))?;
+        let roots = Roots::new(patterns).map_err(|same| same_root(&kept, &same))?;
         Ok(Self { services, roots })
     }
 
@@ -167,14 +187,20 @@ fn side_by_side<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) ->
     })
 }
 
+/// A service and the patterns of its roots, each with its offset in the file.
+type Read = (Service, Vec<(usize, Pattern)>);
+
 impl Service {
-    /// The service of these files and the patterns of its roots.
-    fn read(source: &Source) -> Result<(Self, Vec<(usize, Pattern)>), ServiceError> {
+    /// The service of these files and the patterns of its roots, if it is wanted.
+    fn read(source: &Source, wanted: impl Fn(&ServiceConfig) -> bool) -> Result<Option<Read>, ServiceError> {
         let file = format!("{}/service.toml", source.name);
         let config = ServiceConfig::parse(&file, &source.service_toml)?;
+        if !wanted(&config) {
+            return Ok(None);
+        }
         let located = |(offset, problem): Located| problem.at(&file, &source.service_toml, offset);
         let patterns = root_patterns(&config).map_err(located)?;
-        Ok((Self::new(source, &config)?, patterns))
+        Ok(Some((Self::new(source, &config)?, patterns)))
     }
 
     fn new(source: &Source, config: &ServiceConfig) -> Result<Self, ServiceError> {
@@ -242,7 +268,7 @@ fn root_patterns(config: &ServiceConfig) -> Result<Vec<(usize, Pattern)>, Locate
     config.roots.as_ref().iter().map(parse).collect()
 }
 
-fn same_root(sources: &[Source], [(first, one), (second, other)]: &[(Pattern, Origin); 2]) -> ServiceError {
+fn same_root(sources: &[&Source], [(first, one), (second, other)]: &[(Pattern, Origin); 2]) -> ServiceError {
     let source =
         |origin: &Origin| sources.get(origin.service).map(|source| (source.name.as_str(), &*source.service_toml));
     let (service, _) = source(one).unwrap_or_default();

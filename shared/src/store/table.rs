@@ -131,7 +131,6 @@ fn invalid(error: BuildError) -> StoreError {
     StoreError::Refused(error.to_string())
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it is passed to map_err")]
 fn refused(error: impl std::error::Error) -> StoreError {
     StoreError::Refused(DisplayErrorContext(&error).to_string())
 }

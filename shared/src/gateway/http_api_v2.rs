@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use shared::{batch::Headers, exchange::Incoming, uri::Encoding};
 
 use super::{RequestError, body, forward_prefix, method};
+use crate::{batch::Headers, exchange::Incoming, uri::Encoding};
 
 /// The members that are read.
 #[derive(Debug, Deserialize)]

@@ -1,5 +1,8 @@
-//! The events of the gateways, each by an adapter that takes the request out without a detour over a URI type.
+//! The events of the gateways in front of Lambda functions ⇄ [`exchange`](crate::exchange). Pure.
+//!
+//! Each kind of gateway has an adapter that takes the request out of its event without a detour over a URI type.
 
+mod answer;
 mod function_url;
 mod http_api_v2;
 mod rest_v1;
@@ -8,16 +11,16 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use http::Method;
 use serde::{Deserialize, de::IgnoredAny};
-use shared::{
+
+pub use self::answer::Answer;
+use crate::{
     batch::{Headers, HeadersError},
     exchange::{Incoming, Outgoing},
 };
 
-use crate::answer::bad_request;
-
 /// Where an event comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum Kind {
     /// API Gateway, HTTP API, payload format 2.0.
     HttpApi,
     /// API Gateway, REST API.
@@ -28,16 +31,16 @@ pub(crate) enum Kind {
 
 /// An event, read.
 #[derive(Debug)]
-pub(crate) struct Event {
+pub struct Event {
     /// Where it comes from.
-    pub(crate) kind: Kind,
+    pub kind: Kind,
     /// The request in it, or what is wrong with it.
-    pub(crate) request: Result<Incoming, RequestError>,
+    pub request: Result<Incoming, RequestError>,
 }
 
 /// An event that is no HTTP request of a known kind.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum EventError {
+pub enum EventError {
     /// Not an HTTP API (payload format 2.0), REST API or function URL.
     #[error("not an event of an HTTP API with payload format 2.0, of a REST API or of a function URL")]
     Unknown,
@@ -46,9 +49,19 @@ pub(crate) enum EventError {
     Malformed(#[from] serde_json::Error),
 }
 
+impl EventError {
+    /// What Lambda reports as the type of the error.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Unknown => "UnknownEvent",
+            Self::Malformed(_) => "MalformedEvent",
+        }
+    }
+}
+
 /// A request that its client got wrong.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum RequestError {
+pub enum RequestError {
     /// `isBase64Encoded` and yet not base64.
     #[error("the body is not base64: {0}")]
     Body(#[from] base64::DecodeError),
@@ -62,8 +75,8 @@ pub(crate) enum RequestError {
 
 impl RequestError {
     /// The 400 that the client gets.
-    pub(crate) fn into_outgoing(self) -> Outgoing {
-        bad_request(&self.to_string())
+    pub fn into_outgoing(self) -> Outgoing {
+        answer::bad_request(&self.to_string())
     }
 }
 
@@ -84,7 +97,7 @@ struct ProbeContext {
 }
 
 /// Reads an event.
-pub(crate) fn read(payload: &str) -> Result<Event, EventError> {
+pub fn read(payload: &str) -> Result<Event, EventError> {
     let kind = kind(payload)?;
     let request = match kind {
         Kind::HttpApi => http_api_v2::request(serde_json::from_str(payload)?),
@@ -126,10 +139,9 @@ fn forward_prefix(headers: &mut Headers, prefix: &str) -> Result<(), RequestErro
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-    use shared::uri::Encoding;
-
     use super::*;
+    use crate::uri::Encoding;
+    use serde_json::json;
 
     fn incoming(event: &serde_json::Value) -> Incoming {
         read(&event.to_string()).unwrap().request.unwrap()

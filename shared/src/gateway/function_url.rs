@@ -1,8 +1,7 @@
 //! A function URL: the payload of an HTTP API, but the path stays percent-encoded and there are no stages.
 
-use shared::{exchange::Incoming, uri::Encoding};
-
 use super::{RequestError, http_api_v2::Event};
+use crate::{exchange::Incoming, uri::Encoding};
 
 /// Whether a domain is that of a function URL: `<id>.lambda-url.<region>.on.aws`.
 pub(super) fn is_domain(domain: &str) -> bool {

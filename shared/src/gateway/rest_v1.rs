@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
-use shared::{batch::Headers, exchange::Incoming, uri::Encoding};
 
 use super::{RequestError, body, forward_prefix, method};
+use crate::{batch::Headers, exchange::Incoming, uri::Encoding};
 
 /// The members that are read.
 #[derive(Debug, Deserialize)]

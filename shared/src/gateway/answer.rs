@@ -6,14 +6,14 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use http::StatusCode;
 use serde::Serialize;
-use shared::{batch::Headers, exchange::Outgoing};
 
-use crate::event::Kind;
+use super::Kind;
+use crate::{batch::Headers, exchange::Outgoing};
 
 /// An answer in the shape that every kind of gateway takes: the format 1.0 of headers for a REST API, 2.0 for the others.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Answer {
+pub struct Answer {
     status_code: u16,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     headers: BTreeMap<String, String>,
@@ -25,7 +25,7 @@ pub(crate) struct Answer {
 
 impl Answer {
     /// Text stays text: base64 would cost a third of the size limit. Anything else is base64.
-    pub(crate) fn new(kind: Kind, outgoing: Outgoing) -> Self {
+    pub fn new(kind: Kind, outgoing: Outgoing) -> Self {
         let (body, is_base64_encoded) = encode_body(&outgoing.headers, outgoing.body);
         let mut multi_value_headers = BTreeMap::<String, Vec<String>>::new();
         for (name, value) in outgoing.headers.iter() {
@@ -51,7 +51,7 @@ impl Answer {
 }
 
 /// The 400 for a request that could not be taken out of its event.
-pub(crate) fn bad_request(message: &str) -> Outgoing {
+pub(super) fn bad_request(message: &str) -> Outgoing {
     let body = serde_json::json!({ "error": { "code": "BadRequest", "message": message } });
     let headers = [("content-type", "application/json"), ("odata-version", "4.0")]
         .map(|(name, value)| (http::HeaderName::from_static(name), http::HeaderValue::from_static(value)));

@@ -1,0 +1,30 @@
+//! Lambda function: SetBatchJobToWaiting, which puts a batch job back to waiting.
+
+use lambda_runtime::{Diagnostic, Error, LambdaEvent, Runtime, service_fn};
+use serde_json::value::RawValue;
+use shared::{
+    Serves,
+    function::{Config, LazyEngine},
+    gateway::EventError,
+};
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
+
+// One request at a time: more threads would only cost time at the start.
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy();
+    tracing_subscriber::fmt().json().with_env_filter(filter).init();
+    let engine = LazyEngine::new(Config::from_vars(Serves::Requeues, |name| std::env::var(name).ok())?);
+    let engine = &engine;
+    let service = service_fn(|event: LambdaEvent<Box<RawValue>>| async move {
+        engine.answer(event.payload.get()).await.map_err(|error| diagnostic(&error))
+    });
+    tokio::select! {
+        end = Runtime::new(service).run() => end,
+        failed = engine.load() => match failed? {},
+    }
+}
+
+fn diagnostic(error: &EventError) -> Diagnostic {
+    Diagnostic { error_type: error.name().to_owned(), error_message: error.to_string() }
+}
