@@ -23,7 +23,7 @@
 //! | [`plan`] | what requests mean: from requests to answers and writes. Pure | all above, `respond` |
 //! | [`respond`] | answers of single requests; the one table of errors | all above |
 //! | [`execute`] | reads what planning needs, commits what it decides | all above |
-//! | [`outbox`] | what leaves the service | `events` |
+//! | [`outbox`] | what leaves the service: events to endpoints; the history of jobs | `edm`, `events`, `jobs`, `plan`, `service`, `store` |
 //! | [`function`] | what the Lambda functions share: their environment, an engine that is ready in time | `execute`, `gateway`, `service`, `store` |
 //!
 //! The pure modules have no clock, no random source and no I/O: `now` and fresh keys are arguments. A test reads the

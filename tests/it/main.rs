@@ -32,6 +32,7 @@ mod lambda;
 mod links;
 mod lost_answers;
 mod moved;
+mod outbox;
 mod own_writes;
 mod races;
 mod requests;

@@ -10,6 +10,7 @@ pub mod dynamodb_server;
 pub mod fuzz;
 pub mod golden;
 pub mod host;
+pub mod receiver;
 pub mod runtime_api;
 pub mod service;
 pub mod shared_files;

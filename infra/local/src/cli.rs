@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Parser, Subcommand, error::ErrorKind};
+use clap::{Args, Parser, Subcommand, builder::BoolishValueParser, error::ErrorKind};
 
 /// An OData service with transactional batches over DynamoDB, on this machine.
 #[derive(Debug, Parser)]
@@ -44,6 +44,12 @@ pub(crate) struct Serve {
     /// What clients call the root of this host, when it is not what they send as `Host`.
     #[arg(long, value_name = "URL")]
     pub(crate) public_url: Option<String>,
+    /// Let endpoints of business events be anywhere: on this machine, in the own network.
+    #[arg(long, env = "REBATCH_ALLOW_PRIVATE_TARGETS", value_parser = BoolishValueParser::new())]
+    pub(crate) allow_private_targets: bool,
+    /// Send no business events, and write no history of jobs. A real table has a function for that.
+    #[arg(long)]
+    pub(crate) no_outbox: bool,
 }
 
 /// What a command line that does not lead to serving leads to.

@@ -3,4 +3,5 @@
 pub mod embedded;
 pub mod http;
 pub mod lock;
+pub mod outbox;
 pub mod stream;
