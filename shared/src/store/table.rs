@@ -126,6 +126,7 @@ fn stream() -> Result<StreamSpecification, StoreError> {
     stream.build().map_err(invalid)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "what map_err calls")]
 fn invalid(error: BuildError) -> StoreError {
     StoreError::Refused(error.to_string())
 }
