@@ -24,7 +24,7 @@
 //! | [`plan`] | what requests mean: from requests to answers and writes. Pure | all above, `respond` |
 //! | [`respond`] | answers of single requests; the one table of errors | all above |
 //! | [`execute`] | reads what planning needs, commits what it decides | all above |
-//! | [`outbox`] | what leaves the service | `events` |
+//! | [`outbox`] | what leaves the service: events to endpoints; the history of jobs | `edm`, `events`, `jobs`, `plan`, `service`, `store` |
 //! | [`function`] | what the Lambda functions share: their environment, an engine that is ready in time | `auth`, `execute`, `gateway`, `service`, `store` |
 //!
 //! The pure modules have no clock, no random source and no I/O: `now` and fresh keys are arguments. A test reads the
@@ -69,6 +69,18 @@
 //!
 //! Navigation by a lookup reads link items that are written with the entity, because an index of DynamoDB cannot be
 //! read consistently. They exist only where the model has the inverse navigation. See [`store`] for all kinds of items.
+//!
+//! # Batch jobs
+//!
+//! A service with `[jobs]` has an entity set whose entities are jobs ([`jobs`]). Every write of one goes through
+//! `plan::job`: the one table of transitions ([`jobs::transition`]) says which state may follow, counters and *who, when,
+//! why* are kept with the job, and its `Generation` goes up by one. None of that needs the job to be read: what must
+//! hold is the condition of an UpdateItem (`store::guard`), and a refused condition returns the job, which names the
+//! reason. So SetBatchJobToWaiting (`plan::action`) is one call, also when it is refused.
+//!
+//! **Marks.** A job remembers its last changes: the hash of the caller's `Repeatability-Request-ID`, or the operation id
+//! of the attempt. A write whose mark is there already does not apply. That makes a repeat known however many others
+//! wrote in between: a requeue whose answer was lost never requeues the next failure.
 //!
 //! # What a read promises
 //!

@@ -7,7 +7,7 @@ use tests::binaries::workspace;
 /// Module, and the modules it may name.
 const ARROWS: [(&str, &[&str]); 17] = [
     ("events", &["edm", "jobs"]),
-    ("outbox", &["events"]),
+    ("outbox", &["edm", "events", "jobs", "plan", "service", "store"]),
     ("auth", &["batch"]),
     ("jobs", &["edm"]),
     ("batch", &[]),
@@ -20,10 +20,13 @@ const ARROWS: [(&str, &[&str]); 17] = [
     ("gateway", &["batch", "exchange", "uri"]),
     ("store", &["edm"]),
     ("respond", &["auth", "batch", "jobs", "edm", "plan", "query", "service", "store", "uri", "wire"]),
-    ("plan", &["auth", "batch", "jobs", "edm", "query", "respond", "service", "store", "uri"]),
+    ("plan", &["auth", "batch", "events", "jobs", "edm", "query", "respond", "service", "store", "uri"]),
     (
         "execute",
-        &["auth", "batch", "jobs", "edm", "exchange", "plan", "query", "respond", "service", "store", "uri", "wire"],
+        &[
+            "auth", "batch", "edm", "events", "exchange", "jobs", "plan", "query", "respond", "service", "store",
+            "uri", "wire",
+        ],
     ),
     ("function", &["auth", "execute", "gateway", "service", "store"]),
 ];
@@ -37,7 +40,7 @@ const IMPURE: [(&str, &[&str]); 7] = [
     ("std::fs", &["service/load.rs"]),
     ("SystemTime", &[]),
     ("Timestamp::now", &["execute/", "outbox/"]),
-    ("Uuid::new_v4", &["execute/"]),
+    ("Uuid::new_v4", &["execute/", "outbox/"]),
 ];
 
 #[test]

@@ -91,7 +91,7 @@ async fn serve(mut connection: TcpStream, manner: Manner, seen: Arc<Mutex<Seen>>
             Manner::Close => return,
             Manner::Flood(text) => {
                 connection.write_all(text.as_bytes()).await.unwrap();
-                while let Ok(sent) = connection.write(&[b'x'; 64 * 1024]).await {
+                while let Ok(sent) = connection.write(&[b'x'; 8 * 1024]).await {
                     seen.lock().unwrap().flooded += sent;
                 }
                 return;

@@ -103,6 +103,20 @@ async fn the_counter_never_passes_its_limit_whoever_races() {
     println!(
         "{all} rounds of 8 racing requeues, limit {LIMIT}: {successes} requeued once, {at_limit} refused for the limit"
     );
+    history_tells(&client, &url, successes).await;
+}
+
+/// Every requeue has its row, soon.
+async fn history_tells(client: &reqwest::Client, url: &str, successes: usize) {
+    let query = format!("{url}/data/BatchJobHistory/$count?$filter=BatchJobRecId eq {JOB} and Change eq 'Requeued'");
+    for _ in 0..200 {
+        let found = client.get(&query).send().await.unwrap().text().await.unwrap();
+        if found.trim_start_matches('\u{feff}') == successes.to_string() {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    panic!("{successes} requeues, but {}", client.get(&query).send().await.unwrap().text().await.unwrap());
 }
 
 /// Callers race over a table that loses answers: what they are told adds up to what is stored.

@@ -13,6 +13,7 @@ use shared::{
     Engine, Settings,
     batch::Headers,
     exchange::Incoming,
+    outbox::{Clock, Courier, Outbox},
     service::Services,
     store::{self, Store},
     uri::Encoding,
@@ -67,6 +68,17 @@ impl Rig {
     /// Another layer over the same data: writes take `hold`, requests have `budget`.
     pub(crate) fn with(&self, hold: Duration, budget: Duration) -> Self {
         Self::over(self.database.clone(), hold, budget)
+    }
+
+    /// The outbox over this layer, with a clock; endpoints may be on this machine.
+    pub(crate) fn outbox(&self, clock: Clock) -> Outbox {
+        let courier = Courier::new(true).unwrap();
+        Outbox::new(&services(), self.store.clone(), courier, Some("http://localhost")).unwrap().with_clock(clock)
+    }
+
+    /// The records of the table's stream after that one.
+    pub(crate) fn records(&self, after: Option<&str>) -> Vec<Value> {
+        self.database.records(TABLE, after).unwrap()
     }
 
     /// The SDK's client, past the layer.

@@ -11,6 +11,7 @@ pub mod fuzz;
 pub mod golden;
 pub mod host;
 pub mod issuer;
+pub mod receiver;
 pub mod runtime_api;
 pub mod service;
 pub mod shared_files;

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use clap::{Args, Parser, Subcommand, ValueEnum, error::ErrorKind};
+use clap::{Args, Parser, Subcommand, ValueEnum, builder::BoolishValueParser, error::ErrorKind};
 use jiff::SignedDuration;
 use local::dev_issuer::Grant;
 
@@ -66,6 +66,12 @@ pub(crate) struct Serve {
     /// What clients call the root of this host, when it is not what they send as `Host`.
     #[arg(long, value_name = "URL")]
     pub(crate) public_url: Option<String>,
+    /// Let endpoints of business events be anywhere: on this machine, in the own network.
+    #[arg(long, env = "REBATCH_ALLOW_PRIVATE_TARGETS", value_parser = BoolishValueParser::new())]
+    pub(crate) allow_private_targets: bool,
+    /// Send no business events, and write no history of jobs. A real table has a function for that.
+    #[arg(long)]
+    pub(crate) no_outbox: bool,
     #[command(flatten)]
     pub(crate) auth: Auth,
 }

@@ -4,4 +4,5 @@ pub mod dev_issuer;
 pub mod embedded;
 pub mod http;
 pub mod lock;
+pub mod outbox;
 pub mod stream;

@@ -19,9 +19,11 @@ use local::{
     embedded::{Embedded, EmbeddedError},
     http::{Limits, serve},
     lock::{DataLock, LockError},
+    outbox,
 };
 use shared::{
     Engine, SeedError, Settings,
+    outbox::{Courier, CourierError, Outbox, OutboxError},
     service::{ServiceError, Services},
     store::{self, Store, StoreError},
 };
@@ -55,6 +57,10 @@ enum StartError {
     Embedded(#[from] EmbeddedError),
     #[error("cannot use the table: {0}")]
     Table(#[from] StoreError),
+    #[error(transparent)]
+    Courier(#[from] CourierError),
+    #[error(transparent)]
+    Outbox(#[from] OutboxError),
     #[error("cannot load the seeds: {0}")]
     Seed(#[from] SeedError),
     #[error(transparent)]
@@ -106,8 +112,12 @@ async fn run(args: &Serve) -> Result<(), StartError> {
         let engine = Arc::clone(&engine);
         async move { engine.handle(incoming).await }
     };
+    let background = started.background.map(outbox::Running::start);
     announce(&format!("listening on http://{}\n", started.listener.local_addr()?))?;
     serve(started.listener, handler, Limits::default(), stop).await;
+    if let Some(background) = background {
+        background.stop().await;
+    }
     Ok(())
 }
 
@@ -115,6 +125,7 @@ async fn run(args: &Serve) -> Result<(), StartError> {
 struct Started {
     listener: TcpListener,
     engine: Arc<Engine>,
+    background: Option<outbox::Background>,
     _lock: Option<DataLock>,
 }
 
@@ -122,13 +133,25 @@ async fn start(args: &Serve) -> Result<Started, StartError> {
     let authenticator = auth::authenticator(&args.auth, &args.data, |name| std::env::var(name).ok())?;
     let listener = listen(&args.listen, authenticator.is_open()).await?;
     let services = Arc::new(Services::load(&args.services_folder())?);
-    let (store, lock) = open(args).await?;
+    let (store, embedded, lock) = open(args).await?;
     store.ensure_table().await?;
+    let background = match embedded {
+        None => None,
+        Some(database) => {
+            let public_url = args.public_url.as_deref();
+            let outbox = || -> Result<_, StartError> {
+                let courier = Courier::new(args.allow_private_targets)?;
+                Ok(Outbox::new(&services, store.clone(), courier, public_url)?)
+            };
+            let outbox = if args.no_outbox { None } else { Some(outbox()?) };
+            Some(outbox::Background { database, table: EMBEDDED_TABLE, outbox })
+        }
+    };
     let settings = Settings { public_url: args.public_url.clone(), authenticator, ..Settings::default() };
     let engine = Arc::new(Engine::new(services, store, settings));
     let rows = engine.seed().await?;
     tracing::info!(rows, "seeded");
-    Ok(Started { listener, engine, _lock: lock })
+    Ok(Started { listener, engine, background, _lock: lock })
 }
 
 /// Listens on an address. Where everybody is let in, it must be one that only this machine reaches.
@@ -141,10 +164,10 @@ async fn listen(address: &str, open: bool) -> Result<TcpListener, StartError> {
     TcpListener::bind(resolved.as_slice()).await.map_err(|error| StartError::Listen(address.to_owned(), error))
 }
 
-async fn open(args: &Serve) -> Result<(Store, Option<DataLock>), StartError> {
+async fn open(args: &Serve) -> Result<(Store, Option<Embedded>, Option<DataLock>), StartError> {
     if let Some(table) = &args.table {
         let client = store::from_environment(args.endpoint.as_deref()).await;
-        return Ok((Store::new(client, table.clone()), None));
+        return Ok((Store::new(client, table.clone()), None, None));
     }
     let (database, lock) = if args.memory {
         (Embedded::memory()?, None)
@@ -152,7 +175,7 @@ async fn open(args: &Serve) -> Result<(Store, Option<DataLock>), StartError> {
         let lock = DataLock::acquire(&args.data)?;
         (Embedded::open(&args.data)?, Some(lock))
     };
-    Ok((Store::new(store::through(database), EMBEDDED_TABLE.to_owned()), lock))
+    Ok((Store::new(store::through(database.clone()), EMBEDDED_TABLE.to_owned()), Some(database), lock))
 }
 
 fn token(data: &Path, grant: &Grant) -> Result<String, DevIssuerError> {

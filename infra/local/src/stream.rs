@@ -8,6 +8,7 @@
 use std::{
     fmt,
     sync::{Mutex, PoisonError, RwLock},
+    time::Duration,
 };
 
 use dynoxide::{
@@ -25,6 +26,9 @@ use crate::embedded::Embedded;
 
 /// How long a record is kept when nobody reads it, in seconds: as long as DynamoDB keeps it.
 const RETENTION: i64 = 24 * 60 * 60;
+
+/// How long the emulator's own writes are waited for.
+const BUSY: Duration = Duration::from_secs(5);
 
 /// The index behind the number of a new record, in the words of the emulator's query.
 const INDEX: &str = "CREATE INDEX IF NOT EXISTS _stream_records_by_number
@@ -59,6 +63,9 @@ pub(crate) struct Keeper {
 impl Keeper {
     pub(crate) fn open(path: &str) -> Result<Self, StreamError> {
         let connection = Connection::open(path)?;
+        // What is forgotten need not be safe on the disk: records that come back after a crash are read again.
+        connection.pragma_update(None, "synchronous", "NORMAL")?;
+        connection.busy_timeout(BUSY)?;
         connection.execute_batch(INDEX)?;
         connection.execute(FORGET_OLD, [RETENTION])?;
         Ok(Self { gate: RwLock::new(()), connection: Mutex::new(connection), changed: Notify::new() })
@@ -133,7 +140,7 @@ impl fmt::Debug for Keeper {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
+    use std::time::Instant;
 
     use serde_json::json;
 

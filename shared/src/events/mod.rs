@@ -8,12 +8,14 @@
 //! | `signature` | Standard Webhooks: secrets, signing, verifying |
 //! | `attempt` | what an answer means, and when to try again |
 //! | `endpoint` | what an endpoint may say, and which events it is told |
+//! | `delivery` | the state of a delivery |
 //! | `catalogue` | the list of events and the schema of each |
 //!
 //! Source: `reference/microsoft-wire.md` §2.
 
 mod attempt;
 mod catalogue;
+mod delivery;
 mod endpoint;
 mod envelope;
 mod kind;
@@ -26,6 +28,7 @@ use crate::edm::SetId;
 
 pub use attempt::{MAX_RETRY_AFTER, Verdict, next_attempt, retry_after, verdict};
 pub use catalogue::{CATALOGUE, catalogue, schema};
+pub use delivery::DeliveryStatus;
 pub use endpoint::{Endpoint, EndpointFault, subscribes};
 pub use envelope::{Envelope, Format, Meta, envelope};
 pub use kind::EventKind;

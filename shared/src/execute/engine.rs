@@ -19,6 +19,7 @@ use crate::{
 
 use super::{
     Serves,
+    catalogue::catalogue,
     origin::{below_public, origin},
 };
 
@@ -142,6 +143,9 @@ impl Engine {
         let max = call.service.limits.body_bytes;
         if incoming.body.len() > max {
             return Err(BatchError::BodyTooLarge { got: incoming.body.len(), max }.into());
+        }
+        if let Some(answer) = catalogue(call, context) {
+            return Ok(answer?);
         }
         let limits = call.service.limits.uri();
         let query = incoming.query.as_deref();

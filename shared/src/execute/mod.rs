@@ -1,6 +1,7 @@
 //! Runs requests: reads what planning needs, commits what it decides, answers. The only stage that awaits.
 
 mod batch;
+mod catalogue;
 mod engine;
 mod envelope;
 mod fetch;

@@ -1,6 +1,122 @@
-//! What leaves the service: business events on their way to endpoints.
+//! What leaves the service: business events on their way to endpoints, and the history of jobs.
+//!
+//! Two halves, which meet only in the table:
+//!
+//! - [`Outbox::records`] turns records of the table's stream into rows: one of the job's history, and one of what is to
+//!   be delivered for each endpoint that is told. Each row is written only where there is none, and everything in it
+//!   that matters follows from the record: a record that comes again changes nothing.
+//! - [`Outbox::sweep`] and [`Outbox::run`] send what is due. A row is claimed by a conditional write before it is sent
+//!   and finished by another one afterwards. Whoever stops in between leaves a claim that runs out: the row is sent
+//!   again, with the same event id.
+//!
+//! The rows of one endpoint and one job are a *lane*: a row is sent when the one before it is delivered or given up.
+//! Lanes of an endpoint, and endpoints, are worked off side by side. An endpoint that fails is left alone as a whole for
+//! a while ([`gate`]), so that what waits for it costs nobody else time.
+//!
+//! | file | what |
+//! |---|---|
+//! | `desk` | a service's jobs, endpoints and deliveries, and where they are |
+//! | `records`, `change` | from the stream to rows |
+//! | `delivery`, `endpoint` | the rows: how they are written and read |
+//! | `sweep`, `turn`, `lane`, `attempt` | all endpoints, one endpoint, one lane, one row |
+//! | `gate` | endpoints that are left alone |
+//! | `courier`, `address` | one request |
 
 mod address;
+mod attempt;
+mod change;
 mod courier;
+mod delivery;
+mod desk;
+mod endpoint;
+mod gate;
+mod lane;
+mod records;
+mod sweep;
+mod turn;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use uuid::Uuid;
 
 pub use courier::{Attempt, Courier, CourierError};
+pub use desk::OutboxError;
+pub use records::Recorded;
+pub use sweep::Swept;
+
+use crate::{plan::operation_id, service::Services, store::Store};
+use desk::Desk;
+
+/// How long an endpoint has for its answer (`reference/microsoft-wire.md` §2.3).
+pub const ANSWER_TIME: Duration = Duration::from_secs(10);
+/// How long a claim holds: longer than an attempt and the two writes around it take.
+const LEASE: Duration = Duration::from_secs(30);
+/// How long a call of the outbox to the table may take.
+const STORE_TIME: Duration = Duration::from_secs(5);
+
+/// Tells what time it is.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// Writes down and sends what the changes of batch jobs are to the outside. Cheap to clone.
+#[derive(Clone)]
+pub struct Outbox {
+    desks: Arc<Vec<Arc<Desk>>>,
+    store: Store,
+    courier: Courier,
+    clock: Clock,
+}
+
+impl Outbox {
+    /// The outbox of these services. `public_url` is what clients call the root of the host: events say it as their
+    /// source.
+    pub fn new(
+        services: &Services,
+        store: Store,
+        courier: Courier,
+        public_url: Option<&str>,
+    ) -> Result<Self, OutboxError> {
+        let desks = services
+            .iter()
+            .filter_map(|service| Desk::new(service, public_url).transpose().map(|desk| desk.map(Arc::new)));
+        let desks = Arc::new(desks.collect::<Result<_, _>>()?);
+        Ok(Self { desks, store, courier, clock: Arc::new(Timestamp::now) })
+    }
+
+    /// The same with another clock.
+    #[must_use]
+    pub fn with_clock(self, clock: Clock) -> Self {
+        Self { clock, ..self }
+    }
+
+    fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+}
+
+impl fmt::Debug for Outbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outbox").field("desks", &self.desks.len()).finish_non_exhaustive()
+    }
+}
+
+/// A new operation id.
+fn operation() -> String {
+    operation_id(Uuid::new_v4())
+}
+
+/// A random number from 0 up to 1.
+fn jitter() -> f64 {
+    let (_, low) = Uuid::new_v4().as_u64_pair();
+    f64::from(u32::try_from(low & u64::from(u32::MAX)).unwrap_or(0)) / f64::from(u32::MAX)
+}
+
+/// That much later; at the end of time, the end of time.
+fn later(at: Timestamp, by: Duration) -> Timestamp {
+    at.checked_add(by).unwrap_or(Timestamp::MAX)
+}
+
+/// The earlier of two times, of which there may be none.
+fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
+    one.into_iter().chain(other).min()
+}

@@ -13,6 +13,7 @@ use crate::{
 
 use super::{
     PlanError,
+    endpoint::RESEND,
     job::leave_mark,
     overlay::Step,
     place::Collection,
@@ -30,10 +31,14 @@ impl Unit<'_> {
             Some(PlanError::MissingBody(_)) | None => {}
             Some(fault) => return Err(fault.clone().into()),
         }
-        match self.service().requeued_by(path, name) {
-            Some(jobs) => self.set_to_waiting(request, jobs),
-            None => Err(PlanError::Unsupported(format!("the action '{name}'")).into()),
+        if let Some(jobs) = self.service().requeued_by(path, name) {
+            return self.set_to_waiting(request, jobs);
         }
+        let deliveries = self.service().events.as_ref().map(|events| events.deliveries);
+        if name.rsplit('.').next() == Some(RESEND) && deliveries == Some(path.set) {
+            return self.resend(request, path);
+        }
+        Err(PlanError::Unsupported(format!("the action '{name}'")).into())
     }
 
     /// SetBatchJobToWaiting. A job that is not known is not read: what must hold of it is the condition of the write,

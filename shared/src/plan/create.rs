@@ -143,6 +143,7 @@ impl Unit<'_> {
         self.derive_new(birth.collection, birth.parent, &mut record, &lookups, birth.company)?;
         let key = self.complete_key(birth.collection, &mut record)?;
         self.complete(&mut record)?;
+        self.check_endpoint(birth.collection.set, record.ty, |at| record.values.get(at)?.as_ref())?;
         if let Some(jobs) = self.jobs_of(birth.collection.set, record.ty) {
             self.create_job(jobs, &mut record)?;
         }

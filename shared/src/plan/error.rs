@@ -3,6 +3,7 @@
 use crate::{
     auth::Permission,
     edm::{KeyError, ValueError},
+    events::EndpointFault,
     jobs::JobFault,
     query::QueryError,
     respond::Refused,
@@ -167,6 +168,9 @@ pub enum PlanError {
     /// A sequence has no number left that its property can hold.
     #[error("the sequence of '{0}' has no number left")]
     SequenceExhausted(String),
+    /// The property is only written.
+    #[error("'{0}' is write-only")]
+    WriteOnly(String),
     /// The entity set is not written by clients.
     #[error("'{0}' is read-only")]
     ReadOnly(String),
@@ -178,6 +182,9 @@ pub enum PlanError {
         /// The scopes and roles that would give it.
         given_by: Vec<String>,
     },
+    /// An endpoint of business events cannot be as asked.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointFault),
     /// A batch job cannot be changed as asked.
     #[error(transparent)]
     Job(#[from] JobFault),

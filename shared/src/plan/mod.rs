@@ -8,6 +8,7 @@ mod context;
 mod create;
 mod delete;
 mod derive;
+mod endpoint;
 mod error;
 mod job;
 mod lookup;

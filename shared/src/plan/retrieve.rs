@@ -74,6 +74,9 @@ impl Unit<'_> {
         {
             return Ok(respond::not_modified(self.context, request, entity, entity_path));
         }
+        if let Some(property) = self.write_only(entity.record.ty, path) {
+            return Err(PlanError::WriteOnly(property).into());
+        }
         match (path.last, path.property.is_empty()) {
             (Last::Ref, _) => Ok(respond::reference(self.context, request, entity_path)),
             (Last::None, true) => {
@@ -83,6 +86,12 @@ impl Unit<'_> {
             (last, _) => respond::property(self.context, request, path, last, entity_path, entity)
                 .ok_or_else(|| PlanError::NoTarget(request.path.clone()).into()),
         }
+    }
+
+    /// The name of the property that a path leads to, when it is write-only.
+    fn write_only(&self, ty: TypeId, path: &EntityPath) -> Option<String> {
+        let property = self.ty(ty).properties.get(*path.property.first()?)?;
+        property.write_only.then(|| property.name.clone())
     }
 
     pub(super) fn selection(&self, request: &Prepared, ty: TypeId) -> Result<Option<Selection>, PlanError> {

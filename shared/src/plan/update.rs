@@ -209,6 +209,9 @@ impl<'a> Unit<'a> {
         representation: bool,
     ) -> Step<Option<Updated>> {
         change.with_etag = matches!(request.if_match, Some(Tags::List(_)));
+        let given = |at: usize| change.values.iter().rev().find(|(given, _)| *given == at).map(|(_, value)| value);
+        self.check_endpoint(spot.collection.set, spot.collection.ty, given)?;
+        self.revive_endpoint(spot, &mut change);
         if !representation && self.can_be_blind(request, spot, &change) {
             return self.patch_blindly(request, spot, change).map(Some);
         }

@@ -134,6 +134,7 @@ fn plan_row(error: &PlanError, profile: Option<&Profile>) -> Row {
         E::SequenceExhausted(_) => (409, "SequenceExhausted", "Internal_ServerError", "0x80040216"),
         E::Forbidden { .. } => (403, "Forbidden", "Authentication_InvalidCredentials", "0x80040220"),
         E::ReadOnly(_) => (405, "ReadOnly", "BadRequest_MethodNotAllowed", "0x80060888"),
+        E::WriteOnly(_) => (403, "WriteOnly", "BadRequest", "0x80040220"),
         E::KeyChange(_) => (400, "KeyChange", "BadRequest", "0x80040203"),
         E::MissingTarget { .. } => (400, "MissingTarget", "Internal_InvalidTableRelation", "0x80040217"),
         E::BadTarget { .. } => (400, "InvalidTarget", "BadRequest", "0x80048d19"),
@@ -146,6 +147,7 @@ fn plan_row(error: &PlanError, profile: Option<&Profile>) -> Row {
         E::Unsupported(_) => (501, "NotImplemented", "BadRequest_MethodNotImplemented", "0x80060888"),
         E::Header { .. } => (400, "InvalidHeader", "BadRequest", "0x80060888"),
         E::TooDeep(_) => (400, "TooDeep", "BadRequest", "0x80048d19"),
+        E::Endpoint(_) => (400, "InvalidValue", "Application_FieldValidationException", "0x80048d19"),
         E::Job(error) => job_row(error),
         E::NotSetToWaiting(refused) => refusal_row(&refused.refusal),
         E::Internal => (500, "InternalError", "Internal_ServerError", "0x80040216"),
@@ -280,6 +282,7 @@ fn target(failure: &Failure) -> Option<&str> {
             Some(navigation)
         }
         Failure::Plan(PlanError::Header { name, .. }) => Some(name),
+        Failure::Plan(PlanError::Endpoint(fault)) => Some(fault.property()),
         _ => None,
     }
 }

@@ -57,6 +57,8 @@ const MAX_SHARDS: u16 = 256;
 pub struct Service {
     /// Name of its folder; part of every key in the table.
     pub name: String,
+    /// The first of its roots, as written: `/data`.
+    pub root: String,
     /// How it differs on the wire from plain OData 4.01.
     pub profile: Profile,
     /// Its types and entity sets.
@@ -222,6 +224,7 @@ impl Service {
         };
         Ok(Self {
             name: source.name.clone(),
+            root: config.roots.as_ref().first().map(|root| root.as_ref().clone()).unwrap_or_default(),
             profile: profile(config).map_err(located)?,
             limits: Limits::new(config.profile.base, &config.limits).map_err(located)?,
             derived: derived_values(&model, &default_namespace, config).map_err(located)?,

@@ -84,7 +84,8 @@ fn check_payload(service: &Service, ty: TypeId, payload: &[u8]) {
     for (position, (property, value)) in ty.properties.iter().zip(&read.record.values).enumerate() {
         let filled =
             value.is_some() || property.default.is_some() || derived.iter().any(|rule| rule.property == position);
-        assert!(filled || property.ty.nullable || property.ty.collection, "{} is missing in {text}", property.name);
+        let free = property.ty.nullable || property.ty.collection || property.computed;
+        assert!(filled || free, "{} is missing in {text}", property.name);
     }
     for (navigation, nested) in read.nested {
         let bodies = match nested {

@@ -126,12 +126,11 @@ fn stream() -> Result<StreamSpecification, StoreError> {
     stream.build().map_err(invalid)
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it is passed to map_err")]
+#[expect(clippy::needless_pass_by_value, reason = "what map_err calls")]
 fn invalid(error: BuildError) -> StoreError {
     StoreError::Refused(error.to_string())
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it is passed to map_err")]
 fn refused(error: impl std::error::Error) -> StoreError {
     StoreError::Refused(DisplayErrorContext(&error).to_string())
 }

@@ -1,0 +1,236 @@
+//! One attempt to deliver one row: the request, and what is written about it.
+
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use jiff::Timestamp;
+
+use crate::{
+    edm::{DateTimeOffset, ETag, Value, Version},
+    events::{Meta, Verdict, envelope, id_text, next_attempt, sign, verdict},
+    store::{Commit, Condition, Deadline, Due, Patch, Schedule, StoreError, Write, WriteKind},
+};
+
+use super::{
+    ANSWER_TIME, LEASE, Outbox, STORE_TIME,
+    change::subject,
+    courier::Attempt,
+    delivery::{Delivery, time},
+    desk::{Desk, Mail},
+    endpoint::Endpoint,
+    jitter, later, operation,
+};
+
+const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
+const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
+const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
+
+/// How a row ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// The endpoint has it.
+    Delivered,
+    /// There were enough attempts.
+    GivenUp,
+    /// It is tried again then.
+    Postponed(Timestamp),
+}
+
+/// What an attempt says about its endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Health {
+    /// It answers.
+    Well,
+    /// It does not, or not with sense; how long it wants to be left alone.
+    Failing(Option<Duration>),
+    /// It is gone for good.
+    Gone,
+}
+
+impl Outbox {
+    /// Takes a row for this attempt; the row as it is then, or `None` when it is not what was read any more.
+    pub(super) async fn claim(
+        &self,
+        desk: &Desk,
+        endpoint: &Endpoint,
+        row: &Delivery,
+    ) -> Result<Option<ETag>, StoreError> {
+        let lease = Due::new(&desk.service.name, endpoint.id, later(self.now(), LEASE));
+        self.change(desk, row, &row.etag, Vec::new(), Schedule::At(lease)).await
+    }
+
+    /// Sends a row.
+    pub(super) async fn send(&self, desk: &Desk, endpoint: &Endpoint, row: &Delivery) -> (Timestamp, Attempt) {
+        let begun = self.now();
+        let refused = |reason: String| Attempt { result: Err(reason), retry_after: None, duration: Duration::ZERO };
+        let secret = match &endpoint.secret {
+            Ok(secret) => secret.as_ref(),
+            Err(fault) => return (begun, refused(format!("not sent: {fault}"))),
+        };
+        let id = id_text(row.event_id);
+        let subject = subject(desk, row.job, endpoint);
+        let meta = Meta {
+            event_id: row.event_id,
+            business_event_id: &row.business_event_id,
+            time: event_time(&row.payload).or(row.created).unwrap_or(begun),
+            source: &desk.source,
+            subject: &subject,
+        };
+        let envelope = envelope(endpoint.format, &row.payload, &meta);
+        let seconds = begun.as_second();
+        let signature = secret.map(|secret| sign(secret, &id, seconds, &envelope.body));
+        let mut headers: HeaderMap = envelope.headers.into_iter().collect();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(envelope.content_type));
+        headers.insert(WEBHOOK_TIMESTAMP, HeaderValue::from(seconds));
+        for (name, value) in [(WEBHOOK_ID, Some(id)), (WEBHOOK_SIGNATURE, signature)] {
+            if let Some(value) = value.and_then(|value| HeaderValue::try_from(value).ok()) {
+                headers.insert(name, value);
+            }
+        }
+        (begun, self.courier.post(&endpoint.url, headers, envelope.body, ANSWER_TIME).await)
+    }
+
+    /// Writes down what came of an attempt at a row that was claimed. `None` when somebody else changed the row meanwhile.
+    pub(super) async fn finish(
+        &self,
+        (desk, mail, endpoint): (&Desk, &Mail, &Endpoint),
+        row: &Delivery,
+        claimed: &ETag,
+        (begun, attempt): (Timestamp, &Attempt),
+    ) -> Result<Option<End>, StoreError> {
+        let now = self.now();
+        let made = row.attempt_count.saturating_add(1);
+        let judged = verdict(attempt.result.as_ref().ok().copied(), attempt.retry_after);
+        let wait = match judged {
+            Verdict::Delivered => None,
+            Verdict::Retry { after } => next_attempt(u32::try_from(made).unwrap_or(u32::MAX), jitter(), after),
+            // It waits until the endpoint is switched on again.
+            Verdict::Disable => Some(Duration::ZERO),
+        };
+        let end = match (judged, wait) {
+            (Verdict::Delivered, _) => End::Delivered,
+            (_, Some(wait)) => End::Postponed(later(now, wait)),
+            (_, None) => End::GivenUp,
+        };
+        let mut properties =
+            vec![("AttemptCount", Value::Integer(made)), ("Attempts", row.attempts_with(desk, mail, begun, attempt))];
+        let schedule = self.conclude((desk, mail, endpoint), &end, &mut properties);
+        let changed = self.change(desk, row, claimed, properties, schedule).await?;
+        Ok(changed.map(|_| end))
+    }
+
+    /// Gives a row up that is not sent any more, and says why.
+    pub(super) async fn bury(
+        &self,
+        (desk, mail, endpoint): (&Desk, &Mail, &Endpoint),
+        row: &Delivery,
+        why: &str,
+    ) -> Result<(), StoreError> {
+        let note = Attempt { result: Err(why.to_owned()), retry_after: None, duration: Duration::ZERO };
+        let mut properties = vec![("Attempts", row.attempts_with(desk, mail, self.now(), &note))];
+        let schedule = self.conclude((desk, mail, endpoint), &End::GivenUp, &mut properties);
+        self.change(desk, row, &row.etag, properties, schedule).await.map(drop)
+    }
+
+    /// The properties and the place in the index of a row that ended like this.
+    fn conclude(
+        &self,
+        (desk, mail, endpoint): (&Desk, &Mail, &Endpoint),
+        end: &End,
+        properties: &mut Vec<(&'static str, Value)>,
+    ) -> Schedule {
+        let status = |name| desk.member(mail.deliveries.ty, "Status", name);
+        match end {
+            End::Delivered => {
+                let at = time(self.now());
+                properties.extend([
+                    ("Status", status("Delivered")),
+                    ("DeliveredDateTime", at),
+                    ("DueDateTime", Value::Null),
+                ]);
+                Schedule::Never
+            }
+            End::GivenUp => {
+                properties.extend([("Status", status("Failed")), ("DueDateTime", Value::Null)]);
+                Schedule::Never
+            }
+            End::Postponed(at) => {
+                properties.push(("DueDateTime", time(*at)));
+                Schedule::At(Due::new(&desk.service.name, endpoint.id, *at))
+            }
+        }
+    }
+
+    /// Changes a row that is still as it was read; its new etag, or `None` when it is not.
+    async fn change(
+        &self,
+        desk: &Desk,
+        row: &Delivery,
+        etag: &ETag,
+        properties: Vec<(&'static str, Value)>,
+        schedule: Schedule,
+    ) -> Result<Option<ETag>, StoreError> {
+        let operation = operation();
+        let version = format!("{operation}.0");
+        let properties = properties.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let patch = Patch { properties, schedule, version: version.clone(), ..Patch::default() };
+        let condition = Condition::Version(etag.clone());
+        let write = Write { key: row.key.clone(), kind: WriteKind::Patch(patch), condition };
+        match self.store.commit(desk.model(), &[write], &operation, Deadline::after(STORE_TIME)).await? {
+            Commit::Done => Ok(Some(ETag { incarnation: etag.incarnation.clone(), version: Version(version) })),
+            Commit::Refused(_) | Commit::Conflict => Ok(None),
+        }
+    }
+}
+
+/// What an attempt says about its endpoint. A refusal of one event (4xx) says nothing about the others.
+pub(super) fn health(attempt: &Attempt) -> Health {
+    match (&attempt.result, verdict(attempt.result.as_ref().ok().copied(), attempt.retry_after)) {
+        (_, Verdict::Delivered)
+        | (Ok(400..=407 | 409..=424 | 426..=428 | 430..=499), Verdict::Retry { after: None }) => Health::Well,
+        (_, Verdict::Disable) => Health::Gone,
+        (_, Verdict::Retry { after }) => Health::Failing(after),
+    }
+}
+
+/// When the event of a payload happened.
+fn event_time(payload: &str) -> Option<Timestamp> {
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Time<'a> {
+        event_time_iso8601: &'a str,
+    }
+    let time: Time<'_> = serde_json::from_str(payload).ok()?;
+    DateTimeOffset::parse(time.event_time_iso8601).ok().map(|at| at.instant())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_refusal_of_one_event_does_not_shut_the_endpoint() {
+        let attempt = |result, retry_after| Attempt { result, retry_after, duration: Duration::ZERO };
+        let minute = Some(Duration::from_mins(1));
+        for (result, asked, expected) in [
+            (Ok(204), None, Health::Well),
+            (Ok(400), None, Health::Well),
+            (Ok(400), minute, Health::Failing(minute)),
+            (Ok(429), minute, Health::Failing(minute)),
+            (Ok(408), None, Health::Failing(None)),
+            (Ok(302), None, Health::Failing(None)),
+            (Ok(503), None, Health::Failing(None)),
+            (Ok(410), None, Health::Gone),
+            (Err("no answer within 10 s".to_owned()), None, Health::Failing(None)),
+        ] {
+            assert_eq!(health(&attempt(result.clone(), asked)), expected, "{result:?}");
+        }
+    }
+
+    #[test]
+    fn the_time_of_an_event_is_in_its_payload() {
+        let payload = r#"{"EventTimeIso8601":"2022-12-30T13:51:15.2942742Z","EventId":"x"}"#;
+        assert_eq!(event_time(payload), Some("2022-12-30T13:51:15.2942742Z".parse().unwrap()));
+        assert_eq!(event_time("{}"), None);
+    }
+}

@@ -1,0 +1,183 @@
+//! A service's jobs, who is told of them, and where all of it is in the table.
+
+use std::sync::Arc;
+
+use crate::{
+    edm::{EntityKey, Model, Record, TypeId, TypeKind, Value},
+    jobs::Jobs,
+    plan::Collection,
+    service::Service,
+    store::{ItemKey, StoreError},
+};
+
+/// Properties of `BatchJobHistory` that are written.
+const HISTORY: [&str; 6] = ["Incarnation", "Change", "FromStatus", "ToStatus", "ChangedProperties", "EventId"];
+/// Properties of `BusinessEventEndpoints` that are read or written.
+const ENDPOINT: [&str; 10] = [
+    "EndpointId",
+    "Url",
+    "BusinessEventIds",
+    "LegalEntity",
+    "Format",
+    "SendObjectInEventGridData",
+    "Secret",
+    "Active",
+    "DisabledReason",
+    "DisabledDateTime",
+];
+/// Properties of `BusinessEventDeliveries` that are read or written.
+const DELIVERY: [&str; 15] = [
+    "DeliveryId",
+    "EndpointId",
+    "EventId",
+    "BusinessEventId",
+    "LegalEntity",
+    "ControlNumber",
+    "BatchJobRecId",
+    "Generation",
+    "Status",
+    "CreatedDateTime",
+    "DueDateTime",
+    "DeliveredDateTime",
+    "AttemptCount",
+    "Attempts",
+    "Payload",
+];
+
+/// The model of a service is not what its outbox needs.
+#[derive(Debug, thiserror::Error)]
+pub enum OutboxError {
+    /// A property is missing.
+    #[error("service '{service}': the type {ty} of its outbox has no property '{name}'")]
+    Property {
+        /// Name of the service.
+        service: String,
+        /// Qualified name of the type.
+        ty: String,
+        /// The property.
+        name: &'static str,
+    },
+    /// Its jobs or endpoints belong to companies, which have a table partition each.
+    #[error("service '{0}': the outbox works for services without companies")]
+    Companies(String),
+}
+
+/// What an item is to the outbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    Job,
+    Endpoint,
+    Delivery,
+}
+
+/// A service with jobs, from the outbox's side.
+pub(super) struct Desk {
+    pub(super) service: Arc<Service>,
+    pub(super) jobs: Jobs,
+    /// What events say they come from: the URL of the service's root.
+    pub(super) source: String,
+    jobs_at: Collection,
+    pub(super) history: Collection,
+    /// Endpoints and deliveries, where the service has them.
+    pub(super) mail: Option<Mail>,
+}
+
+/// Where endpoints and deliveries are.
+pub(super) struct Mail {
+    pub(super) endpoints: Collection,
+    pub(super) deliveries: Collection,
+}
+
+impl Desk {
+    /// The desk of a service; `None` for one without jobs.
+    pub(super) fn new(service: &Arc<Service>, public_url: Option<&str>) -> Result<Option<Self>, OutboxError> {
+        let Some(jobs) = service.jobs.clone() else { return Ok(None) };
+        if service.companies.is_some() {
+            return Err(OutboxError::Companies(service.name.clone()));
+        }
+        let at = |set| Collection::of_set(service, set, None);
+        let mail = service.events.map(|sets| Mail { endpoints: at(sets.endpoints), deliveries: at(sets.deliveries) });
+        let desk = Self {
+            source: format!("{}{}", public_url.unwrap_or_default().trim_end_matches('/'), service.root),
+            service: Arc::clone(service),
+            jobs_at: at(jobs.set),
+            history: at(jobs.history),
+            jobs,
+            mail,
+        };
+        desk.check(desk.history.ty, &HISTORY)?;
+        if let Some(mail) = &desk.mail {
+            desk.check(mail.endpoints.ty, &ENDPOINT)?;
+            desk.check(mail.deliveries.ty, &DELIVERY)?;
+        }
+        Ok(Some(desk))
+    }
+
+    fn check(&self, ty: TypeId, names: &[&'static str]) -> Result<(), OutboxError> {
+        let ty = self.model().ty(ty);
+        let missing = names.iter().find(|name| ty.property(name).is_none());
+        missing.map_or(Ok(()), |name| {
+            Err(OutboxError::Property { service: self.service.name.clone(), ty: ty.qualified_name.clone(), name })
+        })
+    }
+
+    pub(super) fn model(&self) -> &Model {
+        &self.service.model
+    }
+
+    /// What the item of a key is.
+    pub(super) fn role(&self, key: &ItemKey) -> Option<Role> {
+        if self.jobs_at.holds(key) {
+            return Some(Role::Job);
+        }
+        let mail = self.mail.as_ref()?;
+        if mail.endpoints.holds(key) {
+            return Some(Role::Endpoint);
+        }
+        mail.deliveries.holds(key).then_some(Role::Delivery)
+    }
+
+    /// An item of the outbox's own book-keeping.
+    pub(super) fn note(&self, kind: &str, of: &str) -> ItemKey {
+        ItemKey { partition: format!("B|{kind}|{}", self.service.name), sort: of.to_owned() }
+    }
+
+    /// A new record of a type with these values. [`Self::check`] has seen their names.
+    pub(super) fn record<'n>(&self, ty: TypeId, values: impl IntoIterator<Item = (&'n str, Value)>) -> Record {
+        let mut record = Record::new(self.model(), ty);
+        for (name, value) in values {
+            let at = self.model().ty(ty).property(name);
+            if let Some(slot) = at.and_then(|at| record.values.get_mut(at)) {
+                *slot = Some(value);
+            }
+        }
+        record
+    }
+
+    /// A member of the enumeration that a property of a type has.
+    pub(super) fn member(&self, ty: TypeId, property: &str, name: &str) -> Value {
+        match self.kind(ty, property) {
+            Some(TypeKind::Enum(id)) => self.model().enumeration(id).parse(name).map_or(Value::Null, Value::Enum),
+            _ => Value::String(name.to_owned()),
+        }
+    }
+
+    /// The name of a value of an enumeration.
+    pub(super) fn member_name(&self, record: &Record, property: &str) -> String {
+        match (self.kind(record.ty, property), record.get(self.model(), property)) {
+            (Some(TypeKind::Enum(id)), Some(Value::Enum(number))) => self.model().enumeration(id).text(*number),
+            _ => String::new(),
+        }
+    }
+
+    pub(super) fn kind(&self, ty: TypeId, property: &str) -> Option<TypeKind> {
+        let ty = self.model().ty(ty);
+        Some(ty.properties.get(ty.property(property)?)?.ty.kind)
+    }
+}
+
+/// The key of a record in its collection.
+pub(super) fn item_key(desk: &Desk, collection: &Collection, record: &Record) -> Result<ItemKey, StoreError> {
+    let key = EntityKey::of(desk.model(), record).ok_or_else(|| StoreError::Corrupt("a row without its key".into()))?;
+    collection.entity_key(&key).map_err(|error| StoreError::Corrupt(error.to_string()))
+}

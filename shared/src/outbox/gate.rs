@@ -1,0 +1,103 @@
+//! Endpoints that failed are left alone for a while, all that waits for them together.
+//!
+//! Else each of a thousand rows would find out by itself that nobody answers. When the time is over, one row is tried;
+//! if it is delivered, the gate is open, if not, it stays shut for longer.
+
+use std::{collections::HashMap, time::Duration};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    events::next_attempt,
+    store::{Deadline, Due, Item, Store, StoreError},
+};
+
+use super::{Outbox, desk::Desk, endpoint::Endpoint, jitter, later};
+
+/// The longest wait, unless the endpoint asks for a longer one.
+const MAX_WAIT: Duration = Duration::from_mins(10);
+/// How long a gate is remembered after it opened, in seconds.
+const REMEMBERED: i64 = 24 * 60 * 60;
+/// After so many failures in a row (somewhat more than an hour), what is old is not kept for the endpoint any longer.
+const LONG_DEAD: u32 = 12;
+
+/// A gate that is, or was, shut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Gate {
+    /// Failures in a row.
+    pub(super) failures: u32,
+    /// Shut until then.
+    pub(super) until: Timestamp,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Note {
+    failures: u32,
+    until: String,
+}
+
+impl Gate {
+    /// The gate after one more failure.
+    pub(super) fn shut(before: u32, asked: Option<Duration>, now: Timestamp) -> Self {
+        let failures = before.saturating_add(1);
+        let wait = next_attempt(failures, jitter(), None).unwrap_or(MAX_WAIT).min(MAX_WAIT);
+        let wait = wait.max(asked.unwrap_or_default());
+        Self { failures, until: later(now, wait) }
+    }
+
+    /// Whether the endpoint has been failing for so long that old rows are given up.
+    pub(super) fn is_long_dead(&self) -> bool {
+        self.failures >= LONG_DEAD
+    }
+
+    fn read(item: &Item) -> Option<Self> {
+        let note: Note = serde_json::from_str(Store::note_text(item)?).ok()?;
+        Some(Self { failures: note.failures, until: Due::instant(&note.until)? })
+    }
+}
+
+impl Outbox {
+    /// The gates of endpoints, in their order.
+    pub(super) async fn gates(
+        &self,
+        desk: &Desk,
+        endpoints: &[Endpoint],
+        deadline: Deadline,
+    ) -> Result<Vec<Option<Gate>>, StoreError> {
+        let keys: Vec<_> = endpoints.iter().map(|endpoint| desk.note("gate", &endpoint.id.to_string())).collect();
+        let items = if keys.is_empty() { HashMap::new() } else { self.store.get(&keys, deadline).await? };
+        Ok(keys.iter().map(|key| items.get(key).and_then(Gate::read)).collect())
+    }
+
+    /// Writes down that an endpoint's gate is shut, or removes it.
+    pub(super) async fn set_gate(
+        &self,
+        desk: &Desk,
+        endpoint: &Endpoint,
+        gate: Option<Gate>,
+        deadline: Deadline,
+    ) -> Result<(), StoreError> {
+        let key = desk.note("gate", &endpoint.id.to_string());
+        let Some(gate) = gate else { return self.store.remove_note(&key, deadline).await };
+        let note = Note { failures: gate.failures, until: Due::text(gate.until) };
+        let text = serde_json::to_string(&note).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+        let expires = gate.until.as_second().saturating_add(REMEMBERED);
+        self.store.put_note(&key, &text, expires, deadline).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gate_stays_shut_for_longer_each_time_but_never_for_hours() {
+        let now = Timestamp::UNIX_EPOCH;
+        let wait = |before, asked| Gate::shut(before, asked, now).until.as_second();
+        assert!((3..=7).contains(&wait(0, None)));
+        assert!((90..=150).contains(&wait(2, None)));
+        assert_eq!(wait(50, None), 600);
+        assert_eq!(wait(0, Some(Duration::from_hours(2))), 7_200);
+    }
+}

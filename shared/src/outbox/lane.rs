@@ -1,0 +1,240 @@
+//! One lane: the rows of one endpoint and one job, one after another.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures_util::future::try_join_all;
+use jiff::Timestamp;
+
+use crate::store::{Deadline, Due, StoreError};
+
+use super::{
+    ANSWER_TIME, Outbox, STORE_TIME,
+    attempt::{End, Health, health},
+    delivery::{Delivery, State},
+    desk::{Desk, Mail},
+    earlier,
+    endpoint::Endpoint,
+    later,
+};
+
+/// How long work may go on.
+#[derive(Clone, Copy)]
+pub(super) struct Pace<'a> {
+    pub(super) until: Deadline,
+    /// Set when the process is to end.
+    pub(super) stop: &'a AtomicBool,
+}
+
+/// What a turn of an endpoint shares among its lanes.
+pub(super) struct Visit<'a> {
+    pub(super) desk: &'a Desk,
+    pub(super) mail: &'a Mail,
+    pub(super) endpoint: &'a Endpoint,
+    pub(super) pace: Pace<'a>,
+    /// The endpoint failed before: one row is tried, and the others wait for what comes of it.
+    pub(super) probing: bool,
+    /// Set when no further row is to be begun.
+    pub(super) halt: AtomicBool,
+}
+
+/// What came of work on lanes.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Worked {
+    pub(super) sent: usize,
+    pub(super) delivered: usize,
+    pub(super) given_up: usize,
+    /// When there is something to do next.
+    pub(super) next: Option<Timestamp>,
+    /// The worst that was seen of the endpoint.
+    pub(super) health: Option<Health>,
+}
+
+/// What a row of the index turned out to be.
+enum Found {
+    Ready(Box<Delivery>),
+    /// It is not to be sent before then.
+    Wait(Timestamp),
+    /// It is done, or was not there.
+    Nothing,
+}
+
+impl Pace<'_> {
+    /// Whether there is no time for another attempt.
+    pub(super) fn is_over(&self) -> bool {
+        self.stop.load(Ordering::Relaxed) || self.until.is_before(ANSWER_TIME + STORE_TIME)
+    }
+}
+
+impl Visit<'_> {
+    fn is_over(&self) -> bool {
+        self.halt.load(Ordering::Relaxed) || self.pace.is_over()
+    }
+}
+
+impl Worked {
+    pub(super) fn add(&mut self, other: &Self) {
+        self.sent += other.sent;
+        self.delivered += other.delivered;
+        self.given_up += other.given_up;
+        self.next = earlier(self.next, other.next);
+        self.health = match (self.health, other.health) {
+            (Some(Health::Gone), _) | (_, Some(Health::Gone)) => Some(Health::Gone),
+            (Some(Health::Failing(a)), Some(Health::Failing(b))) => Some(Health::Failing(a.max(b))),
+            (Some(Health::Failing(after)), _) | (_, Some(Health::Failing(after))) => Some(Health::Failing(after)),
+            (one, other) => one.or(other),
+        };
+    }
+}
+
+impl Outbox {
+    /// Sends the rows of a lane from this one on, until one is not delivered. An error of the table ends the lane: what
+    /// was claimed comes again when the claim has run out.
+    pub(super) async fn lane(&self, visit: &Visit<'_>, sort: String) -> Worked {
+        let mut worked = Worked::default();
+        if let Err(error) = self.work_lane(visit, sort, &mut worked).await {
+            tracing::warn!(%error, endpoint = %visit.endpoint.id, "a lane was left");
+            worked.next = earlier(worked.next, Some(later(self.now(), STORE_TIME)));
+        }
+        worked
+    }
+
+    async fn work_lane(&self, visit: &Visit<'_>, mut sort: String, worked: &mut Worked) -> Result<(), StoreError> {
+        let (desk, mail, endpoint) = (visit.desk, visit.mail, visit.endpoint);
+        loop {
+            if visit.is_over() {
+                worked.next = earlier(worked.next, Some(self.now()));
+                return Ok(());
+            }
+            match self.find(desk, mail, &sort).await? {
+                Found::Nothing => {}
+                Found::Wait(at) => {
+                    worked.next = earlier(worked.next, Some(at));
+                    return Ok(());
+                }
+                Found::Ready(row) => {
+                    let Some(claimed) = self.claim(desk, endpoint, &row).await? else { return Ok(()) };
+                    if visit.probing {
+                        visit.halt.store(true, Ordering::Relaxed);
+                    }
+                    let (begun, attempt) = self.send(desk, endpoint, &row).await;
+                    worked.sent += 1;
+                    let health = health(&attempt);
+                    if health != Health::Well {
+                        visit.halt.store(true, Ordering::Relaxed);
+                    }
+                    worked.add(&Worked { health: Some(health), ..Worked::default() });
+                    match self.finish((desk, mail, endpoint), &row, &claimed, (begun, &attempt)).await? {
+                        None => return Ok(()),
+                        Some(End::Postponed(at)) => {
+                            worked.next = earlier(worked.next, Some(at));
+                            return Ok(());
+                        }
+                        Some(End::Delivered) => worked.delivered += 1,
+                        Some(End::GivenUp) => worked.given_up += 1,
+                    }
+                }
+            }
+            let Some(next) = self.after(mail, &sort).await? else { return Ok(()) };
+            sort = next;
+        }
+    }
+
+    /// The row of a key and whether it may be sent: it is due, and the row before it in its lane is done.
+    async fn find(&self, desk: &Desk, mail: &Mail, sort: &str) -> Result<Found, StoreError> {
+        let deadline = Deadline::after(STORE_TIME);
+        let partitions = mail.deliveries.partitions();
+        let range = (lane_of(sort), sort);
+        let last = partitions.iter().map(|partition| self.store.last(partition, range, 2, deadline));
+        let mut rows: Vec<_> = try_join_all(last).await?.into_iter().flatten().collect();
+        rows.sort_by(|(a, _), (b, _)| b.cmp(a));
+        let mut rows = rows.iter();
+        let Some((_, item)) = rows.next().filter(|(found, _)| found == sort) else { return Ok(Found::Nothing) };
+        let row = Delivery::read(desk, mail, item)?;
+        if row.state == State::Done {
+            return Ok(Found::Nothing);
+        }
+        let before = rows.next().map(|(_, item)| Delivery::read(desk, mail, item)).transpose()?;
+        let now = self.now();
+        if let Some(before) = before.filter(|before| before.state == State::Pending) {
+            // Should it be due already, it is up to whoever meets it in the index; this lane is looked at again soon.
+            let soon = later(now, STORE_TIME);
+            return Ok(Found::Wait(before.due_at().filter(|at| *at > now).unwrap_or(soon)));
+        }
+        match row.due_at().filter(|at| *at > now) {
+            Some(at) => Ok(Found::Wait(at)),
+            None => Ok(Found::Ready(Box::new(row))),
+        }
+    }
+
+    /// The key of the next row of the same lane.
+    async fn after(&self, mail: &Mail, sort: &str) -> Result<Option<String>, StoreError> {
+        let deadline = Deadline::after(STORE_TIME);
+        let partitions = mail.deliveries.partitions();
+        let pages = partitions
+            .iter()
+            .map(|partition| self.store.page(partition, Some(lane_of(sort)), Some(sort), Some(1), deadline));
+        let pages = try_join_all(pages).await?;
+        Ok(pages.into_iter().flat_map(|page| page.items).map(|(sort, _)| sort).min())
+    }
+
+    /// Gives up all that waits for an endpoint that is deleted.
+    pub(super) async fn bury_all(
+        &self,
+        desk: &Desk,
+        mail: &Mail,
+        endpoint: &Endpoint,
+        until: Deadline,
+    ) -> Result<(), StoreError> {
+        let prefix = format!("{}.", endpoint.id);
+        for partition in mail.deliveries.partitions() {
+            let mut after = None;
+            loop {
+                let page = self.store.page(&partition, Some(&prefix), after.as_deref(), None, until).await?;
+                for (_, item) in &page.items {
+                    // One that cannot be read is not sent either.
+                    let Ok(row) = Delivery::read(desk, mail, item) else { continue };
+                    if row.state == State::Pending {
+                        self.bury((desk, mail, endpoint), &row, "the endpoint was deleted").await?;
+                    }
+                }
+                after = page.last;
+                if after.is_none() {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives up a row of an endpoint that has not answered for long, when the row is old.
+    pub(super) async fn bury_old(&self, visit: &Visit<'_>, sort: &str, before: Timestamp) -> Result<bool, StoreError> {
+        let (desk, mail, endpoint) = (visit.desk, visit.mail, visit.endpoint);
+        let Found::Ready(row) = self.find(desk, mail, sort).await? else { return Ok(false) };
+        if row.created.is_none_or(|created| created > before) {
+            return Ok(false);
+        }
+        self.bury((desk, mail, endpoint), &row, "the endpoint did not answer for a day").await?;
+        Ok(true)
+    }
+}
+
+impl Delivery {
+    fn due_at(&self) -> Option<Timestamp> {
+        Due::instant(self.due.as_deref()?)
+    }
+}
+
+/// The keys of a lane begin with this: all up to the last point. (No part of a key has a point in it.)
+pub(super) fn lane_of(sort: &str) -> &str {
+    sort.rfind('.').and_then(|at| sort.get(..=at)).unwrap_or(sort)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lane_is_an_endpoint_and_a_job() {
+        assert_eq!(lane_of("endpoint.incarnation-_.000000000012"), "endpoint.incarnation-_.");
+    }
+}

@@ -1,0 +1,161 @@
+//! All endpoints, side by side: once, as a function is invoked, or for as long as a process lives.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
+
+use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use jiff::Timestamp;
+use tokio::{
+    sync::{Notify, Semaphore},
+    time::sleep,
+};
+use uuid::Uuid;
+
+use crate::store::{Deadline, StoreError};
+
+use super::{
+    Outbox, STORE_TIME, earlier,
+    lane::{Pace, Worked},
+    later,
+};
+
+/// Endpoints that have their turn at a time.
+const ENDPOINTS_AT_ONCE: usize = 32;
+/// How long a turn goes on in a process that lives on.
+const TURN: Duration = Duration::from_mins(1);
+/// The longest sleep: an endpoint that is switched on elsewhere is found then at the latest.
+const MAX_SLEEP: Duration = Duration::from_mins(1);
+
+/// What a sweep came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Attempts.
+    pub sent: usize,
+    /// Rows that were delivered.
+    pub delivered: usize,
+    /// Rows that were given up.
+    pub given_up: usize,
+    /// When the next row is due, as far as is known.
+    pub next_due: Option<Timestamp>,
+}
+
+/// An endpoint: position of its desk, and its id.
+type Name = (usize, Uuid);
+
+/// The turns under way.
+struct Sweep<'o> {
+    outbox: &'o Outbox,
+    stop: &'o AtomicBool,
+    turns: FuturesUnordered<BoxFuture<'o, (Name, Result<Worked, StoreError>)>>,
+    busy: HashSet<Name>,
+    /// Busy ones that may have got something to do after they looked.
+    again: HashSet<Name>,
+    slots: &'o Semaphore,
+    next: HashMap<Name, Timestamp>,
+    swept: Swept,
+}
+
+impl Outbox {
+    /// Sends what is due, until nothing is or the time is up: an attempt is begun only when it can end in time.
+    pub async fn sweep(&self, until: Deadline) -> Swept {
+        let (stop, slots) = (AtomicBool::new(false), Semaphore::new(ENDPOINTS_AT_ONCE));
+        let mut sweep = Sweep::new(self, &stop, &slots);
+        if let Err(error) = sweep.begin(until).await {
+            tracing::warn!(%error, "not all endpoints had their turn");
+            sweep.swept.next_due = Some(self.now());
+        }
+        while let Some((name, worked)) = sweep.turns.next().await {
+            sweep.end(name, worked);
+        }
+        let next = sweep.next.into_values().min();
+        Swept { next_due: earlier(sweep.swept.next_due, next), ..sweep.swept }
+    }
+
+    /// Sends what is due as it becomes due, until `stop` completes; attempts under way are brought to their end. `woken`
+    /// tells that something may be due now.
+    pub async fn run(&self, woken: &Notify, stop: impl Future<Output = ()>) {
+        let (stopping, slots) = (AtomicBool::new(false), Semaphore::new(ENDPOINTS_AT_ONCE));
+        let mut sweep = Sweep::new(self, &stopping, &slots);
+        tokio::pin!(stop);
+        loop {
+            let mut wait = MAX_SLEEP;
+            if let Err(error) = sweep.begin(Deadline::after(TURN)).await {
+                tracing::warn!(%error, "not all endpoints had their turn");
+                wait = STORE_TIME;
+            }
+            loop {
+                let now = self.now();
+                let next = sweep.next.values().min().copied().unwrap_or(Timestamp::MAX);
+                let due = Duration::try_from(next.duration_since(now)).unwrap_or(Duration::ZERO);
+                tokio::select! {
+                    Some((name, worked)) = sweep.turns.next() => sweep.end(name, worked),
+                    () = woken.notified() => break,
+                    () = sleep(due.min(wait)) => break,
+                    () = &mut stop => {
+                        stopping.store(true, Ordering::Relaxed);
+                        while sweep.turns.next().await.is_some() {}
+                        return;
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl<'o> Sweep<'o> {
+    fn new(outbox: &'o Outbox, stop: &'o AtomicBool, slots: &'o Semaphore) -> Self {
+        let (busy, again) = (HashSet::new(), HashSet::new());
+        let (turns, next) = (FuturesUnordered::new(), HashMap::new());
+        Self { outbox, stop, slots, turns, busy, again, next, swept: Swept::default() }
+    }
+
+    /// Gives each endpoint a turn that has none, and is active.
+    async fn begin(&mut self, until: Deadline) -> Result<(), StoreError> {
+        let outbox = self.outbox;
+        let pace = Pace { until, stop: self.stop };
+        self.next.clear();
+        for (at, desk) in outbox.desks.iter().enumerate() {
+            let Some(mail) = &desk.mail else { continue };
+            let deadline = Deadline::after(STORE_TIME);
+            let mut endpoints = outbox.endpoints(desk, mail, deadline).await?;
+            endpoints.retain(|endpoint| {
+                let name = (at, endpoint.id);
+                endpoint.active
+                    && !(self.busy.contains(&name) && {
+                        self.again.insert(name);
+                        true
+                    })
+            });
+            let gates = outbox.gates(desk, &endpoints, deadline).await?;
+            for (endpoint, gate) in endpoints.into_iter().zip(gates) {
+                let (name, slots) = ((at, endpoint.id), self.slots);
+                self.busy.insert(name);
+                let turn = async move {
+                    // The semaphore is never closed.
+                    let _slot = slots.acquire().await;
+                    (name, outbox.turn((desk, mail, &endpoint), gate, pace).await)
+                };
+                self.turns.push(turn.boxed());
+            }
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, name: Name, worked: Result<Worked, StoreError>) {
+        self.busy.remove(&name);
+        let worked = worked.unwrap_or_else(|error| {
+            tracing::warn!(%error, endpoint = %name.1, "the turn of an endpoint ended early");
+            Worked { next: Some(later(self.outbox.now(), STORE_TIME)), ..Worked::default() }
+        });
+        self.swept.sent += worked.sent;
+        self.swept.delivered += worked.delivered;
+        self.swept.given_up += worked.given_up;
+        let again = self.again.remove(&name).then(|| self.outbox.now());
+        if let Some(next) = earlier(worked.next, again) {
+            self.next.insert(name, next);
+        }
+    }
+}

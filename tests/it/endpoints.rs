@@ -1,0 +1,99 @@
+//! Who is told of business events: what an endpoint may be, and that its secret never comes back.
+
+use serde_json::{Value, json};
+
+use crate::rig::Rig;
+
+const ENDPOINTS: &str = "/data/BusinessEventEndpoints";
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+async fn create(rig: &Rig, body: Value) -> Value {
+    let answer = rig.send("POST", ENDPOINTS, &[], body.to_string()).await;
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    answer.json()
+}
+
+#[tokio::test]
+async fn an_endpoint_has_what_it_does_not_say() {
+    let rig = Rig::seeded().await;
+    let endpoint = create(&rig, json!({ "Url": "https://example.com/hook", "Secret": SECRET })).await;
+    let shown =
+        ["BusinessEventIds", "LegalEntity", "Format", "Active", "DisabledReason"].map(|name| endpoint[name].clone());
+    assert_eq!(json!(shown), json!([[], "", "FinanceOperations", true, null]));
+    assert!(endpoint["EndpointId"].as_str().unwrap().len() == 36);
+}
+
+#[tokio::test]
+async fn a_secret_never_comes_back() {
+    let rig = Rig::seeded().await;
+    let created = create(&rig, json!({ "Url": "https://example.com/hook", "Secret": SECRET })).await;
+    let id = created["EndpointId"].as_str().unwrap().to_owned();
+    let one = format!("{ENDPOINTS}({id})");
+    let patched =
+        rig.send("PATCH", &one, &["prefer: return=representation"], json!({ "Secret": SECRET }).to_string()).await;
+    assert_eq!((patched.status, patched.text().contains("whsec")), (200, false));
+    for url in [
+        &one,
+        ENDPOINTS,
+        &format!("{one}?$select=Secret,Url"),
+        &format!("{ENDPOINTS}?$select=Secret"),
+        &format!("{one}/Secret"),
+        &format!("{one}/Secret/$value"),
+    ] {
+        let answer = rig.get(url).await;
+        assert!(!answer.text().contains("whsec") && !answer.text().contains("\"Secret\""), "{url}: {}", answer.text());
+    }
+    assert_eq!(rig.get(&format!("{one}/Secret")).await.status, 403);
+    for filter in ["startswith(Secret,'whsec_M')", "Secret eq null", "Secret ne 'x'", "contains(Secret,'a') or true"] {
+        let answer = rig.get(&format!("{ENDPOINTS}?$filter={filter}")).await;
+        assert_eq!((answer.status, answer.text().contains("write-only")), (400, true), "{filter}: {}", answer.text());
+    }
+    for (secret, part) in [("whsec_short", "Secret"), ("plain-text-secret-of-some-length", "Secret")] {
+        let answer = rig.send("PATCH", &one, &[], json!({ "Secret": secret }).to_string()).await;
+        assert_eq!((answer.status, answer.text().contains(part), answer.text().contains(secret)), (400, true, false));
+    }
+}
+
+#[tokio::test]
+async fn what_an_endpoint_cannot_be_is_refused_by_name() {
+    let rig = Rig::seeded().await;
+    let id =
+        create(&rig, json!({ "Url": "https://example.com/hook" })).await["EndpointId"].as_str().unwrap().to_owned();
+    for (body, part) in [
+        (json!({ "Url": "ftp://example.com" }), "Url"),
+        (json!({ "Url": "/hook" }), "Url"),
+        (json!({ "Url": "https://me:secret@example.com" }), "user name"),
+        (json!({ "Url": "https://example.com", "BusinessEventIds": ["Nothing"] }), "BusinessEventIds[0]"),
+        (json!({ "Url": "https://example.com", "LegalEntity": "a b" }), "LegalEntity"),
+        (json!({ "Url": "https://example.com", "Format": "Carrier pigeon" }), "existing options"),
+    ] {
+        for (method, url) in [("POST", ENDPOINTS.to_owned()), ("PATCH", format!("{ENDPOINTS}({id})"))] {
+            let answer = rig.send(method, &url, &[], body.to_string()).await;
+            assert_eq!(
+                (answer.status, answer.text().contains(part)),
+                (400, true),
+                "{method} {body}: {}",
+                answer.text()
+            );
+        }
+    }
+    assert_eq!(rig.send("POST", ENDPOINTS, &[], "{}").await.status, 400, "Url is required");
+}
+
+#[tokio::test]
+async fn the_catalogue_leads_to_the_schema_of_each_event() {
+    let rig = Rig::seeded().await;
+    let catalogue = rig.get("/data/BusinessEventsCatalogs").await;
+    let events = catalogue.json();
+    assert_eq!(events.as_array().unwrap().len(), 4);
+    for event in events.as_array().unwrap() {
+        let url = event["SchemaUrl"].as_str().unwrap().strip_prefix("http://localhost").unwrap().to_owned();
+        let schema = rig.get(&url).await;
+        assert_eq!((schema.status, schema.headers.get("content-type")), (200, Some("application/schema+json")));
+        assert_eq!(schema.json()["properties"]["JobId"]["type"], "integer");
+    }
+    assert_eq!(rig.get("/data/BusinessEventsCatalogs/Nothing").await.status, 404);
+    assert_eq!(rig.send("POST", "/data/BusinessEventsCatalogs", &[], "{}").await.status, 405);
+    assert_eq!(rig.get("/data/BusinessEventsCatalogsX").await.status, 404);
+    assert_eq!(rig.calls().len(), 0);
+}
