@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header};
 
 use crate::{
+    auth::Permission,
     batch::{Headers, Response},
     events,
     plan::{Context, PlanError},
@@ -18,6 +19,9 @@ pub(super) fn catalogue(call: &Call<'_>, context: &Context<'_>) -> Option<Result
         "" => None,
         rest => Some(rest.strip_prefix('/')?),
     };
+    if let Err(error) = context.require(Permission::DataRead) {
+        return Some(Err(error));
+    }
     if !matches!(call.incoming.method, Method::GET | Method::HEAD) {
         let method = call.incoming.method.to_string();
         return Some(Err(PlanError::MethodNotAllowed { method, allow: "GET" }));

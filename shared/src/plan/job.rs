@@ -115,7 +115,7 @@ impl<'a> Unit<'a> {
         claims: bool,
     ) -> Result<(), PlanError> {
         if jobs.requeues(&old.record, &new.record) {
-            self.require(Permission::JobsRequeue)?;
+            self.context.require(Permission::JobsRequeue)?;
         }
         jobs.change(&old.record, &mut new.record, &self.touch(), claims)?;
         leave_mark(&mut new.marks, self.operation.to_owned());

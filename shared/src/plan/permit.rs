@@ -8,7 +8,7 @@ use crate::{
     uri::{EntityPath, Resource},
 };
 
-use super::{PlanError, prepare::Prepared, unit::Unit};
+use super::{PlanError, context::Context, prepare::Prepared, unit::Unit};
 
 impl Unit<'_> {
     /// Refuses a request that its caller may not make.
@@ -20,16 +20,7 @@ impl Unit<'_> {
             _ if request.method == Method::GET => Permission::DataRead,
             _ => Permission::DataWrite,
         };
-        self.require(permission)
-    }
-
-    /// Refuses what the caller has no permission for.
-    pub(super) fn require(&self, permission: Permission) -> Result<(), PlanError> {
-        if self.context.permits(permission) {
-            return Ok(());
-        }
-        let given_by = self.service().permissions.given_by(permission).map(str::to_owned).collect();
-        Err(PlanError::Forbidden { permission, given_by })
+        self.context.require(permission)
     }
 
     /// Whether a path leads to subscriptions, wherever it starts.
@@ -37,5 +28,16 @@ impl Unit<'_> {
         let Some(events) = &self.service().events else { return false };
         let ty = self.service().model.set(events.endpoints).entity_type;
         path.set == events.endpoints || path.ty == ty || path.steps.iter().any(|step| step.ty == ty)
+    }
+}
+
+impl Context<'_> {
+    /// Refuses what the caller has no permission for.
+    pub fn require(&self, permission: Permission) -> Result<(), PlanError> {
+        if self.permits(permission) {
+            return Ok(());
+        }
+        let given_by = self.service.permissions.given_by(permission).map(str::to_owned).collect();
+        Err(PlanError::Forbidden { permission, given_by })
     }
 }

@@ -34,3 +34,35 @@ fn insufficient(scope: Option<&String>) -> String {
     let scope = scope.filter(is_scope).map(|scope| format!(", scope=\"{scope}\"")).unwrap_or_default();
     format!("{REALM}, error=\"insufficient_scope\"{scope}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::{Permission, TokenError};
+
+    fn text(failure: impl Into<Failure>) -> String {
+        challenge(&failure.into()).unwrap().to_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn a_challenge_says_what_is_wrong_with_a_token() {
+        assert_eq!(text(AuthError::Missing), "Bearer realm=\"rebatch\"");
+        assert_eq!(
+            text(AuthError::Token(TokenError::Expired)),
+            "Bearer realm=\"rebatch\", error=\"invalid_token\", error_description=\"the token has expired\""
+        );
+        assert!(text(AuthError::Repeated).contains("error=\"invalid_request\""));
+        assert!(challenge(&Failure::NoService).is_none());
+    }
+
+    #[test]
+    fn a_challenge_names_the_scope_to_ask_for() {
+        let forbidden =
+            |scope: &str| PlanError::Forbidden { permission: Permission::DataRead, given_by: vec![scope.into()] };
+        let start = "Bearer realm=\"rebatch\", error=\"insufficient_scope\"";
+        assert_eq!(text(forbidden("Data.Read")), format!("{start}, scope=\"Data.Read\""));
+        for unspeakable in ["all of it", "a\"b", "a\\b", "\u{e4}"] {
+            assert_eq!(text(forbidden(unspeakable)), start);
+        }
+    }
+}

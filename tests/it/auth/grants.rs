@@ -32,6 +32,7 @@ async fn each_request_needs_its_permission() {
         ("GET", FAILED, Value::Null, "data.read"),
         ("GET", "/data", Value::Null, "data.read"),
         ("GET", "/data/$metadata", Value::Null, "data.read"),
+        ("GET", "/data/BusinessEventsCatalogs", Value::Null, "data.read"),
         ("POST", JOBS, job("new"), "data.write"),
         ("PATCH", FAILED, job("changed"), "data.write"),
         ("POST", ACTION, json!({ "batchJobId": 5_637_144_577_i64 }), "jobs.requeue"),
