@@ -16,7 +16,8 @@
 //! | [`edm`] | models (CSDL), typed values, JSON ⇄ values, keys, etags | – |
 //! | [`uri`] | resource paths, query options, `$filter` syntax | `edm` |
 //! | [`query`] | what `$filter` and `$select` mean for an entity | `edm`, `uri` |
-//! | [`service`] | a service's folder: roots, profile, limits, derived values, seed | `edm`, `uri`, `wire` |
+//! | [`jobs`] | batch jobs: states, counters, SetBatchJobToWaiting, history | `edm` |
+//! | [`service`] | a service's folder: roots, profile, limits, derived values, seed | `auth`, `edm`, `events`, `jobs`, `uri`, `wire` |
 //! | [`events`] | business events: payloads, envelopes, signatures, what an attempt means | `edm`, `jobs` |
 //! | [`exchange`] | one HTTP request and its answer, free of any server | `batch`, `uri` |
 //! | [`gateway`] | events of the gateways before Lambda functions ⇄ `exchange` | `batch`, `exchange`, `uri` |
@@ -29,7 +30,8 @@
 //!
 //! The pure modules have no clock, no random source and no I/O: `now` and fresh keys are arguments. A test reads the
 //! sources and fails where an arrow of this table is broken. Where to look for what:
-//! a stale etag — `plan::update`; a failed change set — `execute::batch`; which status an error has — `respond::error`.
+//! a stale etag — `plan::update`; a failed change set — `execute::batch`; which status an error has — `respond::error`;
+//! why a job was not requeued — `jobs::action`; what was sent to an endpoint — `outbox::attempt`.
 //!
 //! # A request is a batch of one
 //!
@@ -81,6 +83,20 @@
 //! **Marks.** A job remembers its last changes: the hash of the caller's `Repeatability-Request-ID`, or the operation id
 //! of the attempt. A write whose mark is there already does not apply. That makes a repeat known however many others
 //! wrote in between: a requeue whose answer was lost never requeues the next failure.
+//!
+//! # What leaves the service
+//!
+//! The table has a stream of all its changes, and the [`outbox`] reads it. From a record of a job come its row of history
+//! and, where the change is a business event, one row for each endpoint that is told; each is written only where there
+//! is none, so a record that comes again changes nothing. A sweep sends what is due: claim, POST, finish, each a
+//! conditional write. Rows of one endpoint and one job go out in their order. The event id follows from the job's
+//! incarnation and generation, so that a repeat is known as one. See [`outbox`] for who may do what, and when.
+//!
+//! # Who may do what
+//!
+//! [`Engine::handle`] finds the service and then the caller ([`auth::Authenticator`]); what a request needs is checked
+//! where it is dispatched (`plan::permit`), so that inner requests of a batch are checked like others, with the batch's
+//! caller.
 //!
 //! # What a read promises
 //!
