@@ -25,6 +25,9 @@ const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
 const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
 const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 
+/// Before a write is tried again that met a transaction.
+const CONFLICT_PAUSE: Duration = Duration::from_millis(30);
+
 /// How a row ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum End {
@@ -176,10 +179,17 @@ impl Outbox {
         let patch = Patch { properties, schedule, version: version.clone(), ..Patch::default() };
         let condition = Condition::Version(etag.clone());
         let write = Write { key: row.key.clone(), kind: WriteKind::Patch(patch), condition };
-        match self.store.commit(desk.model(), &[write], &operation, Deadline::after(STORE_TIME)).await? {
-            Commit::Done => Ok(Some(ETag { incarnation: etag.incarnation.clone(), version: Version(version) })),
-            Commit::Refused(_) | Commit::Conflict => Ok(None),
+        let deadline = Deadline::after(STORE_TIME);
+        loop {
+            match self.store.commit(desk.model(), std::slice::from_ref(&write), &operation, deadline).await? {
+                Commit::Done => break,
+                Commit::Refused(_) => return Ok(None),
+                // A transaction had the row (somebody wants it sent again, perhaps): what it left is seen next time.
+                Commit::Conflict if deadline.is_before(CONFLICT_PAUSE) => return Ok(None),
+                Commit::Conflict => tokio::time::sleep(CONFLICT_PAUSE).await,
+            }
         }
+        Ok(Some(ETag { incarnation: etag.incarnation.clone(), version: Version(version) }))
     }
 }
 

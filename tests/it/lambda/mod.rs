@@ -5,16 +5,21 @@ mod closed;
 mod events;
 mod gateway;
 mod job_state;
+mod outbox;
 
 use std::sync::Arc;
 
 use gateway::{Gateway, Sent};
+use http::Method;
 use local::embedded::Embedded;
 use serde_json::Value;
 use shared::{
     Engine, Settings,
+    batch::Headers,
+    exchange::Incoming,
     service::Services,
     store::{self, Store},
+    uri::Encoding,
 };
 use tests::{
     binaries::{binary, workspace},
@@ -27,7 +32,9 @@ const TABLE: &str = "items";
 /// A function over a seeded table.
 struct Running {
     function: Function,
-    _database: DynamoDbServer,
+    database: Embedded,
+    engine: Engine,
+    _server: DynamoDbServer,
 }
 
 impl Running {
@@ -38,8 +45,9 @@ impl Running {
         let table = Store::new(store::through(database.clone()), TABLE);
         table.ensure_table().await.unwrap();
         let services = Arc::new(Services::load(&folder).unwrap());
-        Engine::new(services, table, Settings::default()).seed().await.unwrap();
-        let server = DynamoDbServer::start(database).await;
+        let engine = Engine::new(services, table, Settings::default());
+        engine.seed().await.unwrap();
+        let server = DynamoDbServer::start(database.clone()).await;
         let url = server.url();
         let mut all = vec![
             ("TABLE_NAME", TABLE),
@@ -48,7 +56,23 @@ impl Running {
             ("AWS_ENDPOINT_URL_DYNAMODB", url.as_str()),
         ];
         all.extend_from_slice(variables);
-        Self { function: Function::start(&binary(name), &all).await, _database: server }
+        Self { function: Function::start(&binary(name), &all).await, database, engine, _server: server }
+    }
+
+    /// A write to the same table, past the function; its status.
+    async fn odata(&self, method: &str, path: &str, body: Value) -> u16 {
+        let mut headers = Headers::new();
+        headers.try_append("content-type", "application/json").unwrap();
+        let incoming = Incoming {
+            method: Method::from_bytes(method.as_bytes()).unwrap(),
+            path: format!("/data/{path}"),
+            path_encoding: Encoding::Percent,
+            query: None,
+            headers,
+            body: body.to_string().into(),
+            scheme: "https",
+        };
+        self.engine.handle(incoming).await.status.as_u16()
     }
 
     async fn send(&self, gateway: Gateway, sent: &Sent, base64: bool) -> Value {

@@ -10,6 +10,7 @@ use tests::{
 };
 
 use super::{LONG, Post, column};
+use crate::soak::rounds;
 
 /// For a fault that never ends.
 const SHORT: Duration = Duration::from_millis(150);
@@ -22,6 +23,11 @@ const EVENTS: [&str; 3] = ["Executing", "Error", "Executing"];
 /// The fault at a call and at those that follow, so many in all.
 fn strikes(at: usize, times: usize, fault: Fault) -> Plan {
     Plan::from_fn(move |call| (call.number >= at && call.number - at < times).then_some(fault))
+}
+
+/// Whether a case is one of those that always run; the others do when all of it is asked for.
+fn is_chosen(number: usize) -> bool {
+    number.is_multiple_of(rounds(8, 1))
 }
 
 /// An outbox that suffers these accidents, and the layer that counts its calls.
@@ -63,7 +69,7 @@ async fn check_rows(post: &Post, endpoint: &str, n: i64, what: &str) {
 }
 
 #[tokio::test]
-async fn every_record_has_its_rows_whatever_call_fails() {
+async fn soak_every_record_has_its_rows_whatever_call_fails() {
     let mut post = Post::new().await;
     let endpoint = post.endpoint("https://events.example/", json!({})).await;
     let records = changes(&mut post, 1).await;
@@ -74,8 +80,11 @@ async fn every_record_has_its_rows_whatever_call_fails() {
     check_rows(&post, &endpoint, 1, "without faults").await;
     let (mut n, mut again_needed) = (1, 0);
     for at in 0..calls {
-        for fault in WRITE_FAULTS {
+        for (number, fault) in WRITE_FAULTS.into_iter().enumerate() {
             for times in [1, usize::MAX] {
+                if !is_chosen(at + number + times % 2) {
+                    continue;
+                }
                 n += 1;
                 let what = format!("{fault:?} at call {at}, {times} times");
                 let records = changes(&mut post, n).await;
@@ -86,9 +95,7 @@ async fn every_record_has_its_rows_whatever_call_fails() {
                 assert_eq!(recorded.set_aside, 0, "{what}");
                 again_needed += usize::from(!recorded.failed.is_empty());
                 again(&post, &records, &recorded.failed).await;
-                if at % 4 == 0 || times == 1 {
-                    check_rows(&post, &endpoint, n, &what).await;
-                }
+                check_rows(&post, &endpoint, n, &what).await;
             }
         }
     }
@@ -126,7 +133,7 @@ async fn deliver_all(post: &Post) {
     panic!("it does not come to an end");
 }
 
-/// One case of [`every_event_arrives_in_order_whatever_call_fails`]: an outbox suffers, another one goes on.
+/// One case of [`soak_every_event_arrives_in_order_whatever_call_fails`]: an outbox suffers, another one goes on.
 async fn arrive(post: &mut Post, receiver: &Receiver, n: i64, plan: Plan, what: &str) -> usize {
     let records = changes(post, n).await;
     post.outbox.records(&records, Deadline::after(LONG)).await;
@@ -143,7 +150,7 @@ async fn arrive(post: &mut Post, receiver: &Receiver, n: i64, plan: Plan, what: 
 }
 
 #[tokio::test]
-async fn every_event_arrives_in_order_whatever_call_fails() {
+async fn soak_every_event_arrives_in_order_whatever_call_fails() {
     let receiver = Receiver::start(|_| Reply::Status(200)).await;
     let mut post = Post::new().await;
     post.endpoint(receiver.url(), json!({})).await;
@@ -155,7 +162,10 @@ async fn every_event_arrives_in_order_whatever_call_fails() {
     let calls = strict.calls().len();
     let (mut n, mut twice) = (1, 0);
     for at in 0..calls {
-        for fault in WRITE_FAULTS {
+        for (number, fault) in WRITE_FAULTS.into_iter().enumerate() {
+            if !is_chosen(at + number) {
+                continue;
+            }
             n += 1;
             let what = format!("{fault:?} at call {at} of {calls}");
             twice += arrive(&mut post, &receiver, n, strikes(at, 1, fault), &what).await;
@@ -167,9 +177,9 @@ async fn every_event_arrives_in_order_whatever_call_fails() {
 
 /// The table stops answering in the midst of a sweep, as it is when the process ends there.
 #[tokio::test]
-async fn every_event_arrives_in_order_wherever_a_sweep_is_cut_off() {
+async fn soak_every_event_arrives_in_order_wherever_a_sweep_is_cut_off() {
     let mut cases = tokio::task::JoinSet::new();
-    for at in (0..28).step_by(3) {
+    for at in (0..28).step_by(rounds(5, 1)) {
         for fault in [Fault::DropBefore, Fault::DropAfterCommit] {
             cases.spawn(async move {
                 let receiver = Receiver::start(|_| Reply::Status(200)).await;

@@ -1,0 +1,129 @@
+//! From an event to the outbox.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use lambda_runtime::Error;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use shared::{
+    outbox::{Courier, Outbox},
+    service::Services,
+    store::{self, Deadline, Store},
+};
+
+use crate::config::Config;
+
+/// Left of the function's time for its answer.
+const MARGIN: Duration = Duration::from_secs(5);
+/// The longest a function can run.
+const MAX_TIME: Duration = Duration::from_mins(15);
+
+/// The outbox, for as long as the function lives.
+#[derive(Debug)]
+pub(crate) struct Handler {
+    outbox: Outbox,
+}
+
+/// An event that the function is not for.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum EventError {
+    /// No JSON object.
+    #[error("the event cannot be read: {0}")]
+    Malformed(#[from] serde_json::Error),
+    /// From somewhere else.
+    #[error("the event is neither a batch of stream records nor a schedule's")]
+    Unknown,
+}
+
+/// The parts of an event that tell what it is.
+#[derive(Deserialize)]
+struct Event {
+    #[serde(rename = "Records")]
+    records: Option<Vec<Value>>,
+    source: Option<String>,
+    #[serde(flatten)]
+    others: serde_json::Map<String, Value>,
+}
+
+/// What the function returns.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Answer {
+    /// To the event source mapping: which records have to come again.
+    #[serde(rename_all = "camelCase")]
+    Records { batch_item_failures: Vec<Failure> },
+    /// To whoever looks: what was sent.
+    #[serde(rename_all = "camelCase")]
+    Swept { sent: usize, delivered: usize, given_up: usize, next_due: Option<String> },
+}
+
+/// A record that has to come again, and all after it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Failure {
+    item_identifier: String,
+}
+
+impl EventError {
+    /// Its name in the report to Lambda.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Malformed(_) => "MalformedEvent",
+            Self::Unknown => "UnknownEvent",
+        }
+    }
+}
+
+impl Handler {
+    pub(crate) async fn new(config: Config) -> Result<Self, Error> {
+        let services = Arc::new(Services::load_with_jobs(&config.services)?);
+        let store = Store::new(store::from_environment(None).await, config.table);
+        let courier = Courier::new(config.allow_private_targets)?;
+        let outbox = Outbox::new(&services, store, courier, config.public_url.as_deref())?;
+        Ok(Self { outbox })
+    }
+
+    /// Handles one event; `deadline` is when the function is stopped, in milliseconds since 1970.
+    pub(crate) async fn handle(&self, payload: &str, deadline: u64) -> Result<Answer, EventError> {
+        let event: Event = serde_json::from_str(payload)?;
+        let until = Deadline::after(time_left(deadline, Timestamp::now()));
+        if let Some(records) = event.records {
+            let recorded = self.outbox.records(&records, until).await;
+            tracing::info!(?recorded, records = records.len(), "written down");
+            if records.iter().any(|record| self.outbox.is_due(record)) {
+                let swept = self.outbox.sweep(until).await;
+                tracing::info!(?swept, "sent");
+            }
+            let failures = recorded.failed.into_iter().map(|item_identifier| Failure { item_identifier });
+            return Ok(Answer::Records { batch_item_failures: failures.collect() });
+        }
+        match event.source.as_deref() {
+            Some("aws.events" | "aws.scheduler") => {}
+            None if event.others.is_empty() => {}
+            Some(_) | None => return Err(EventError::Unknown),
+        }
+        let swept = self.outbox.sweep(until).await;
+        tracing::info!(?swept, "sent");
+        let next_due = swept.next_due.map(|due| due.to_string());
+        Ok(Answer::Swept { sent: swept.sent, delivered: swept.delivered, given_up: swept.given_up, next_due })
+    }
+}
+
+fn time_left(deadline: u64, now: Timestamp) -> Duration {
+    let now = u64::try_from(now.as_millisecond()).unwrap_or(0);
+    Duration::from_millis(deadline.saturating_sub(now)).min(MAX_TIME).saturating_sub(MARGIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn some_of_the_time_is_left_for_the_answer() {
+        let now = Timestamp::from_second(1_000).unwrap();
+        assert_eq!(time_left(1_060_000, now), Duration::from_secs(55));
+        assert_eq!(time_left(1_001_000, now), Duration::ZERO);
+        assert_eq!(time_left(u64::MAX, now), Duration::from_secs(15 * 60 - 5));
+    }
+}

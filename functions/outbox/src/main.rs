@@ -1,0 +1,31 @@
+//! Lambda function: writes down what changes of batch jobs are to the outside, and sends what is due.
+//!
+//! It is invoked by the table's stream and by a schedule. An attempt takes up to ten seconds, and is begun only when it
+//! can end in time: a timeout of a minute or more leaves room for several.
+
+mod config;
+mod handler;
+
+use config::Config;
+use handler::{EventError, Handler};
+use lambda_runtime::{Diagnostic, Error, LambdaEvent, Runtime, service_fn};
+use serde_json::value::RawValue;
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
+
+// What it does is waiting: for the table, for endpoints.
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy();
+    tracing_subscriber::fmt().json().with_env_filter(filter).init();
+    let handler = Handler::new(Config::from_vars(|name| std::env::var(name).ok())?).await?;
+    let handler = &handler;
+    let service = service_fn(|event: LambdaEvent<Box<RawValue>>| async move {
+        let deadline = event.context.deadline;
+        handler.handle(event.payload.get(), deadline).await.map_err(|error| diagnostic(&error))
+    });
+    Runtime::new(service).run().await
+}
+
+fn diagnostic(error: &EventError) -> Diagnostic {
+    Diagnostic { error_type: error.name().to_owned(), error_message: error.to_string() }
+}
