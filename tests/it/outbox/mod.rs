@@ -5,6 +5,7 @@ mod faults;
 mod rows;
 mod sending;
 mod soak;
+mod table;
 
 use std::{
     sync::{Arc, Mutex},

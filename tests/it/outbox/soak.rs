@@ -37,7 +37,7 @@ fn moody(down: Arc<AtomicBool>) -> impl Fn(&Seen) -> Reply + Send + Sync {
             return Reply::Status(503);
         }
         let first = known.lock().unwrap().insert(seen.header("webhook-id").to_owned());
-        match rand::rng().random_range(0..if first { 100 } else { 1_000_000 }) {
+        match rand::rng().random_range(0..if first { rounds(100, 500) } else { 1_000_000 }) {
             0..2 => Reply::Status(500),
             2..3 => Reply::Hang,
             3..5 => Reply::Reset,
