@@ -48,6 +48,13 @@ async fn a_secret_never_comes_back() {
         let answer = rig.get(&format!("{ENDPOINTS}?$filter={filter}")).await;
         assert_eq!((answer.status, answer.text().contains("write-only")), (400, true), "{filter}: {}", answer.text());
     }
+    for body in [json!({ "Secret": [SECRET] }), json!({ "Secret": { "a": SECRET } }), json!({ "Secret": 1 })] {
+        let answer = rig.send("PATCH", &one, &[], body.to_string()).await;
+        assert_eq!((answer.status, answer.text().contains("whsec")), (400, false), "{}", answer.text());
+        let value = json!({ "value": body["Secret"] }).to_string();
+        let answer = rig.send("PUT", &format!("{one}/Secret"), &[], value).await;
+        assert_eq!((answer.status, answer.text().contains("whsec")), (400, false), "{}", answer.text());
+    }
     for (secret, part) in [("whsec_short", "Secret"), ("plain-text-secret-of-some-length", "Secret")] {
         let answer = rig.send("PATCH", &one, &[], json!({ "Secret": secret }).to_string()).await;
         assert_eq!((answer.status, answer.text().contains(part), answer.text().contains(secret)), (400, true, false));

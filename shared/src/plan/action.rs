@@ -65,7 +65,9 @@ impl Unit<'_> {
         if request.request_id.is_some() && job.marks.contains(&mark) {
             return Ok(respond::requeued(self.context, request, jobs, id));
         }
-        jobs.check_requeue(&job.record).map_err(|refusal| self.refuse(request, id, refusal))?;
+        let allowed = jobs.check_requeue(&job.record);
+        let allowed = allowed.and_then(|()| self.check_first_change(jobs, &item, &job).map_err(|_| Refusal::Twice(id)));
+        allowed.map_err(|refusal| self.refuse(request, id, refusal))?;
         self.overlay.observe(&item)?;
         let mut job = (*job).clone();
         jobs.requeue(&mut job.record, &self.touch());

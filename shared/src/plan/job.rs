@@ -7,8 +7,8 @@ use uuid::Uuid;
 use crate::{
     auth::Permission,
     edm::{Entity, EntityKey, Record, SetId, TypeId, Value},
-    jobs::{Jobs, Status, Touch, Values, history, sources},
-    store::{MAX_MARKS, Patch, Requirement, Stored},
+    jobs::{JobFault, Jobs, Status, Touch, Values, history, sources},
+    store::{ItemKey, MAX_MARKS, Patch, Requirement, Stored},
 };
 
 use super::{
@@ -106,16 +106,33 @@ impl<'a> Unit<'a> {
         property.map(|property| property.name.clone()).unwrap_or_default()
     }
 
+    /// Whether a property holds the retries of a job: a PUT that does not name it leaves it.
+    pub(super) fn counts_retries(&self, spot: &Spot, at: usize) -> bool {
+        let jobs = self.jobs_of(spot.collection.set, spot.collection.ty);
+        jobs.is_some_and(|jobs| [jobs.fields.retry_count, jobs.fields.retry_limit].contains(&at))
+    }
+
+    /// Refuses a second change of a job's state in one unit: what is written is one change, and somebody is told of
+    /// each.
+    pub(super) fn check_first_change(&self, jobs: &Jobs, key: &ItemKey, now: &Entity) -> Result<(), JobFault> {
+        let stored = self.overlay.stored(key).and_then(|stored| jobs.status(&stored.record));
+        if stored == jobs.status(&now.record) { Ok(()) } else { Err(JobFault::Twice) }
+    }
+
     /// Completes the change of a job that was read. `claims`: the request gives the status, and no etag.
     pub(super) fn change_job(
         &self,
         jobs: &Jobs,
+        key: &ItemKey,
         old: &Entity,
         new: &mut Entity,
         claims: bool,
     ) -> Result<(), PlanError> {
         if jobs.requeues(&old.record, &new.record) {
             self.context.require(Permission::JobsRequeue)?;
+        }
+        if jobs.status(&old.record) != jobs.status(&new.record) {
+            self.check_first_change(jobs, key, old)?;
         }
         jobs.change(&old.record, &mut new.record, &self.touch(), claims)?;
         leave_mark(&mut new.marks, self.operation.to_owned());

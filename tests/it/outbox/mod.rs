@@ -2,6 +2,7 @@
 
 mod dead;
 mod faults;
+mod resend;
 mod rows;
 mod sending;
 mod soak;

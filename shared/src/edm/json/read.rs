@@ -217,7 +217,8 @@ impl<'a> Reader<'_, 'a> {
             let member = path.member(&name);
             if let Some(at) = ty.property(&name) {
                 let (Some(slot), Some(property)) = (record.values.get_mut(at), ty.properties.get(at)) else { continue };
-                let value = self.value(&property.ty, raw, &member, &ty.name, depth)?;
+                let value = self.value(&property.ty, raw, &member, &ty.name, depth);
+                let value = value.map_err(|error| if property.write_only { error.without_value() } else { error })?;
                 if slot.replace(value).is_some() {
                     return Err(ValueError::DuplicateMember { property: member.to_string() });
                 }
