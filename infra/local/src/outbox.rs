@@ -91,7 +91,10 @@ async fn follow(database: Embedded, table: &str, outbox: Outbox, woken: Arc<Noti
     let mut after: Option<String> = None;
     let mut unforgotten = 0;
     loop {
-        let records = told(database.records(table, after.as_deref())).unwrap_or_default();
+        let Some(records) = told(database.records(table, after.as_deref())) else {
+            sleep(PAUSE).await;
+            continue;
+        };
         let forget = unforgotten >= UNFORGOTTEN || records.is_empty() && unforgotten > 0;
         if let Some(read) = after.as_deref().filter(|_| forget) {
             told(database.forget_records(table, read));

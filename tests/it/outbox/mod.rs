@@ -6,6 +6,7 @@ mod resend;
 mod rows;
 mod sending;
 mod soak;
+mod table;
 
 use std::{
     sync::{Arc, Mutex},
