@@ -11,7 +11,7 @@
 //!
 //! The rows of one endpoint and one job are a *lane*: a row is sent when the one before it is delivered or given up.
 //! Lanes of an endpoint, and endpoints, are worked off side by side. An endpoint that fails is left alone as a whole for
-//! a while ([`gate`]), so that what waits for it costs nobody else time.
+//! a while (`gate`), so that what waits for it costs nobody else time.
 //!
 //! | file | what |
 //! |---|---|

@@ -75,7 +75,10 @@ impl Outbox {
                         steps.push(step);
                     }
                 }
-                Err(error) => self.set_aside(record, &error, until, &mut recorded).await,
+                Err(error) => {
+                    let sequence = StreamRecord::sequence(record).unwrap_or("-");
+                    self.set_aside((sequence, &StreamRecord::key_text(record)), &error, until, &mut recorded).await;
+                }
             }
         }
         let batch = Batch { outbox: self, until, endpoints: self.desks.iter().map(|_| OnceCell::new()).collect() };
@@ -121,8 +124,13 @@ impl Outbox {
     }
 
     /// Remembers a record that will never be understood, so that it does not hold up the others.
-    async fn set_aside(&self, record: &Value, error: &StoreError, until: Deadline, recorded: &mut Recorded) {
-        let (sequence, key) = (StreamRecord::sequence(record).unwrap_or("-"), StreamRecord::key_text(record));
+    async fn set_aside(
+        &self,
+        (sequence, key): (&str, &str),
+        error: &StoreError,
+        until: Deadline,
+        recorded: &mut Recorded,
+    ) {
         tracing::error!(%error, sequence, key, "a record of the stream was set aside");
         recorded.set_aside += 1;
         let note = ItemKey { partition: "B|aside".into(), sort: sequence.to_owned() };
@@ -187,8 +195,8 @@ impl Batch<'_> {
                     recorded.failed.push(step.sequence);
                 }
                 Err(error) => {
-                    let keys = json!({ "dynamodb": { "SequenceNumber": step.sequence, "Keys": format!("{key:?}") } });
-                    self.outbox.set_aside(&keys, &error, self.until, &mut recorded).await;
+                    let key = format!("{key:?}");
+                    self.outbox.set_aside((&step.sequence, &key), &error, self.until, &mut recorded).await;
                 }
             }
         }
