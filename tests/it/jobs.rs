@@ -349,6 +349,33 @@ async fn no_write_sets_a_job_back_behind_its_counter() {
 }
 
 #[tokio::test]
+async fn a_repeated_patch_of_the_state_changes_nothing() {
+    let rig = Rig::seeded().await;
+    let url = format!("{DATA}/BatchJobs({FAILED})");
+    let id = ["repeatability-request-id: one"];
+    for _ in 0..2 {
+        assert_eq!(rig.send("PATCH", &url, &id, r#"{"Status":"Waiting"}"#).await.status, 204);
+        assert_eq!(job(&rig, FAILED).await["RetryCount"], 1);
+    }
+    for status in ["Executing", "Error"] {
+        assert_eq!(patch(&rig, FAILED, json!({ "Status": status })).await.status, 204);
+    }
+    assert_eq!(rig.send("PATCH", &url, &id, r#"{"Status":"Waiting"}"#).await.status, 204);
+    assert_eq!(job(&rig, FAILED).await["Status"], "Error");
+    let claim = ["repeatability-request-id: two"];
+    assert_eq!(requeue(&rig, FAILED, &[]).await.status, 200);
+    for _ in 0..2 {
+        assert_eq!(
+            rig.send("PATCH", &url, &claim, r#"{"Status":"Executing"}"#).await.status,
+            204,
+            "one claim, sent twice"
+        );
+    }
+    let both = ["repeatability-request-id: a", "repeatability-request-id: b"];
+    assert_eq!(requeue(&rig, FAILED, &both).await.status, 400);
+}
+
+#[tokio::test]
 async fn a_next_link_of_another_filter_is_refused() {
     let rig = Rig::seeded().await;
     let page =

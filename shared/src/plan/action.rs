@@ -51,7 +51,7 @@ impl Unit<'_> {
         let id = id.map_err(|refusal| self.refuse(request, 0, refusal))?;
         let collection = Collection::of_set(self.service(), jobs.set, request.company);
         let item = collection.entity_key(&EntityKey(vec![Value::Integer(id)])).map_err(PlanError::from)?;
-        let mark = self.mark(request);
+        let mark = self.mark();
         if !self.overlay.knows(&item) && !self.overlay.is_patched(&item) {
             if !self.overlay.require(&item) {
                 return Err(self.refuse(request, id, Refusal::Unknown(id)).into());

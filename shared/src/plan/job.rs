@@ -39,14 +39,20 @@ impl<'a> Unit<'a> {
 
     /// What the current request leaves on a job: made of the caller's id of the request, so that a repeat meets it
     /// again, else of this attempt's.
-    pub(super) fn mark(&self, request: &Prepared) -> String {
-        match &request.request_id {
+    pub(super) fn mark(&self) -> String {
+        match self.current.as_ref().and_then(|request| request.request_id.as_deref()) {
             None => self.operation.to_owned(),
             Some(id) => {
                 let text = format!("{}\n{}", self.context.caller.name, id.to_ascii_lowercase());
                 context::operation_id(Uuid::new_v5(&MARKS, text.as_bytes()))
             }
         }
+    }
+
+    /// Whether a request is the repeat of one that this job has seen.
+    pub(super) fn is_repeat(&self, request: &Prepared, spot: &Spot, job: &Entity) -> bool {
+        let is_job = self.jobs_of(spot.collection.set, spot.collection.ty).is_some();
+        is_job && request.request_id.is_some() && job.marks.contains(&self.mark())
     }
 
     /// Whether a change is one of a job that can only be decided with its old values.
@@ -86,7 +92,7 @@ impl<'a> Unit<'a> {
             }
         }
         self.patch_job(jobs, values, patch);
-        patch.mark = Some(self.operation.to_owned());
+        patch.mark = Some(self.mark());
     }
 
     /// Adds values to a patch, and one to the job's generation.
@@ -135,7 +141,7 @@ impl<'a> Unit<'a> {
             self.check_first_change(jobs, key, old)?;
         }
         jobs.change(&old.record, &mut new.record, &self.touch(), claims)?;
-        leave_mark(&mut new.marks, self.operation.to_owned());
+        leave_mark(&mut new.marks, self.mark());
         Ok(())
     }
 

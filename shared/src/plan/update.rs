@@ -181,7 +181,8 @@ impl<'a> Unit<'a> {
             }
             match (slot, rule) {
                 (Some(value), _) => change.values.push((position, value)),
-                (None, _) if self.counts_retries(spot, position) => {}
+                // Nobody can repeat what nobody can read.
+                (None, _) if property.write_only || self.counts_retries(spot, position) => {}
                 (None, Some(Rule::Default(default))) if put => change.values.push((position, default.clone())),
                 (None, None) if put => change.values.push((position, replaced(ty, property)?)),
                 (None, _) => {}
@@ -224,6 +225,9 @@ impl<'a> Unit<'a> {
         let stale = |tags: &Tags| !tags.matches(&old.etag());
         if request.if_match.as_ref().is_some_and(stale) || change.etag.as_ref().is_some_and(stale) {
             return Err(PlanError::Stale.into());
+        }
+        if self.is_repeat(request, spot, &old) {
+            return Ok(Some(Updated::Known(old)));
         }
         match &request.if_none_match {
             Some(Tags::Any) => return Err(PlanError::AlreadyThere.into()),

@@ -1,5 +1,7 @@
 //! The action that sends a delivery again.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use tests::receiver::{Receiver, Reply};
 
@@ -29,6 +31,7 @@ async fn what_has_arrived_is_sent_again_as_the_same_event() {
     assert_eq!(resend(&post, &id(&rows[0]), "").await, 204);
     let due = post.deliveries(&endpoint).await;
     assert_eq!((due[0]["Status"].clone(), due[0]["DueDateTime"].is_string()), (json!("Pending"), true));
+    post.wait(Duration::from_mins(10));
     let swept = post.turn().await;
     assert_eq!((swept.sent, swept.delivered), (1, 1));
     let again = post.deliveries(&endpoint).await;
@@ -53,6 +56,7 @@ async fn later_events_of_the_job_wait_for_the_one_that_is_sent_again() {
     for row in rows.iter().rev() {
         assert_eq!(resend(&post, &id(row), "{}").await, 204, "while it is pending");
     }
+    post.wait(Duration::from_mins(10));
     post.turn().await;
     let states: Vec<String> =
         receiver.seen().iter().filter_map(|seen| Some(seen.json()["JobStatus"].as_str()?.to_owned())).collect();

@@ -144,7 +144,15 @@ fn parse_object(text: &str) -> Result<Object<'_>, ValueError> {
         return serde_json::from_str(text).map_err(|error| syntax_error(&error));
     }
     let raw: &RawValue = serde_json::from_str(text).map_err(|error| syntax_error(&error))?;
-    Err(ValueError::NotAnObject { property: String::new(), got: shorten(raw.get()) })
+    let got = match shape(raw) {
+        Shape::Null => "null",
+        Shape::Boolean => "a Boolean",
+        Shape::Number => "a number",
+        Shape::String => "a string",
+        Shape::Array => "an array",
+        Shape::Object => "an object",
+    };
+    Err(ValueError::NotAnObject { property: String::new(), got: got.into() })
 }
 
 pub(super) fn is_id(name: &str) -> bool {
