@@ -32,6 +32,9 @@ pub enum EndpointFault {
     /// Neither `http` nor `https`.
     #[error("Url begins with \"{0}:\"; \"https:\" and \"http:\" are taken")]
     Scheme(String),
+    /// Something in it is not as it is in a URL.
+    #[error("Url has spaces or backslashes in it, or no \"//\" after its scheme")]
+    Form,
     /// It has a user name or a password.
     #[error("Url has a user name or a password in it")]
     UserInfo,
@@ -56,7 +59,7 @@ impl EndpointFault {
     /// The property that is wrong.
     pub fn property(&self) -> &'static str {
         match self {
-            Self::UrlLength(_) | Self::Url(_) | Self::Scheme(_) | Self::UserInfo | Self::Fragment => "Url",
+            Self::UrlLength(_) | Self::Url(_) | Self::Scheme(_) | Self::Form | Self::UserInfo | Self::Fragment => "Url",
             Self::EventId { .. } => "BusinessEventIds",
             Self::LegalEntity => "LegalEntity",
             Self::Secret(_) => "Secret",
@@ -86,14 +89,14 @@ fn check_url(text: &str) -> Result<(), EndpointFault> {
     if text.len() > MAX_URL {
         return Err(EndpointFault::UrlLength(text.len()));
     }
-    // The parser repairs what was never a URL of this form.
-    if !text.contains("://") || text.contains(|c: char| c.is_whitespace() || c == '\\') {
-        return Err(url::ParseError::RelativeUrlWithoutBase.into());
-    }
     // The URLs of these schemes have a host, or do not parse.
     let url = Url::parse(text)?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(EndpointFault::Scheme(url.scheme().to_owned()));
+    }
+    // The parser repairs what was never a URL of this form.
+    if !text.contains("://") || text.contains(|c: char| c.is_whitespace() || c == '\\') {
+        return Err(EndpointFault::Form);
     }
     if !url.username().is_empty() || url.password().is_some() {
         return Err(EndpointFault::UserInfo);
@@ -152,6 +155,9 @@ mod tests {
             ("ftp://example.com/", "Url begins with \"ftp:\"; \"https:\" and \"http:\" are taken"),
             ("mailto:a@example.com", "Url begins with \"mailto:\"; \"https:\" and \"http:\" are taken"),
             ("file:///etc/passwd", "Url begins with \"file:\"; \"https:\" and \"http:\" are taken"),
+            ("http:example.com", "Url has spaces or backslashes in it, or no \"//\" after its scheme"),
+            (" https://example.com/ ", "Url has spaces or backslashes in it, or no \"//\" after its scheme"),
+            ("https://example.com\\x", "Url has spaces or backslashes in it, or no \"//\" after its scheme"),
             ("https://user@example.com/", "Url has a user name or a password in it"),
             ("https://:hunter2@example.com/", "Url has a user name or a password in it"),
             ("https://example.com/#", "Url has a fragment (\"#…\"), which is never sent"),

@@ -197,7 +197,7 @@ fn malformed_json_is_found_at_line_and_column() {
     assert_eq!(at(b"{\n\"\xff\"}"), (2, 2));
     assert!(read(&model, "\u{feff}{}").is_ok());
     let error = read(&model, " [1] ").unwrap_err();
-    assert_eq!(error, ValueError::NotAnObject { property: String::new(), got: "[1]".into() });
+    assert_eq!(error, ValueError::NotAnObject { property: String::new(), got: "an array".into() });
 }
 
 #[test]
