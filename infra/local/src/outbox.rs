@@ -16,7 +16,7 @@ use crate::{embedded::Embedded, stream::StreamError};
 
 /// For one batch of records.
 const BATCH: Duration = Duration::from_secs(30);
-/// Before records that failed are tried again.
+/// Before the stream is read again, or records that failed are tried again.
 const PAUSE: Duration = Duration::from_secs(1);
 /// Records that may have been read and not be forgotten yet, while more keep coming.
 const UNFORGOTTEN: usize = 1_000;
@@ -49,7 +49,7 @@ impl Running {
     pub fn start(background: Background) -> Self {
         let Background { database, table, outbox } = background;
         let (stop, stopped) = oneshot::channel();
-        let mut others = vec![tokio::spawn(expire(database.clone()))];
+        let mut others = vec![tokio::spawn(expire(database.clone(), outbox.is_none()))];
         let sweeper = outbox.map(|outbox| {
             let woken = Arc::new(Notify::new());
             others.push(tokio::spawn(follow(database, table, outbox.clone(), Arc::clone(&woken))));
@@ -78,10 +78,14 @@ impl Running {
     }
 }
 
-async fn expire(database: Embedded) {
+/// Removes what nobody needs any more; records of the stream only when it is `unread`.
+async fn expire(database: Embedded, unread: bool) {
     let mut hours = interval(EXPIRY);
     loop {
         hours.tick().await;
+        if unread {
+            told(database.forget_old_records());
+        }
         told(database.expire());
     }
 }
@@ -91,7 +95,10 @@ async fn follow(database: Embedded, table: &str, outbox: Outbox, woken: Arc<Noti
     let mut after: Option<String> = None;
     let mut unforgotten = 0;
     loop {
-        let records = told(database.records(table, after.as_deref())).unwrap_or_default();
+        let Some(records) = told(database.records(table, after.as_deref())) else {
+            sleep(PAUSE).await;
+            continue;
+        };
         let forget = unforgotten >= UNFORGOTTEN || records.is_empty() && unforgotten > 0;
         if let Some(read) = after.as_deref().filter(|_| forget) {
             told(database.forget_records(table, read));
