@@ -19,6 +19,7 @@
 //! | [`jobs`] | batch jobs: states, counters, SetBatchJobToWaiting, history | `edm` |
 //! | [`service`] | a service's folder: roots, profile, limits, derived values, seed | `auth`, `edm`, `events`, `jobs`, `uri`, `wire` |
 //! | [`events`] | business events: payloads, envelopes, signatures, what an attempt means | `edm`, `jobs` |
+//! | [`log`] | what is logged, and what never is | – |
 //! | [`exchange`] | one HTTP request and its answer, free of any server | `batch`, `uri` |
 //! | [`gateway`] | events of the gateways before Lambda functions ⇄ `exchange` | `batch`, `exchange`, `uri` |
 //! | [`store`] | the table. The only module that names the AWS SDK | `edm` |
@@ -113,6 +114,7 @@ pub mod execute;
 pub mod function;
 pub mod gateway;
 pub mod jobs;
+pub mod log;
 pub mod outbox;
 pub mod plan;
 pub mod query;

@@ -1,8 +1,9 @@
 //! Who is told of business events: what an endpoint may be, and that its secret never comes back.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Value, json};
 
-use crate::rig::Rig;
+use crate::rig::{Rig, TABLE};
 
 const ENDPOINTS: &str = "/data/BusinessEventEndpoints";
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -44,9 +45,26 @@ async fn a_secret_never_comes_back() {
         assert!(!answer.text().contains("whsec") && !answer.text().contains("\"Secret\""), "{url}: {}", answer.text());
     }
     assert_eq!(rig.get(&format!("{one}/Secret")).await.status, 403);
+    let put = rig.send("PUT", &one, &[], json!({ "Url": "https://example.com/other" }).to_string()).await;
+    assert_eq!(put.status, 204);
+    let stored = rig.client().query().table_name(TABLE).key_condition_expression("pk = :p");
+    let partition = AttributeValue::S("E|finance-operations||BusinessEventEndpoints".into());
+    let stored = stored.expression_attribute_values(":p", partition).send().await.unwrap();
+    assert!(format!("{:?}", stored.items()).contains(SECRET), "a PUT cannot repeat what it cannot read");
     for filter in ["startswith(Secret,'whsec_M')", "Secret eq null", "Secret ne 'x'", "contains(Secret,'a') or true"] {
         let answer = rig.get(&format!("{ENDPOINTS}?$filter={filter}")).await;
         assert_eq!((answer.status, answer.text().contains("write-only")), (400, true), "{filter}: {}", answer.text());
+    }
+    for body in [format!("\"{SECRET}\""), format!("[\"{SECRET}\"]")] {
+        let answer = rig.send("PATCH", &one, &[], body).await;
+        assert_eq!((answer.status, answer.text().contains("whsec")), (400, false), "{}", answer.text());
+    }
+    for body in [json!({ "Secret": [SECRET] }), json!({ "Secret": { "a": SECRET } }), json!({ "Secret": 1 })] {
+        let answer = rig.send("PATCH", &one, &[], body.to_string()).await;
+        assert_eq!((answer.status, answer.text().contains("whsec")), (400, false), "{}", answer.text());
+        let value = json!({ "value": body["Secret"] }).to_string();
+        let answer = rig.send("PUT", &format!("{one}/Secret"), &[], value).await;
+        assert_eq!((answer.status, answer.text().contains("whsec")), (400, false), "{}", answer.text());
     }
     for (secret, part) in [("whsec_short", "Secret"), ("plain-text-secret-of-some-length", "Secret")] {
         let answer = rig.send("PATCH", &one, &[], json!({ "Secret": secret }).to_string()).await;

@@ -234,10 +234,13 @@ async fn a_unit_sees_its_own_requeue() {
     let executing = member(Some("g"), "2", "PATCH", &format!("BatchJobs({FAILED})"), json!({ "Status": "Executing" }));
     let twice = rig.batch(DATA, &[action("1"), action("2")]).await;
     assert_eq!(twice.statuses(), [424, 409]);
-    let taken = rig.batch(DATA, &[action("1"), executing]).await;
-    assert_eq!(taken.statuses(), [200, 204]);
+    let taken = rig.batch(DATA, &[action("1"), executing.clone()]).await;
+    assert_eq!(taken.statuses(), [424, 409], "each change of state is told of");
+    assert_eq!(rig.batch(DATA, &[executing, action("1")]).await.statuses(), [409, 424]);
+    let described = member(Some("g"), "2", "PATCH", &format!("BatchJobs({FAILED})"), json!({ "JobDescription": "e" }));
+    assert_eq!(rig.batch(DATA, &[action("1"), described]).await.statuses(), [200, 204]);
     let job = job(&rig, FAILED).await;
-    assert_eq!((job["Status"].clone(), job["RetryCount"].clone()), (json!("Executing"), json!(1)));
+    assert_eq!(json!([job["Status"], job["RetryCount"], job["JobDescription"]]), json!(["Waiting", 1, "e"]));
 }
 
 #[tokio::test]
@@ -328,4 +331,57 @@ async fn a_filter_by_the_first_part_of_a_key_reads_that_part_of_the_table_alone(
         let found = rig.get(&format!("/data/BatchJobs/$count?$filter={filter}")).await;
         assert_eq!(std::str::from_utf8(&found.body).unwrap(), count.to_string(), "{filter}");
     }
+}
+
+#[tokio::test]
+async fn no_write_sets_a_job_back_behind_its_counter() {
+    let rig = Rig::seeded().await;
+    assert_eq!(patch(&rig, FAILED, json!({ "RetryLimit": 2 })).await.status, 204);
+    assert_eq!(requeue(&rig, FAILED, &[]).await.status, 200);
+    let url = format!("{DATA}/BatchJobs({FAILED})");
+    let put = json!({ "Status": "Executing", "RuntimeJob": false, "Finishing": 0, "StartTime": 0 });
+    assert_eq!(rig.send("PUT", &url, &[], put.to_string()).await.status, 204);
+    let kept = job(&rig, FAILED).await;
+    assert_eq!((kept["RetryCount"].clone(), kept["RetryLimit"].clone()), (json!(1), json!(2)), "a PUT without them");
+    assert_eq!(patch(&rig, FAILED, json!({ "Status": "Error" })).await.status, 204);
+    assert_eq!(patch(&rig, FAILED, json!({ "Status": "Waiting", "RetryCount": 0 })).await.status, 204);
+    assert_eq!(job(&rig, FAILED).await["RetryCount"], 2, "a requeue counts on from what was there");
+}
+
+#[tokio::test]
+async fn a_repeated_patch_of_the_state_changes_nothing() {
+    let rig = Rig::seeded().await;
+    let url = format!("{DATA}/BatchJobs({FAILED})");
+    let id = ["repeatability-request-id: one"];
+    for _ in 0..2 {
+        assert_eq!(rig.send("PATCH", &url, &id, r#"{"Status":"Waiting"}"#).await.status, 204);
+        assert_eq!(job(&rig, FAILED).await["RetryCount"], 1);
+    }
+    for status in ["Executing", "Error"] {
+        assert_eq!(patch(&rig, FAILED, json!({ "Status": status })).await.status, 204);
+    }
+    assert_eq!(rig.send("PATCH", &url, &id, r#"{"Status":"Waiting"}"#).await.status, 204);
+    assert_eq!(job(&rig, FAILED).await["Status"], "Error");
+    let claim = ["repeatability-request-id: two"];
+    assert_eq!(requeue(&rig, FAILED, &[]).await.status, 200);
+    for _ in 0..2 {
+        assert_eq!(
+            rig.send("PATCH", &url, &claim, r#"{"Status":"Executing"}"#).await.status,
+            204,
+            "one claim, sent twice"
+        );
+    }
+    let both = ["repeatability-request-id: a", "repeatability-request-id: b"];
+    assert_eq!(requeue(&rig, FAILED, &both).await.status, 400);
+}
+
+#[tokio::test]
+async fn a_next_link_of_another_filter_is_refused() {
+    let rig = Rig::seeded().await;
+    let page =
+        rig.send("GET", "/data/BatchJobs?$filter=BatchJobRecId ge 0", &["prefer: odata.maxpagesize=2"], "").await;
+    let link = page.json()["@odata.nextLink"].as_str().unwrap().to_owned();
+    let token = link.split("$skiptoken=").nth(1).unwrap();
+    let answer = rig.get(&format!("/data/BatchJobs?$filter=BatchJobRecId eq 1&$skiptoken={token}")).await;
+    assert_eq!((answer.status, answer.text().contains("$skiptoken")), (400, true));
 }

@@ -6,14 +6,14 @@ use shared::{
     Serves,
     function::{Config, LazyEngine},
     gateway::EventError,
+    log,
 };
-use tracing_subscriber::{EnvFilter, filter::LevelFilter};
+use tracing_subscriber::filter::LevelFilter;
 
 // One request at a time: more threads would only cost time at the start.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy();
-    tracing_subscriber::fmt().json().with_env_filter(filter).init();
+    tracing_subscriber::fmt().json().with_env_filter(log::filter(LevelFilter::INFO)).init();
     let engine = LazyEngine::new(Config::from_vars(Serves::Requeues, |name| std::env::var(name).ok())?);
     let engine = &engine;
     let service = service_fn(|event: LambdaEvent<Box<RawValue>>| async move {

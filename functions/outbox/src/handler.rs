@@ -16,8 +16,8 @@ use crate::config::Config;
 
 /// Left of the function's time for its answer.
 const MARGIN: Duration = Duration::from_secs(5);
-/// For sending in an invocation by the stream. Attempts are begun in the first third of it, and take as long as the
-/// endpoint does: what is not sent then is left to the schedule, so that the shard is not held up.
+/// For sending in an invocation by the stream. Attempts are begun in the first five seconds of it, so that all end in
+/// time; what is not sent then is left to the schedule. The shard is not held up for longer.
 const SWEEP: Duration = Duration::from_secs(20);
 /// The longest a function can run.
 const MAX_TIME: Duration = Duration::from_mins(15);

@@ -28,13 +28,13 @@ use config::Config;
 use handler::{EventError, Handler};
 use lambda_runtime::{Diagnostic, Error, LambdaEvent, Runtime, service_fn};
 use serde_json::value::RawValue;
-use tracing_subscriber::{EnvFilter, filter::LevelFilter};
+use shared::log;
+use tracing_subscriber::filter::LevelFilter;
 
 // What it does is waiting: for the table, for endpoints.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy();
-    tracing_subscriber::fmt().json().with_env_filter(filter).init();
+    tracing_subscriber::fmt().json().with_env_filter(log::filter(LevelFilter::INFO)).init();
     let handler = Handler::new(Config::from_vars(|name| std::env::var(name).ok())?).await?;
     let handler = &handler;
     let service = service_fn(|event: LambdaEvent<Box<RawValue>>| async move {

@@ -47,7 +47,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            body: 32 << 20,
+            body: 8 << 20,
             head: 64 << 10,
             headers: 100,
             connections: 1_000,

@@ -22,7 +22,7 @@ use local::{
     outbox,
 };
 use shared::{
-    Engine, SeedError, Settings,
+    Engine, SeedError, Settings, log,
     outbox::{Courier, CourierError, Outbox, OutboxError},
     service::{ServiceError, Services},
     store::{self, Store, StoreError},
@@ -31,7 +31,7 @@ use tokio::{
     net::{TcpListener, lookup_host},
     signal::unix::{SignalKind, signal},
 };
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 /// The table of the embedded database.
 const EMBEDDED_TABLE: &str = "rebatch";
@@ -68,7 +68,7 @@ enum StartError {
 }
 
 fn main() -> ExitCode {
-    tracing_subscriber::fmt().with_env_filter(EnvFilter::from_default_env()).with_writer(io::stderr).init();
+    tracing_subscriber::fmt().with_env_filter(log::filter(LevelFilter::ERROR)).with_writer(io::stderr).init();
     let serve = match Command::parse(std::env::args_os()) {
         Ok(Command::Serve(serve)) => serve,
         Ok(Command::Token(data, grant)) => {

@@ -19,7 +19,7 @@ pub use bearer::MAX_TOKEN;
 pub use caller::{Caller, Grants, Permission};
 pub use config::{AuthConfigError, JwtConfig};
 pub use error::{AuthError, TokenError};
-pub use jwks::{MAX_KEY_SET, SourceError};
+pub use jwks::SourceError;
 pub use jwt::{KeySet, KeySetError, Policy, PolicyError, verify};
 pub use permissions::Permissions;
 pub use tokens::{MIN_TOKEN, Tokens, TokensError};

@@ -72,6 +72,19 @@ impl ValueError {
         Some(property.as_str()).filter(|path| !path.is_empty())
     }
 
+    /// The same error without what the client sent: it may be a secret.
+    #[must_use]
+    pub fn without_value(mut self) -> Self {
+        match &mut self {
+            Self::WrongType { got, .. } | Self::OutOfRange { got, .. } | Self::NotAnObject { got, .. } => {
+                "what was sent".clone_into(got);
+            }
+            Self::NotAnOption { value, .. } => "What was sent".clone_into(value),
+            _ => {}
+        }
+        self
+    }
+
     /// The same error met inside of something: `amount` within `lines/0` is `lines/0/amount`.
     #[must_use]
     pub fn within(mut self, outer: &str) -> Self {

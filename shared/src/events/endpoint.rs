@@ -86,6 +86,10 @@ fn check_url(text: &str) -> Result<(), EndpointFault> {
     if text.len() > MAX_URL {
         return Err(EndpointFault::UrlLength(text.len()));
     }
+    // The parser repairs what was never a URL of this form.
+    if !text.contains("://") || text.contains(|c: char| c.is_whitespace() || c == '\\') {
+        return Err(url::ParseError::RelativeUrlWithoutBase.into());
+    }
     // The URLs of these schemes have a host, or do not parse.
     let url = Url::parse(text)?;
     if !matches!(url.scheme(), "http" | "https") {

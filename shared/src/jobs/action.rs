@@ -38,6 +38,9 @@ pub enum Refusal {
         /// The states it would have to be in.
         allowed: Vec<Status>,
     },
+    /// The unit of work has changed the job's state already.
+    #[error("A change set can change the state of the batch job {0} once, and this is the second time.")]
+    Twice(i64),
     /// The job was put back as often as it may be.
     #[error("The batch job {job} was set to waiting {count} times since it last finished; its limit is {limit}.")]
     Limit {

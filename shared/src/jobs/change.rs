@@ -39,6 +39,9 @@ pub enum JobFault {
     /// Somebody else has taken the job already.
     #[error("the batch job is Executing already; who runs it may write that again with its etag in If-Match")]
     Taken,
+    /// The unit of work has changed the job's state already.
+    #[error("a change set can change the state of a batch job once, and this is the second time")]
+    Twice,
     /// A job always has a state.
     #[error("a batch job must have a status")]
     NoStatus,
@@ -123,6 +126,8 @@ impl Jobs {
             Transition::Illegal => return Err(JobFault::Transition { from, to }),
             Transition::Requeue => {
                 self.check_requeue(old)?;
+                let count = integer(old, self.fields.retry_count).unwrap_or(0);
+                set(new, vec![(self.fields.retry_count, Value::Integer(count))]);
                 self.requeue(new, touch);
                 return Ok(());
             }

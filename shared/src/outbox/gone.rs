@@ -67,8 +67,8 @@ impl Outbox {
             if !self.store.get(std::slice::from_ref(&key), deadline).await?.is_empty() {
                 return Ok(worked);
             }
-            let page = self.store.due(&queue, after, deadline).await?;
-            let rows = stream::iter(page.rows).map(|(key, _)| self.give_up((desk, mail), key, pace));
+            let waiting = self.store.due(&queue, after, deadline).await?;
+            let rows = stream::iter(waiting.rows).map(|(key, _)| self.give_up((desk, mail), key, pace));
             let mut rows = rows.buffer_unordered(ROWS_AT_ONCE);
             while let Some(given_up) = rows.next().await {
                 worked.given_up += usize::from(given_up?);
@@ -77,7 +77,7 @@ impl Outbox {
                 worked.next = Some(self.now());
                 return Ok(worked);
             }
-            after = page.next;
+            after = waiting.next;
             if after.is_none() {
                 return Ok(worked);
             }

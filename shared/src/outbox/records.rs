@@ -248,7 +248,11 @@ impl Batch<'_> {
         let endpoints = self.endpoints(desk, mail).await?;
         let told = endpoints.iter().filter(|endpoint| endpoint.is_told(kind, &parcel.legal_entity));
         let posted = join_all(told.map(|endpoint| self.post(desk, mail, endpoint, parcel))).await;
-        posted.into_iter().fold(Ok(()), |all, posted| both(all, posted.map(|new| *written += usize::from(new))))
+        let mut all = Ok(());
+        for posted in posted {
+            all = both(all, posted.map(|new| *written += usize::from(new)));
+        }
+        all
     }
 
     async fn post(&self, desk: &Desk, mail: &Mail, endpoint: &Endpoint, parcel: &Parcel) -> Result<bool, StoreError> {
@@ -263,5 +267,21 @@ fn both(one: Result<(), StoreError>, other: Result<(), StoreError>) -> Result<()
     match (one, other) {
         (Err(_), Err(other)) if other.is_passing() => Err(other),
         (one, other) => one.and(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_comes_again_for_an_error_that_passes_whatever_else_failed() {
+        let (passing, lasting) = (|| Err(StoreError::Unavailable(String::new())), || Err(StoreError::ItemTooLarge));
+        let comes_again = |one, other| both(one, other).map_err(|error| error.is_passing());
+        assert_eq!(comes_again(lasting(), passing()), Err(true));
+        assert_eq!(comes_again(passing(), lasting()), Err(true));
+        assert_eq!(comes_again(lasting(), Ok(())), Err(false));
+        assert_eq!(comes_again(Ok(()), lasting()), Err(false));
+        assert_eq!(comes_again(Ok(()), Ok(())), Ok(()));
     }
 }

@@ -51,7 +51,7 @@ impl Unit<'_> {
         let id = id.map_err(|refusal| self.refuse(request, 0, refusal))?;
         let collection = Collection::of_set(self.service(), jobs.set, request.company);
         let item = collection.entity_key(&EntityKey(vec![Value::Integer(id)])).map_err(PlanError::from)?;
-        let mark = self.mark(request);
+        let mark = self.mark();
         if !self.overlay.knows(&item) && !self.overlay.is_patched(&item) {
             if !self.overlay.require(&item) {
                 return Err(self.refuse(request, id, Refusal::Unknown(id)).into());
@@ -65,7 +65,9 @@ impl Unit<'_> {
         if request.request_id.is_some() && job.marks.contains(&mark) {
             return Ok(respond::requeued(self.context, request, jobs, id));
         }
-        jobs.check_requeue(&job.record).map_err(|refusal| self.refuse(request, id, refusal))?;
+        let allowed = jobs.check_requeue(&job.record);
+        let allowed = allowed.and_then(|()| self.check_first_change(jobs, &item, &job).map_err(|_| Refusal::Twice(id)));
+        allowed.map_err(|refusal| self.refuse(request, id, refusal))?;
         self.overlay.observe(&item)?;
         let mut job = (*job).clone();
         jobs.requeue(&mut job.record, &self.touch());

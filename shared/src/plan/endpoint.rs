@@ -15,6 +15,7 @@ use super::{
     PlanError,
     context::Reference,
     overlay::Step,
+    place::Collection,
     prepare::Prepared,
     unit::{Outcome, Unit, no_content, not_allowed},
     update::Change,
@@ -72,6 +73,17 @@ impl<'a> Unit<'a> {
         }
     }
 
+    /// What is sent again must have somebody to go to, at the instant of the commit too.
+    fn require_endpoint(&mut self, endpoint: Uuid, company: Option<usize>) -> Step<()> {
+        let events = self.service().events.as_ref().ok_or(PlanError::Internal)?;
+        let endpoints = Collection::of_set(self.service(), events.endpoints, company);
+        let key = endpoints.entity_key(&EntityKey(vec![Value::Guid(endpoint)])).map_err(PlanError::from)?;
+        if self.overlay.require(&key) {
+            return Ok(());
+        }
+        Err(self.not_found(endpoints.ty, &format!("{}({endpoint})", endpoints.path)).into())
+    }
+
     /// Resend: the delivery is due at once, with all its attempts before it.
     pub(super) fn resend(&mut self, request: &Prepared, path: &EntityPath) -> Step<Outcome> {
         refuse_parameters(request)?;
@@ -82,6 +94,7 @@ impl<'a> Unit<'a> {
         let (Some(endpoint), true) = (endpoint, self.overlay.require(&spot.key)) else {
             return Err(self.not_found(spot.collection.ty, &spot.path).into());
         };
+        self.require_endpoint(endpoint, request.company)?;
         let now = DateTimeOffset::from_timestamp(self.context.now, TIME_DIGITS);
         let properties = vec![
             ("Status".to_owned(), Value::Enum(DeliveryStatus::Pending.number())),

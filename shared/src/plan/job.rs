@@ -7,8 +7,8 @@ use uuid::Uuid;
 use crate::{
     auth::Permission,
     edm::{Entity, EntityKey, Record, SetId, TypeId, Value},
-    jobs::{Jobs, Status, Touch, Values, history, sources},
-    store::{MAX_MARKS, Patch, Requirement, Stored},
+    jobs::{JobFault, Jobs, Status, Touch, Values, history, sources},
+    store::{ItemKey, MAX_MARKS, Patch, Requirement, Stored},
 };
 
 use super::{
@@ -39,14 +39,20 @@ impl<'a> Unit<'a> {
 
     /// What the current request leaves on a job: made of the caller's id of the request, so that a repeat meets it
     /// again, else of this attempt's.
-    pub(super) fn mark(&self, request: &Prepared) -> String {
-        match &request.request_id {
+    pub(super) fn mark(&self) -> String {
+        match self.current.as_ref().and_then(|request| request.request_id.as_deref()) {
             None => self.operation.to_owned(),
             Some(id) => {
                 let text = format!("{}\n{}", self.context.caller.name, id.to_ascii_lowercase());
                 context::operation_id(Uuid::new_v5(&MARKS, text.as_bytes()))
             }
         }
+    }
+
+    /// Whether a request is the repeat of one that this job has seen.
+    pub(super) fn is_repeat(&self, request: &Prepared, spot: &Spot, job: &Entity) -> bool {
+        let is_job = self.jobs_of(spot.collection.set, spot.collection.ty).is_some();
+        is_job && request.request_id.is_some() && job.marks.contains(&self.mark())
     }
 
     /// Whether a change is one of a job that can only be decided with its old values.
@@ -86,7 +92,7 @@ impl<'a> Unit<'a> {
             }
         }
         self.patch_job(jobs, values, patch);
-        patch.mark = Some(self.operation.to_owned());
+        patch.mark = Some(self.mark());
     }
 
     /// Adds values to a patch, and one to the job's generation.
@@ -106,10 +112,24 @@ impl<'a> Unit<'a> {
         property.map(|property| property.name.clone()).unwrap_or_default()
     }
 
+    /// Whether a property holds the retries of a job: a PUT that does not name it leaves it.
+    pub(super) fn counts_retries(&self, spot: &Spot, at: usize) -> bool {
+        let jobs = self.jobs_of(spot.collection.set, spot.collection.ty);
+        jobs.is_some_and(|jobs| [jobs.fields.retry_count, jobs.fields.retry_limit].contains(&at))
+    }
+
+    /// Refuses a second change of a job's state in one unit: what is written is one change, and somebody is told of
+    /// each.
+    pub(super) fn check_first_change(&self, jobs: &Jobs, key: &ItemKey, now: &Entity) -> Result<(), JobFault> {
+        let stored = self.overlay.stored(key).and_then(|stored| jobs.status(&stored.record));
+        if stored == jobs.status(&now.record) { Ok(()) } else { Err(JobFault::Twice) }
+    }
+
     /// Completes the change of a job that was read. `claims`: the request gives the status, and no etag.
     pub(super) fn change_job(
         &self,
         jobs: &Jobs,
+        key: &ItemKey,
         old: &Entity,
         new: &mut Entity,
         claims: bool,
@@ -117,8 +137,11 @@ impl<'a> Unit<'a> {
         if jobs.requeues(&old.record, &new.record) {
             self.context.require(Permission::JobsRequeue)?;
         }
+        if jobs.status(&old.record) != jobs.status(&new.record) {
+            self.check_first_change(jobs, key, old)?;
+        }
         jobs.change(&old.record, &mut new.record, &self.touch(), claims)?;
-        leave_mark(&mut new.marks, self.operation.to_owned());
+        leave_mark(&mut new.marks, self.mark());
         Ok(())
     }
 

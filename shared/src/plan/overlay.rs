@@ -233,6 +233,14 @@ impl<'s> Overlay<'s> {
             || self.snapshot.items.contains_key(key)
     }
 
+    /// The entity as it is stored, where that is known: without the unit's own writes.
+    pub(super) fn stored(&self, key: &ItemKey) -> Option<&Arc<Entity>> {
+        match self.snapshot.items.get(key)? {
+            Some(Stored::Entity(entity)) => Some(entity),
+            _ => None,
+        }
+    }
+
     /// Whether the unit itself has changed the entity without knowing it.
     pub(super) fn is_patched(&self, key: &ItemKey) -> bool {
         matches!(self.states.get(key), Some(State { now: Now::Patched(_), .. }))

@@ -200,7 +200,11 @@ pub fn prepare_at(
 
 /// A header whose value is kept, so it has a limit.
 fn bounded(headers: &Headers, name: &'static str, max: usize) -> Result<Option<String>, PlanError> {
-    let Some(value) = headers.get(name).map(str::trim) else { return Ok(None) };
+    let mut values = headers.get_all(name).map(str::trim);
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.any(|other| other != value) {
+        return Err(PlanError::Header { name, reason: "it is given twice".into() });
+    }
     if value.is_empty() || value.len() > max {
         let reason = format!("it has {} bytes; 1 to {max} are possible", value.len());
         return Err(PlanError::Header { name, reason });

@@ -148,6 +148,9 @@ impl Unit<'_> {
         let limit = if only_count { 0 } else { top.min(page).saturating_add(skip) };
         let count = only_count || options.count == Some(true);
         let prefix = predicate.as_ref().and_then(|predicate| self.key_prefix(collection, predicate));
+        if after.as_ref().zip(prefix.as_ref()).is_some_and(|(after, prefix)| !after.starts_with(prefix)) {
+            return Err(PlanError::from(strange_token()).into());
+        }
         let wanted = Wanted { source, prefix, after, limit, count, predicate, except: HashSet::new() };
         let mut found = rows(self, wanted)?;
         if only_count {
@@ -270,8 +273,11 @@ fn skip_token(token: &str) -> Result<String, PlanError> {
     let bytes = URL_SAFE_NO_PAD.decode(token).ok();
     let text =
         bytes.and_then(|bytes| String::from_utf8(bytes).ok()).filter(|text| (1..=MAX_TOKEN).contains(&text.len()));
-    let bad = UriError::BadOption { name: "$skiptoken".into(), reason: "it does not come from a next link" };
-    text.ok_or_else(|| bad.into())
+    text.ok_or_else(|| strange_token().into())
+}
+
+fn strange_token() -> UriError {
+    UriError::BadOption { name: "$skiptoken".into(), reason: "it does not come from a next link" }
 }
 
 /// Options that only a collection has.

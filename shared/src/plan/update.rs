@@ -82,7 +82,8 @@ impl<'a> Unit<'a> {
         let spot = self.property_owner(request, path)?;
         self.check_token(request)?;
         let property = self.property_of(&spot, path)?;
-        let value = edm::read_property(&self.service().model, &property.ty, &property.name, &request.body)?;
+        let value = edm::read_property(&self.service().model, &property.ty, &property.name, &request.body);
+        let value = value.map_err(|error| if property.write_only { error.without_value() } else { error })?;
         self.set_property(request, path, &spot, value)
     }
 
@@ -180,6 +181,8 @@ impl<'a> Unit<'a> {
             }
             match (slot, rule) {
                 (Some(value), _) => change.values.push((position, value)),
+                // Nobody can repeat what nobody can read.
+                (None, _) if property.write_only || self.counts_retries(spot, position) => {}
                 (None, Some(Rule::Default(default))) if put => change.values.push((position, default.clone())),
                 (None, None) if put => change.values.push((position, replaced(ty, property)?)),
                 (None, _) => {}
@@ -222,6 +225,9 @@ impl<'a> Unit<'a> {
         let stale = |tags: &Tags| !tags.matches(&old.etag());
         if request.if_match.as_ref().is_some_and(stale) || change.etag.as_ref().is_some_and(stale) {
             return Err(PlanError::Stale.into());
+        }
+        if self.is_repeat(request, spot, &old) {
+            return Ok(Some(Updated::Known(old)));
         }
         match &request.if_none_match {
             Some(Tags::Any) => return Err(PlanError::AlreadyThere.into()),
@@ -353,7 +359,7 @@ impl<'a> Unit<'a> {
         }
         self.derive_changed(set, &mut new.record, &new.lookups, &moved, company)?;
         if let Some(jobs) = self.jobs_of(set, new.record.ty) {
-            self.change_job(jobs, old, &mut new, claims)?;
+            self.change_job(jobs, &spot.key, old, &mut new, claims)?;
         }
         self.claim_alternate_keys(&spot.collection, Some(old), Some(&new), &spot.key)?;
         new.version = self.version();

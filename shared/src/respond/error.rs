@@ -157,7 +157,9 @@ fn plan_row(error: &PlanError, profile: Option<&Profile>) -> Row {
 fn job_row(error: &JobFault) -> Row {
     match error {
         JobFault::Requeue(refusal) => refusal_row(refusal),
-        JobFault::Transition { .. } | JobFault::Taken => (409, "IllegalTransition", "BadRequest", "0x80040203"),
+        JobFault::Transition { .. } | JobFault::Taken | JobFault::Twice => {
+            (409, "IllegalTransition", "BadRequest", "0x80040203")
+        }
         JobFault::NoStatus | JobFault::RetryCount | JobFault::RetryLimit(_) => {
             (400, "InvalidValue", "Application_FieldValidationException", "0x80048d19")
         }
@@ -168,7 +170,7 @@ fn refusal_row(refusal: &Refusal) -> Row {
     match refusal {
         Refusal::Parameter(_) => (400, "InvalidParameter", "BadRequest", "0x80048d19"),
         Refusal::Unknown(_) => (404, "NotFound", "Internal_RecordNotFound", "0x80040217"),
-        Refusal::State { .. } => (409, "IllegalTransition", "BadRequest", "0x80040203"),
+        Refusal::State { .. } | Refusal::Twice(_) => (409, "IllegalTransition", "BadRequest", "0x80040203"),
         Refusal::Limit { .. } => (409, "RetryLimitReached", "BadRequest", "0x80040203"),
         Refusal::Forbidden => (403, "Forbidden", "Authentication_InvalidCredentials", "0x80040220"),
     }

@@ -79,6 +79,10 @@ pub enum Problem {
     Shards { got: u16, max: u16 },
     #[error("'{0}' is no state that a job is put back to waiting from")]
     UnknownStatus(String),
+    #[error("a job could never be put back to waiting: 'requeue_from' is empty")]
+    NoRequeueState,
+    #[error("'{name}' of a batch job must be {needs}")]
+    JobProperty { name: String, needs: &'static str },
     #[error("a limit of retries is 0 or more, not {0}")]
     RetryLimit(i64),
     #[error("'{0}' is no permission")]

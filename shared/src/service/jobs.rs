@@ -2,7 +2,7 @@
 
 use crate::{
     auth::{Permission, Permissions},
-    edm::{Model, TypeId},
+    edm::{Model, PrimitiveType, TypeId, TypeKind},
     events::Subscriptions,
     jobs::{Fields, Jobs, ReplyForm, Status},
 };
@@ -20,6 +20,10 @@ pub(super) fn jobs(model: &Model, config: &JobsConfig) -> Result<Jobs, Located> 
     let ty = model.set(id).entity_type;
     let fields =
         Fields::find(|name| position(model, ty, name)).map_err(|problem| (config.set.span().start, problem))?;
+    check_properties(model, ty, &fields).map_err(|problem| (config.set.span().start, problem))?;
+    if config.requeue_from.is_empty() {
+        return Err((config.set.span().start, Problem::NoRequeueState));
+    }
     let status = |name: &toml::Spanned<String>| {
         let unknown = || (name.span().start, Problem::UnknownStatus(name.as_ref().clone()));
         Status::from_name(name.as_ref()).filter(|status| *status != Status::Waiting).ok_or_else(unknown)
@@ -56,6 +60,42 @@ pub(super) fn permissions(config: &ServiceConfig) -> Result<Permissions, Located
         permissions.set(permission, given_by.iter().cloned().collect());
     }
     Ok(permissions)
+}
+
+/// What is written without being read must be of the right type, and what the service keeps no client may write.
+fn check_properties(model: &Model, id: TypeId, fields: &Fields) -> Result<(), Problem> {
+    let ty = model.ty(id);
+    let own = [
+        fields.generation,
+        fields.last_requeued_by,
+        fields.last_requeued_date_time,
+        fields.last_requeue_reason,
+        fields.last_requeue_request_id,
+        fields.last_changed_by,
+        fields.last_changed_by_object_id,
+        fields.last_changed_date_time,
+        fields.last_change_reason,
+    ];
+    for (at, property) in ty.properties.iter().enumerate() {
+        let is_number = matches!(property.ty.kind, TypeKind::Primitive(PrimitiveType::Int32 | PrimitiveType::Int64));
+        let needs = if own.contains(&at) && !property.computed {
+            "computed (Org.OData.Core.V1.Computed)"
+        } else if [fields.generation, fields.retry_count, fields.retry_limit].contains(&at) && !is_number {
+            "an Edm.Int32 or Edm.Int64"
+        } else if at == fields.status && !is_status(model, property.ty.kind) {
+            "an enumeration with the members and numbers of BatchStatus"
+        } else {
+            continue;
+        };
+        return Err(Problem::JobProperty { name: property.name.clone(), needs });
+    }
+    Ok(())
+}
+
+fn is_status(model: &Model, kind: TypeKind) -> bool {
+    let TypeKind::Enum(id) = kind else { return false };
+    let members = &model.enumeration(id).members;
+    Status::ALL.iter().all(|status| members.iter().any(|m| m.name == status.name() && m.value == status.number()))
 }
 
 fn position(model: &Model, ty: TypeId, name: &str) -> Result<usize, Problem> {

@@ -350,3 +350,40 @@ fn a_folder_without_services_is_an_error_that_names_it() {
     let error = Services::load(Path::new("no/such/folder")).unwrap_err().to_string();
     assert!(error.starts_with("no/such/folder: cannot be read"), "{error}");
 }
+
+#[test]
+fn the_jobs_of_a_service_must_be_able_to_do_what_jobs_do() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../infra/services/finance-operations");
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+    let refused = |toml: &str, model: &str| {
+        let source = Source {
+            name: "fo".into(),
+            service_toml: toml.to_owned(),
+            model_xml: model.to_owned().into(),
+            seed_json: None,
+        };
+        Services::from_sources(vec![source]).map(drop).map_err(|error| error.to_string())
+    };
+    let (toml, model) = (read("service.toml"), read("model.xml"));
+    assert_eq!(refused(&toml, &model), Ok(()));
+    let empty = toml.replace(r#"requeue_from = ["Executing", "Error", "Finished", "Canceled"]"#, "requeue_from = []");
+    let unknown = toml.replace(r#""Executing", "Error""#, r#""Executing", "Failed""#);
+    let generation = r#"<Property Name="Generation" Type="Edm.Int64" Nullable="false">"#;
+    let writable = model.replacen(
+        generation,
+        r#"<Property Name="Generation" Type="Edm.Int64" Nullable="false" /><Property Name="Other" Type="Edm.Int64">"#,
+        1,
+    );
+    let text = model.replacen(r#"Name="RetryCount" Type="Edm.Int32""#, r#"Name="RetryCount" Type="Edm.String""#, 1);
+    let renumbered = model.replacen(r#"<Member Name="Error" Value="3" />"#, r#"<Member Name="Error" Value="33" />"#, 1);
+    for (toml, model, part) in [
+        (&empty, &model, "'requeue_from' is empty"),
+        (&unknown, &model, "'Failed' is no state"),
+        (&toml, &writable, "'Generation' of a batch job must be computed"),
+        (&toml, &text, "'RetryCount'"),
+        (&toml, &renumbered, "'Status' of a batch job must be an enumeration"),
+    ] {
+        let error = refused(toml, model).unwrap_err();
+        assert!(error.contains(part), "{error}");
+    }
+}

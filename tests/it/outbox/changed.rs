@@ -112,8 +112,8 @@ async fn deliveries_go_a_month_after_their_end_and_history_stays() {
     let mut post = Post::new().await;
     let endpoint = post.endpoint(receiver.url(), json!({})).await;
     let now = Timestamp::now();
-    let past = now.checked_sub(Duration::from_hours(31 * 24)).unwrap();
-    for (id, at) in [(1, past), (2, past), (3, past), (4, now)] {
+    let long_ago = now.checked_sub(Duration::from_hours(31 * 24)).unwrap();
+    for (id, at) in [(1, long_ago), (2, long_ago), (3, long_ago), (4, now)] {
         *post.clock.lock().unwrap() = at;
         post.job(id).await;
         post.change(id, &["Executing"]).await;

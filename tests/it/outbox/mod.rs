@@ -4,9 +4,11 @@ mod changed;
 mod dead;
 mod faults;
 mod gone;
+mod resend;
 mod rows;
 mod sending;
 mod soak;
+mod table;
 
 use std::{
     sync::{Arc, Mutex},

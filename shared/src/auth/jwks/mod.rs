@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use self::source::Source;
 use super::{AuthError, KeySet};
 
-pub use self::source::{MAX_KEY_SET, SourceError};
+pub use self::source::SourceError;
 
 /// Pause after an answer that could not be used, while there are no keys at all.
 const RETRY: Duration = Duration::from_secs(1);

@@ -8,7 +8,7 @@ use tokio::{fs::File, io::AsyncReadExt, sync::OnceCell};
 use super::super::{KeySet, KeySetError};
 
 /// The longest key set that is read, in bytes. That of Entra ID has about 20 kB.
-pub const MAX_KEY_SET: usize = 256 << 10;
+pub(super) const MAX_KEY_SET: usize = 256 << 10;
 /// To reach the issuer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// For the whole answer.

@@ -3,7 +3,7 @@ use std::{fs, path::Path};
 use jiff::SignedDuration;
 use tempfile::TempDir;
 
-use super::*;
+use super::{source::MAX_KEY_SET, *};
 
 /// Two keys; which one a set has does not matter here.
 const KEYS: [&str; 2] = ["11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", "SDaLNAxxE3xTdJUjv1EqTD-GUh_n8bVuIyHAKJ3DNNY"];

@@ -144,7 +144,15 @@ fn parse_object(text: &str) -> Result<Object<'_>, ValueError> {
         return serde_json::from_str(text).map_err(|error| syntax_error(&error));
     }
     let raw: &RawValue = serde_json::from_str(text).map_err(|error| syntax_error(&error))?;
-    Err(ValueError::NotAnObject { property: String::new(), got: shorten(raw.get()) })
+    let got = match shape(raw) {
+        Shape::Null => "null",
+        Shape::Boolean => "a Boolean",
+        Shape::Number => "a number",
+        Shape::String => "a string",
+        Shape::Array => "an array",
+        Shape::Object => "an object",
+    };
+    Err(ValueError::NotAnObject { property: String::new(), got: got.into() })
 }
 
 pub(super) fn is_id(name: &str) -> bool {
@@ -217,7 +225,8 @@ impl<'a> Reader<'_, 'a> {
             let member = path.member(&name);
             if let Some(at) = ty.property(&name) {
                 let (Some(slot), Some(property)) = (record.values.get_mut(at), ty.properties.get(at)) else { continue };
-                let value = self.value(&property.ty, raw, &member, &ty.name, depth)?;
+                let value = self.value(&property.ty, raw, &member, &ty.name, depth);
+                let value = value.map_err(|error| if property.write_only { error.without_value() } else { error })?;
                 if slot.replace(value).is_some() {
                     return Err(ValueError::DuplicateMember { property: member.to_string() });
                 }
