@@ -81,6 +81,11 @@ impl Rig {
         self.database.records(TABLE, after).unwrap()
     }
 
+    /// Removes items whose time is over.
+    pub(crate) fn expire(&self) {
+        self.database.expire().unwrap();
+    }
+
     /// The SDK's client, past the layer.
     pub(crate) fn client(&self) -> aws_sdk_dynamodb::Client {
         store::through(self.database.clone())

@@ -1,8 +1,11 @@
 //! Units of work that DynamoDB cannot take: refused before any write.
 
-use serde_json::{Value, json};
+use std::time::Duration;
 
-use crate::rig::{Answer, Rig, member};
+use serde_json::{Value, json};
+use shared::store::{Deadline, ItemKey, Store, StoreError};
+
+use crate::rig::{Answer, Rig, TABLE, member};
 
 const TRIPPIN: &str = "/trippin";
 const DATAVERSE: &str = "/api/data/v9.2";
@@ -85,4 +88,21 @@ async fn a_key_over_the_limit() {
     assert_refused(&rig, &answer, 400, "maximum is 1024");
     let answer = rig.send("PATCH", &format!("{TRIPPIN}/Airlines('{long}')"), &[], r#"{"Name":"n"}"#).await;
     assert_refused(&rig, &answer, 400, "maximum is 1024");
+}
+
+/// What DynamoDB does not take stays so, unlike a table that does not answer or may not be used.
+#[tokio::test]
+async fn a_row_that_cannot_be_written_is_told_from_one_that_can_later() {
+    let rig = Rig::seeded().await;
+    let put = async |table: &str, sort: &str, bytes: usize| {
+        let key = ItemKey { partition: "B|test".into(), sort: sort.into() };
+        let store = Store::new(rig.client(), table);
+        store.put_note(&key, &"x".repeat(bytes), 0, Deadline::after(Duration::from_secs(5))).await
+    };
+    let (large, invalid, elsewhere) =
+        (put(TABLE, "k", 410_000).await, put(TABLE, "", 1).await, put("elsewhere", "k", 1).await);
+    assert!(matches!(large, Err(StoreError::ItemTooLarge)), "{large:?}");
+    assert!(matches!(invalid, Err(StoreError::Invalid(_))), "{invalid:?}");
+    let passing = [large, invalid, elsewhere].map(|result| result.unwrap_err().is_passing());
+    assert_eq!(passing, [false, false, true]);
 }

@@ -16,6 +16,9 @@ use crate::config::Config;
 
 /// Left of the function's time for its answer.
 const MARGIN: Duration = Duration::from_secs(5);
+/// For sending in an invocation by the stream. Attempts are begun in the first five seconds of it, so that all end in
+/// time; what is not sent then is left to the schedule. The shard is not held up for longer.
+const SWEEP: Duration = Duration::from_secs(20);
 /// The longest a function can run.
 const MAX_TIME: Duration = Duration::from_mins(15);
 
@@ -87,12 +90,15 @@ impl Handler {
     /// Handles one event; `deadline` is when the function is stopped, in milliseconds since 1970.
     pub(crate) async fn handle(&self, payload: &str, deadline: u64) -> Result<Answer, EventError> {
         let event: Event = serde_json::from_str(payload)?;
-        let until = Deadline::after(time_left(deadline, Timestamp::now()));
+        let left = time_left(deadline, Timestamp::now());
+        let until = Deadline::after(left);
         if let Some(records) = event.records {
             let recorded = self.outbox.records(&records, until).await;
             tracing::info!(?recorded, records = records.len(), "written down");
-            if records.iter().any(|record| self.outbox.is_due(record)) {
-                let swept = self.outbox.sweep(until).await;
+            // Behind records of anything else, changes wait for their rows: nothing is sent meanwhile.
+            let own = records.iter().all(|record| self.outbox.is_delivery(record));
+            if own && records.iter().any(|record| self.outbox.is_due(record)) {
+                let swept = self.outbox.sweep(Deadline::after(left.min(SWEEP))).await;
                 tracing::info!(?swept, "sent");
             }
             let failures = recorded.failed.into_iter().map(|item_identifier| Failure { item_identifier });

@@ -1,7 +1,25 @@
 //! Lambda function: writes down what changes of batch jobs are to the outside, and sends what is due.
 //!
-//! It is invoked by the table's stream and by a schedule. An attempt takes up to ten seconds, and is begun only when it
-//! can end in time: a timeout of a minute or more leaves room for several.
+//! # Who invokes it
+//!
+//! - A mapping of the table's stream for **changes** of jobs and endpoints. Rows are written, nothing is sent: the records
+//!   behind these wait. For the service `finance-operations` its filter is
+//!   ```json
+//!   {"dynamodb": {"Keys": {"pk": {"S": [
+//!     {"prefix": "E|finance-operations||BatchJobs"},
+//!     {"prefix": "E|finance-operations||BusinessEventEndpoints"}]}}}}
+//!   ```
+//! - A second mapping of the same stream for **new deliveries**, which sends what is due for up to 20 seconds:
+//!   ```json
+//!   {"eventName": ["INSERT"],
+//!    "dynamodb": {"Keys": {"pk": {"S": [{"prefix": "E|finance-operations||BusinessEventDeliveries"}]}}}}
+//!   ```
+//! - A **schedule**, once a minute: retries, what is sent again by hand, what waits for endpoints that were deleted, and
+//!   whatever there was no time for. An attempt takes up to ten seconds, and is begun only when it can end in time: a
+//!   timeout of a minute or more leaves room for several.
+//!
+//! Which it is follows from the records: only a batch of nothing but deliveries sends. Without filters all of it works,
+//! by the schedule. Both mappings need `ReportBatchItemFailures`; the stream has to show both images.
 
 mod config;
 mod handler;

@@ -2,7 +2,7 @@
 //! else can sign for it.
 
 use std::{
-    fs::{File, create_dir_all},
+    fs::File,
     io::{self, Read, Write},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
@@ -21,6 +21,8 @@ use jsonwebtoken::{
 use serde::Serialize;
 use shared::auth::{Authenticator, KeySet, KeySetError, Policy, PolicyError};
 use tempfile::NamedTempFile;
+
+use crate::lock::make_folder;
 
 /// `iss` of its tokens.
 const ISSUER: &str = "urn:rebatch:dev";
@@ -94,7 +96,7 @@ impl DevIssuer {
         let path = folder.join(KEY_FILE);
         let failed = |source| DevIssuerError::File { path: path.clone(), source };
         if !path.try_exists().map_err(failed)? {
-            create_dir_all(folder).and_then(|()| write_key(folder, &path)).map_err(failed)?;
+            make_folder(folder).and_then(|()| write_key(folder, &path)).map_err(failed)?;
         }
         let file = File::open(&path).map_err(failed)?;
         if file.metadata().map_err(failed)?.permissions().mode() & 0o077 != 0 {

@@ -2,6 +2,9 @@
 
 use std::{
     fmt,
+    fs::OpenOptions,
+    io,
+    os::unix::fs::OpenOptionsExt,
     path::Path,
     sync::{
         Arc,
@@ -43,6 +46,9 @@ pub enum EmbeddedError {
     /// SQLite refused: no permission, not a database, written by something newer.
     #[error("cannot open the data file: {0}")]
     Open(#[from] DynoxideError),
+    /// The file cannot be made, or not be written.
+    #[error("cannot open the data file: {0}")]
+    File(#[source] io::Error),
     /// Its stream cannot be looked after.
     #[error(transparent)]
     Stream(#[from] StreamError),
@@ -69,8 +75,9 @@ impl Embedded {
         Self::at(&format!("file:rebatch-{number}?mode=memory&cache=shared"))
     }
 
-    /// The database in a file, made when it is missing.
+    /// The database in a file, made when it is missing: for nobody but its owner, because secrets of endpoints are in it.
     pub fn open(file: &Path) -> Result<Self, EmbeddedError> {
+        OpenOptions::new().append(true).create(true).mode(0o600).open(file).map_err(EmbeddedError::File)?;
         Self::at(file.to_str().ok_or(EmbeddedError::Path)?)
     }
 
@@ -166,5 +173,23 @@ impl HttpConnector for Embedded {
 impl HttpClient for Embedded {
     fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
         SharedHttpConnector::new(self.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_data_file_is_for_its_owner_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Embedded::open(&folder.path().join("data.db")).unwrap();
+        for file in folder.path().read_dir().unwrap() {
+            let mode = file.unwrap().metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+        }
+        drop(database);
     }
 }

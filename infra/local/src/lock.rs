@@ -1,8 +1,9 @@
 //! One process a data file.
 
 use std::{
-    fs::{File, TryLockError, create_dir_all},
+    fs::{DirBuilder, File, TryLockError},
     io,
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
 };
 
@@ -29,14 +30,15 @@ pub enum LockError {
 }
 
 impl DataLock {
-    /// Takes `<data>.lock` beside the data file, making the folder when it is missing.
+    /// Takes `<data>.lock` beside the data file, making the folder when it is missing: for nobody but its owner, because
+    /// secrets of endpoints are in the data.
     pub fn acquire(data: &Path) -> Result<Self, LockError> {
         let write = |path: &Path| {
             let path = path.to_owned();
             move |source| LockError::Write { path, source }
         };
         if let Some(folder) = data.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            create_dir_all(folder).map_err(write(folder))?;
+            make_folder(folder).map_err(write(folder))?;
         }
         let mut name = data.as_os_str().to_owned();
         name.push(".lock");
@@ -50,9 +52,24 @@ impl DataLock {
     }
 }
 
+/// Makes a folder for data, and those above it, where they are missing: for nobody but their owner.
+pub(crate) fn make_folder(folder: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
+
+    #[test]
+    fn a_folder_is_made_for_its_owner_only() {
+        let folder = tempfile::tempdir().unwrap();
+        DataLock::acquire(&folder.path().join("below/data.db")).unwrap();
+        let mode = folder.path().join("below").metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+    }
 
     #[test]
     fn one_holder_at_a_time() {

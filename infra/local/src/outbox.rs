@@ -16,7 +16,7 @@ use crate::{embedded::Embedded, stream::StreamError};
 
 /// For one batch of records.
 const BATCH: Duration = Duration::from_secs(30);
-/// Before records that failed are tried again.
+/// Before the stream is read again, or records that failed are tried again.
 const PAUSE: Duration = Duration::from_secs(1);
 /// Records that may have been read and not be forgotten yet, while more keep coming.
 const UNFORGOTTEN: usize = 1_000;
@@ -49,7 +49,7 @@ impl Running {
     pub fn start(background: Background) -> Self {
         let Background { database, table, outbox } = background;
         let (stop, stopped) = oneshot::channel();
-        let mut others = vec![tokio::spawn(expire(database.clone()))];
+        let mut others = vec![tokio::spawn(expire(database.clone(), outbox.is_none()))];
         let sweeper = outbox.map(|outbox| {
             let woken = Arc::new(Notify::new());
             others.push(tokio::spawn(follow(database, table, outbox.clone(), Arc::clone(&woken))));
@@ -78,10 +78,14 @@ impl Running {
     }
 }
 
-async fn expire(database: Embedded) {
+/// Removes what nobody needs any more; records of the stream only when it is `unread`.
+async fn expire(database: Embedded, unread: bool) {
     let mut hours = interval(EXPIRY);
     loop {
         hours.tick().await;
+        if unread {
+            told(database.forget_old_records());
+        }
         told(database.expire());
     }
 }

@@ -24,7 +24,7 @@ use tokio::sync::Notify;
 
 use crate::embedded::Embedded;
 
-/// How long a record is kept when nobody reads it, in seconds: as long as DynamoDB keeps it.
+/// How long a record is kept when there is nobody to read it, in seconds: as long as DynamoDB keeps it.
 const RETENTION: i64 = 24 * 60 * 60;
 
 /// How long the emulator's own writes are waited for.
@@ -67,7 +67,6 @@ impl Keeper {
         connection.pragma_update(None, "synchronous", "NORMAL")?;
         connection.busy_timeout(BUSY)?;
         connection.execute_batch(INDEX)?;
-        connection.execute(FORGET_OLD, [RETENTION])?;
         Ok(Self { gate: RwLock::new(()), connection: Mutex::new(connection), changed: Notify::new() })
     }
 
@@ -119,9 +118,14 @@ impl Embedded {
         self.stream.write(FORGET_BEFORE, (stored, table)).map(drop)
     }
 
-    /// Removes records and items whose time is over.
+    /// Removes records that are older than a day. Only for a stream that nobody reads: whoever does forgets what was
+    /// read, and finds the rest however long it takes.
+    pub fn forget_old_records(&self) -> Result<(), StreamError> {
+        self.stream.write(FORGET_OLD, [RETENTION]).map(drop)
+    }
+
+    /// Removes items whose time is over.
     pub fn expire(&self) -> Result<(), StreamError> {
-        self.stream.write(FORGET_OLD, [RETENTION])?;
         self.stream.beside(|| self.database.sweep_ttl())?;
         Ok(())
     }
@@ -209,6 +213,22 @@ mod tests {
         drop(database);
         let database = Embedded::open(&file).unwrap();
         assert_eq!(keys(&database.records(TABLE, None).unwrap()), ["1", "2"]);
+    }
+
+    #[test]
+    fn records_wait_for_their_reader_for_longer_than_a_day() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("data.db");
+        let database = Embedded::open(&file).unwrap();
+        create(&database);
+        (0..3).for_each(|key| put(&database, key));
+        database.stream.write("UPDATE _stream_records SET created_at = created_at - ?1", [2 * RETENTION]).unwrap();
+        drop(database);
+        let database = Embedded::open(&file).unwrap();
+        database.expire().unwrap();
+        assert_eq!(keys(&database.records(TABLE, None).unwrap()), ["0", "1", "2"]);
+        database.forget_old_records().unwrap();
+        assert_eq!(keys(&database.records(TABLE, None).unwrap()), ["2"], "the last one stays");
     }
 
     #[test]

@@ -148,7 +148,9 @@ impl Engine {
                 break;
             }
             if let Err(error) = self.fetch(context, needs, &mut snapshot, deadline).await {
-                if matches!(error, StoreError::Corrupt(_) | StoreError::Refused(_)) && jobs.len() > 1 {
+                if matches!(error, StoreError::Corrupt(_) | StoreError::Refused(_) | StoreError::Invalid(_))
+                    && jobs.len() > 1
+                {
                     return self.run_apart(context, jobs, results, references, fresh, deadline).await;
                 }
                 let text = error.to_string();

@@ -12,10 +12,10 @@ use crate::{
 };
 
 use super::{
-    ANSWER_TIME, LEASE, Outbox, STORE_TIME,
+    ANSWER_TIME, KEPT, LEASE, Outbox, STORE_TIME,
     change::subject,
     courier::Attempt,
-    delivery::{Delivery, time},
+    delivery::{Delivery, State, time},
     desk::{Desk, Mail},
     endpoint::Endpoint,
     jitter, later, operation,
@@ -27,6 +27,9 @@ const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature
 
 /// Before a write is tried again that met a transaction.
 const CONFLICT_PAUSE: Duration = Duration::from_millis(30);
+
+/// How often it is tried to write down an attempt at a row that others change.
+const TRIES: usize = 5;
 
 /// How a row ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,10 +59,13 @@ impl Outbox {
         &self,
         desk: &Desk,
         endpoint: &Endpoint,
-        row: &Delivery,
-    ) -> Result<Option<ETag>, StoreError> {
+        mut row: Delivery,
+    ) -> Result<Option<Delivery>, StoreError> {
         let lease = Due::new(&desk.service.name, endpoint.id, later(self.now(), LEASE));
-        self.change(desk, row, &row.etag, Vec::new(), Schedule::At(lease)).await
+        let due = Some(lease.time.clone());
+        let Some(etag) = self.change(desk, &row, Vec::new(), Schedule::At(lease)).await? else { return Ok(None) };
+        (row.etag, row.due) = (etag, due);
+        Ok(Some(row))
     }
 
     /// Sends a row.
@@ -93,56 +99,78 @@ impl Outbox {
         (begun, self.courier.post(&endpoint.url, headers, envelope.body, ANSWER_TIME).await)
     }
 
-    /// Writes down what came of an attempt at a row that was claimed. `None` when somebody else changed the row meanwhile.
+    /// Writes down what came of an attempt at a row that was claimed; how the row ended by it.
+    ///
+    /// `None` when it is not this attempt that ends it: somebody else took, resent or gave up the row meanwhile. What
+    /// they made of it stays, and the attempt is added. Only a row that was given up is delivered after all when it was.
     pub(super) async fn finish(
         &self,
-        (desk, mail, endpoint): (&Desk, &Mail, &Endpoint),
-        row: &Delivery,
-        claimed: &ETag,
+        (desk, mail): (&Desk, &Mail),
+        claimed: Delivery,
         (begun, attempt): (Timestamp, &Attempt),
     ) -> Result<Option<End>, StoreError> {
-        let now = self.now();
-        let made = row.attempt_count.saturating_add(1);
+        let made = claimed.attempt_count.saturating_add(1);
+        let end = self.end(made, attempt);
+        let (key, lease, mut row) = (claimed.key.clone(), claimed.due.clone(), claimed);
+        for _ in 0..TRIES {
+            // Whoever takes or resends a row gives it another time.
+            let is_own = row.state == State::Pending && row.due == lease;
+            let mut properties = vec![("Attempts", row.attempts_with(desk, mail, begun, attempt))];
+            let schedule = if is_own {
+                properties.push(("AttemptCount", Value::Integer(made)));
+                self.conclude((desk, mail), &row, &end, &mut properties)
+            } else if row.state == State::Failed && end == End::Delivered {
+                self.conclude((desk, mail), &row, &end, &mut properties)
+            } else {
+                Schedule::Keep
+            };
+            if self.change(desk, &row, properties, schedule).await?.is_some() {
+                return Ok(is_own.then_some(end));
+            }
+            match self.row(desk, mail, &key).await? {
+                Some(now) => row = now,
+                None => return Ok(None),
+            }
+        }
+        tracing::warn!(?key, "an attempt was not written down: others kept changing the row");
+        Ok(None)
+    }
+
+    /// How a row ends by its attempt of this number.
+    fn end(&self, made: i64, attempt: &Attempt) -> End {
         let judged = verdict(attempt.result.as_ref().ok().copied(), attempt.retry_after);
         let wait = match judged {
-            Verdict::Delivered => None,
+            Verdict::Delivered => return End::Delivered,
             Verdict::Retry { after } => next_attempt(u32::try_from(made).unwrap_or(u32::MAX), jitter(), after),
             // It waits until the endpoint is switched on again.
             Verdict::Disable => Some(Duration::ZERO),
         };
-        let end = match (judged, wait) {
-            (Verdict::Delivered, _) => End::Delivered,
-            (_, Some(wait)) => End::Postponed(later(now, wait)),
-            (_, None) => End::GivenUp,
-        };
-        let mut properties =
-            vec![("AttemptCount", Value::Integer(made)), ("Attempts", row.attempts_with(desk, mail, begun, attempt))];
-        let schedule = self.conclude((desk, mail, endpoint), &end, &mut properties);
-        let changed = self.change(desk, row, claimed, properties, schedule).await?;
-        Ok(changed.map(|_| end))
+        wait.map_or(End::GivenUp, |wait| End::Postponed(later(self.now(), wait)))
     }
 
-    /// Gives a row up that is not sent any more, and says why.
+    /// Gives a row up that is not sent any more, and says why. False when it is not what was read any more.
     pub(super) async fn bury(
         &self,
-        (desk, mail, endpoint): (&Desk, &Mail, &Endpoint),
+        (desk, mail): (&Desk, &Mail),
         row: &Delivery,
         why: &str,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let note = Attempt { result: Err(why.to_owned()), retry_after: None, duration: Duration::ZERO };
         let mut properties = vec![("Attempts", row.attempts_with(desk, mail, self.now(), &note))];
-        let schedule = self.conclude((desk, mail, endpoint), &End::GivenUp, &mut properties);
-        self.change(desk, row, &row.etag, properties, schedule).await.map(drop)
+        let schedule = self.conclude((desk, mail), row, &End::GivenUp, &mut properties);
+        Ok(self.change(desk, row, properties, schedule).await?.is_some())
     }
 
     /// The properties and the place in the index of a row that ended like this.
     fn conclude(
         &self,
-        (desk, mail, endpoint): (&Desk, &Mail, &Endpoint),
+        (desk, mail): (&Desk, &Mail),
+        row: &Delivery,
         end: &End,
         properties: &mut Vec<(&'static str, Value)>,
     ) -> Schedule {
         let status = |name| desk.member(mail.deliveries.ty, "Status", name);
+        let done = Schedule::Done { expires: later(self.now(), KEPT).as_second() };
         match end {
             End::Delivered => {
                 let at = time(self.now());
@@ -151,15 +179,15 @@ impl Outbox {
                     ("DeliveredDateTime", at),
                     ("DueDateTime", Value::Null),
                 ]);
-                Schedule::Never
+                done
             }
             End::GivenUp => {
                 properties.extend([("Status", status("Failed")), ("DueDateTime", Value::Null)]);
-                Schedule::Never
+                done
             }
             End::Postponed(at) => {
                 properties.push(("DueDateTime", time(*at)));
-                Schedule::At(Due::new(&desk.service.name, endpoint.id, *at))
+                Schedule::At(Due::new(&desk.service.name, row.endpoint, *at))
             }
         }
     }
@@ -169,11 +197,10 @@ impl Outbox {
         &self,
         desk: &Desk,
         row: &Delivery,
-        etag: &ETag,
         properties: Vec<(&'static str, Value)>,
         schedule: Schedule,
     ) -> Result<Option<ETag>, StoreError> {
-        let operation = operation();
+        let (etag, operation) = (&row.etag, operation());
         let version = format!("{operation}.0");
         let properties = properties.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         let patch = Patch { properties, schedule, version: version.clone(), ..Patch::default() };

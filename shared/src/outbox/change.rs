@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use crate::{
     edm::{DateTimeOffset, Entity, Value},
@@ -17,6 +18,10 @@ use super::{
     endpoint::Endpoint,
 };
 
+/// So much of each text of a job is told, in characters. In Finance & Operations they are shorter. A character takes up
+/// to six bytes of JSON: a payload stays far below what an item can be, and leaves room for the attempts.
+const MAX_TEXT: usize = 1_000;
+
 /// What a record of the stream tells.
 pub(super) enum Change {
     /// A job was made or changed.
@@ -24,7 +29,7 @@ pub(super) enum Change {
     /// An endpoint begins to be told, or is told elsewhere from now on.
     Activated(Endpoint),
     /// An endpoint is gone.
-    Gone(Endpoint),
+    Gone(Uuid),
 }
 
 impl Change {
@@ -60,7 +65,7 @@ impl Change {
                 let same = old.is_some_and(|old| old.active && old.url == new.url);
                 (new.active && !same).then_some(Self::Activated(new))
             }
-            (Some(old), None) => Some(Self::Gone(old)),
+            (Some(old), None) => Some(Self::Gone(old.id)),
             (None, None) => None,
         }
     }
@@ -77,7 +82,7 @@ fn entity(desk: &Desk, item: &Item) -> Result<Arc<Entity>, StoreError> {
 pub(super) fn parcel(desk: &Desk, job: &Entity, kind: EventKind, control_number: i64, now: Timestamp) -> Parcel {
     let (jobs, record) = (&desk.jobs, &job.record);
     let value = |at: usize| record.values.get(at).and_then(Option::as_ref);
-    let text = |at: usize| if let Some(Value::String(text)) = value(at) { text.clone() } else { String::new() };
+    let text = |at: usize| if let Some(Value::String(text)) = value(at) { shortened(text) } else { String::new() };
     let time = |at: usize| if let Some(Value::DateTimeOffset(at)) = value(at) { Some(at.instant()) } else { None };
     let fields = &jobs.fields;
     let generation = jobs.generation(record);
@@ -110,6 +115,11 @@ pub(super) fn parcel(desk: &Desk, job: &Entity, kind: EventKind, control_number:
         job: Some((event.job_id, generation)),
         payload: payload(&event),
     }
+}
+
+/// A text of a job as rows have it.
+pub(super) fn shortened(text: &str) -> String {
+    text.chars().take(MAX_TEXT).collect()
 }
 
 /// The empty date of Finance & Operations: the first of 1900.

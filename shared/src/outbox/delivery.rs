@@ -6,10 +6,11 @@ use uuid::Uuid;
 use crate::{
     edm::{DateTimeOffset, ETag, Entity, Incarnation, Record, TypeKind, Value, Version},
     events::{TEST_EVENT, event_id, test_payload},
-    store::{Due, Item, ItemKey, StoreError, Stored},
+    store::{Deadline, Due, Item, ItemKey, StoreError, Stored},
 };
 
 use super::{
+    Outbox, STORE_TIME,
     courier::Attempt,
     desk::{Desk, Mail, item_key},
     endpoint::Endpoint,
@@ -93,8 +94,9 @@ pub(super) fn new_entity(desk: &Desk, record: Record) -> Entity {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
     Pending,
-    /// Delivered or given up.
-    Done,
+    Delivered,
+    /// Given up.
+    Failed,
 }
 
 /// A row as it is worked off.
@@ -102,6 +104,7 @@ pub(super) enum State {
 pub(super) struct Delivery {
     pub(super) key: ItemKey,
     pub(super) etag: ETag,
+    pub(super) endpoint: Uuid,
     pub(super) state: State,
     /// When it is due, in the words of the index.
     pub(super) due: Option<String>,
@@ -112,6 +115,14 @@ pub(super) struct Delivery {
     pub(super) payload: String,
     pub(super) attempt_count: i64,
     attempts: Vec<Value>,
+}
+
+impl Outbox {
+    /// A row as it is now.
+    pub(super) async fn row(&self, desk: &Desk, mail: &Mail, key: &ItemKey) -> Result<Option<Delivery>, StoreError> {
+        let items = self.store.get(std::slice::from_ref(key), Deadline::after(STORE_TIME)).await?;
+        items.get(key).map(|item| Delivery::read(desk, mail, item)).transpose()
+    }
 }
 
 impl Delivery {
@@ -128,10 +139,18 @@ impl Delivery {
         let Some(Value::Guid(event_id)) = get("EventId") else {
             return Err(StoreError::Corrupt("a delivery without EventId".into()));
         };
+        let Some(Value::Guid(endpoint)) = get("EndpointId") else {
+            return Err(StoreError::Corrupt("a delivery without EndpointId".into()));
+        };
         Ok(Self {
             key: item_key(desk, &mail.deliveries, record)?,
             etag: entity.etag(),
-            state: if desk.member_name(record, "Status") == "Pending" { State::Pending } else { State::Done },
+            endpoint: *endpoint,
+            state: match desk.member_name(record, "Status").as_str() {
+                "Pending" => State::Pending,
+                "Delivered" => State::Delivered,
+                _ => State::Failed,
+            },
             due: Due::time_of(item).map(str::to_owned),
             event_id: *event_id,
             business_event_id: text("BusinessEventId"),

@@ -9,8 +9,9 @@ use crate::{
 };
 
 use super::{
-    Outbox,
+    Outbox, STORE_TIME,
     desk::{Desk, Mail, item_key},
+    gate::Gate,
     operation,
 };
 
@@ -90,6 +91,29 @@ impl Outbox {
             }
         }
         Ok(endpoints)
+    }
+
+    /// An endpoint as it is now, and its gate; `None` when it is gone or switched off.
+    pub(super) async fn look(
+        &self,
+        desk: &Desk,
+        mail: &Mail,
+        (id, key): (Uuid, &ItemKey),
+    ) -> Result<Option<(Endpoint, Option<Gate>)>, StoreError> {
+        let gate = Self::gate_key(desk, id);
+        let items = self.store.get(&[key.clone(), gate.clone()], Deadline::after(STORE_TIME)).await?;
+        let Some(item) = items.get(key) else { return Ok(None) };
+        let Stored::Entity(entity) = Stored::from_item(desk.model(), item)? else { return Ok(None) };
+        let endpoint = Endpoint::read(desk, mail, &entity)?;
+        let gate = items.get(&gate).and_then(|item| Gate::read(item, &endpoint));
+        Ok(endpoint.active.then_some((endpoint, gate)))
+    }
+
+    /// Whether an endpoint is still what was read.
+    pub(super) async fn is_unchanged(&self, desk: &Desk, endpoint: &Endpoint) -> Result<bool, StoreError> {
+        let items = self.store.get(std::slice::from_ref(&endpoint.key), Deadline::after(STORE_TIME)).await?;
+        let now = items.get(&endpoint.key).map(|item| Stored::from_item(desk.model(), item)).transpose()?;
+        Ok(matches!(now, Some(Stored::Entity(entity)) if entity.etag() == endpoint.etag))
     }
 
     /// Switches an endpoint off that says that it is gone, unless it was changed since.

@@ -1,16 +1,18 @@
 //! Endpoints that failed are left alone for a while, all that waits for them together.
 //!
 //! Else each of a thousand rows would find out by itself that nobody answers. When the time is over, one row is tried;
-//! if it is delivered, the gate is open, if not, it stays shut for longer.
+//! if it is delivered, the gate is open, if not, it stays shut for longer. A gate is that of one version of an endpoint:
+//! whoever changes the endpoint (its URL, its secret, switches it on again) opens it.
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::{
     events::next_attempt,
-    store::{Deadline, Due, Item, Store, StoreError},
+    store::{Deadline, Due, Item, ItemKey, Store, StoreError},
 };
 
 use super::{Outbox, desk::Desk, endpoint::Endpoint, jitter, later};
@@ -35,6 +37,8 @@ pub(super) struct Gate {
 struct Note {
     failures: u32,
     until: String,
+    /// The version of the endpoint that failed.
+    of: String,
 }
 
 impl Gate {
@@ -51,23 +55,18 @@ impl Gate {
         self.failures >= LONG_DEAD
     }
 
-    fn read(item: &Item) -> Option<Self> {
+    /// The gate of an endpoint in its note; none when the endpoint was changed since.
+    pub(super) fn read(item: &Item, endpoint: &Endpoint) -> Option<Self> {
         let note: Note = serde_json::from_str(Store::note_text(item)?).ok()?;
-        Some(Self { failures: note.failures, until: Due::instant(&note.until)? })
+        let same = note.of == endpoint.etag.version.0;
+        Some(Self { failures: note.failures, until: Due::instant(&note.until)? }).filter(|_| same)
     }
 }
 
 impl Outbox {
-    /// The gates of endpoints, in their order.
-    pub(super) async fn gates(
-        &self,
-        desk: &Desk,
-        endpoints: &[Endpoint],
-        deadline: Deadline,
-    ) -> Result<Vec<Option<Gate>>, StoreError> {
-        let keys: Vec<_> = endpoints.iter().map(|endpoint| desk.note("gate", &endpoint.id.to_string())).collect();
-        let items = if keys.is_empty() { HashMap::new() } else { self.store.get(&keys, deadline).await? };
-        Ok(keys.iter().map(|key| items.get(key).and_then(Gate::read)).collect())
+    /// Where an endpoint's gate is written down.
+    pub(super) fn gate_key(desk: &Desk, endpoint: Uuid) -> ItemKey {
+        desk.note("gate", &endpoint.to_string())
     }
 
     /// Writes down that an endpoint's gate is shut, or removes it.
@@ -78,9 +77,10 @@ impl Outbox {
         gate: Option<Gate>,
         deadline: Deadline,
     ) -> Result<(), StoreError> {
-        let key = desk.note("gate", &endpoint.id.to_string());
+        let key = Self::gate_key(desk, endpoint.id);
         let Some(gate) = gate else { return self.store.remove_note(&key, deadline).await };
-        let note = Note { failures: gate.failures, until: Due::text(gate.until) };
+        let of = endpoint.etag.version.0.clone();
+        let note = Note { failures: gate.failures, until: Due::text(gate.until), of };
         let text = serde_json::to_string(&note).map_err(|error| StoreError::Corrupt(error.to_string()))?;
         let expires = gate.until.as_second().saturating_add(REMEMBERED);
         self.store.put_note(&key, &text, expires, deadline).await

@@ -1,9 +1,13 @@
 //! One lane: the rows of one endpoint and one job, one after another.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
+use tokio::{sync::Mutex, time::Instant};
 
 use crate::store::{Deadline, Due, StoreError};
 
@@ -16,6 +20,11 @@ use super::{
     endpoint::Endpoint,
     later,
 };
+
+/// How old may be what a visit knows of its endpoint.
+const FRESH: Duration = Duration::from_secs(1);
+/// The index may lag behind the rows that were changed just now.
+const INDEX_LAG: Duration = Duration::from_secs(1);
 
 /// How long work may go on.
 #[derive(Clone, Copy)]
@@ -34,7 +43,11 @@ pub(super) struct Visit<'a> {
     /// The endpoint failed before: one row is tried, and the others wait for what comes of it.
     pub(super) probing: bool,
     /// Set when no further row is to be begun.
-    pub(super) halt: AtomicBool,
+    halt: AtomicBool,
+    /// Set when the endpoint was changed meanwhile.
+    stale: AtomicBool,
+    /// When it was looked whether it was.
+    looked: Mutex<Instant>,
 }
 
 /// What came of work on lanes.
@@ -65,7 +78,23 @@ impl Pace<'_> {
     }
 }
 
-impl Visit<'_> {
+impl<'a> Visit<'a> {
+    /// A visit of an endpoint that was read just now.
+    pub(super) fn new(
+        (desk, mail): (&'a Desk, &'a Mail),
+        endpoint: &'a Endpoint,
+        pace: Pace<'a>,
+        probing: bool,
+    ) -> Self {
+        let (halt, stale, looked) = (AtomicBool::new(false), AtomicBool::new(false), Mutex::new(Instant::now()));
+        Self { desk, mail, endpoint, pace, probing, halt, stale, looked }
+    }
+
+    /// Whether the endpoint was changed meanwhile.
+    pub(super) fn is_stale(&self) -> bool {
+        self.stale.load(Ordering::Relaxed)
+    }
+
     fn is_over(&self) -> bool {
         self.halt.load(Ordering::Relaxed) || self.pace.is_over()
     }
@@ -98,21 +127,38 @@ impl Outbox {
         worked
     }
 
+    /// Looks now and then whether the endpoint is still what the visit knows.
+    async fn look_again(&self, visit: &Visit<'_>) -> Result<(), StoreError> {
+        let mut looked = visit.looked.lock().await;
+        if looked.elapsed() >= FRESH {
+            if !self.is_unchanged(visit.desk, visit.endpoint).await? {
+                visit.stale.store(true, Ordering::Relaxed);
+                visit.halt.store(true, Ordering::Relaxed);
+            }
+            *looked = Instant::now();
+        }
+        Ok(())
+    }
+
     async fn work_lane(&self, visit: &Visit<'_>, mut sort: String, worked: &mut Worked) -> Result<(), StoreError> {
         let (desk, mail, endpoint) = (visit.desk, visit.mail, visit.endpoint);
         loop {
+            self.look_again(visit).await?;
             if visit.is_over() {
                 worked.next = earlier(worked.next, Some(self.now()));
                 return Ok(());
             }
             match self.find(desk, mail, &sort).await? {
-                Found::Nothing => {}
+                Found::Nothing => worked.next = earlier(worked.next, Some(later(self.now(), INDEX_LAG))),
                 Found::Wait(at) => {
                     worked.next = earlier(worked.next, Some(at));
                     return Ok(());
                 }
                 Found::Ready(row) => {
-                    let Some(claimed) = self.claim(desk, endpoint, &row).await? else { return Ok(()) };
+                    let Some(row) = self.claim(desk, endpoint, *row).await? else {
+                        worked.next = earlier(worked.next, Some(later(self.now(), INDEX_LAG)));
+                        return Ok(());
+                    };
                     if visit.probing {
                         visit.halt.store(true, Ordering::Relaxed);
                     }
@@ -123,7 +169,7 @@ impl Outbox {
                         visit.halt.store(true, Ordering::Relaxed);
                     }
                     worked.add(&Worked { health: Some(health), ..Worked::default() });
-                    match self.finish((desk, mail, endpoint), &row, &claimed, (begun, &attempt)).await? {
+                    match self.finish((desk, mail), row, (begun, &attempt)).await? {
                         None => return Ok(()),
                         Some(End::Postponed(at)) => {
                             worked.next = earlier(worked.next, Some(at));
@@ -150,7 +196,7 @@ impl Outbox {
         let mut rows = rows.iter();
         let Some((_, item)) = rows.next().filter(|(found, _)| found == sort) else { return Ok(Found::Nothing) };
         let row = Delivery::read(desk, mail, item)?;
-        if row.state == State::Done {
+        if row.state != State::Pending {
             return Ok(Found::Nothing);
         }
         let before = rows.next().map(|(_, item)| Delivery::read(desk, mail, item)).transpose()?;
@@ -177,44 +223,14 @@ impl Outbox {
         Ok(pages.into_iter().flat_map(|page| page.items).map(|(sort, _)| sort).min())
     }
 
-    /// Gives up all that waits for an endpoint that is deleted.
-    pub(super) async fn bury_all(
-        &self,
-        desk: &Desk,
-        mail: &Mail,
-        endpoint: &Endpoint,
-        until: Deadline,
-    ) -> Result<(), StoreError> {
-        let prefix = format!("{}.", endpoint.id);
-        for partition in mail.deliveries.partitions() {
-            let mut after = None;
-            loop {
-                let page = self.store.page(&partition, Some(&prefix), after.as_deref(), None, until).await?;
-                for (_, item) in &page.items {
-                    // One that cannot be read is not sent either.
-                    let Ok(row) = Delivery::read(desk, mail, item) else { continue };
-                    if row.state == State::Pending {
-                        self.bury((desk, mail, endpoint), &row, "the endpoint was deleted").await?;
-                    }
-                }
-                after = page.last;
-                if after.is_none() {
-                    break;
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// Gives up a row of an endpoint that has not answered for long, when the row is old.
     pub(super) async fn bury_old(&self, visit: &Visit<'_>, sort: &str, before: Timestamp) -> Result<bool, StoreError> {
-        let (desk, mail, endpoint) = (visit.desk, visit.mail, visit.endpoint);
+        let (desk, mail) = (visit.desk, visit.mail);
         let Found::Ready(row) = self.find(desk, mail, sort).await? else { return Ok(false) };
         if row.created.is_none_or(|created| created > before) {
             return Ok(false);
         }
-        self.bury((desk, mail, endpoint), &row, "the endpoint did not answer for a day").await?;
-        Ok(true)
+        self.bury((desk, mail), &row, "the endpoint did not answer for a day").await
     }
 }
 

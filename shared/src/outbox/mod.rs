@@ -11,7 +11,13 @@
 //!
 //! The rows of one endpoint and one job are a *lane*: a row is sent when the one before it is delivered or given up.
 //! Lanes of an endpoint, and endpoints, are worked off side by side. An endpoint that fails is left alone as a whole for
-//! a while ([`gate`]), so that what waits for it costs nobody else time.
+//! a while (`gate`), so that what waits for it costs nobody else time.
+//!
+//! # How long rows are kept
+//!
+//! A delivery goes [`KEPT`] after it was delivered or given up, by the table's time to live; a Resend in time keeps it.
+//! History is kept for ever: it is what tells who did what. Texts of a job that events and history tell of are cut to
+//! 1,000 characters, so that a row has room for its attempts whatever a job is called.
 //!
 //! | file | what |
 //! |---|---|
@@ -20,6 +26,7 @@
 //! | `delivery`, `endpoint` | the rows: how they are written and read |
 //! | `sweep`, `turn`, `lane`, `attempt` | all endpoints, one endpoint, one lane, one row |
 //! | `gate` | endpoints that are left alone |
+//! | `gone` | endpoints that were deleted, and what waited for them |
 //! | `courier`, `address` | one request |
 
 mod address;
@@ -30,6 +37,7 @@ mod delivery;
 mod desk;
 mod endpoint;
 mod gate;
+mod gone;
 mod lane;
 mod records;
 mod sweep;
@@ -52,6 +60,9 @@ use desk::Desk;
 pub const ANSWER_TIME: Duration = Duration::from_secs(10);
 /// How long a claim holds: longer than an attempt and the two writes around it take.
 const LEASE: Duration = Duration::from_secs(30);
+/// How long a delivery is kept once it is delivered or given up. It has to be longer than the stream keeps a record: what
+/// comes again from there must find the row that it wrote.
+pub const KEPT: Duration = Duration::from_hours(30 * 24);
 /// How long a call of the outbox to the table may take.
 const STORE_TIME: Duration = Duration::from_secs(5);
 

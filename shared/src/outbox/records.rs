@@ -1,13 +1,13 @@
-//! From records of the stream to rows: history, deliveries, and the end of what waits for an endpoint that is gone.
+//! From records of the stream to rows: history, deliveries, and notes of endpoints that are gone.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use futures_util::{StreamExt, future::try_join_all, stream};
-use serde_json::{Value, json};
+use futures_util::{StreamExt, future::join_all, stream};
+use serde_json::{Value as Json, json};
 use tokio::sync::OnceCell;
 
 use crate::{
-    edm::Entity,
+    edm::{Entity, Value},
     events::{EventKind, event_id},
     jobs::history,
     store::{Deadline, Due, ItemKey, StoreError, StreamRecord},
@@ -15,7 +15,7 @@ use crate::{
 
 use super::{
     Outbox,
-    change::{Change, parcel},
+    change::{Change, parcel, shortened},
     delivery::{Parcel, new_entity},
     desk::{Desk, Mail, Role, item_key},
     endpoint::Endpoint,
@@ -59,7 +59,7 @@ struct Batch<'o> {
 impl Outbox {
     /// Writes down what records of the table's stream tell. Records of one item must be in their order; those after one
     /// that failed are not touched, and are in [`Recorded::failed`] with it.
-    pub async fn records(&self, records: &[Value], until: Deadline) -> Recorded {
+    pub async fn records(&self, records: &[Json], until: Deadline) -> Recorded {
         let mut recorded = Recorded::default();
         let mut items: Vec<(ItemKey, Vec<Step>)> = Vec::new();
         let mut positions = HashMap::new();
@@ -75,7 +75,10 @@ impl Outbox {
                         steps.push(step);
                     }
                 }
-                Err(error) => self.set_aside(record, &error, until, &mut recorded).await,
+                Err(error) => {
+                    let sequence = StreamRecord::sequence(record).unwrap_or("-");
+                    self.set_aside((sequence, &StreamRecord::key_text(record)), &error, until, &mut recorded).await;
+                }
             }
         }
         let batch = Batch { outbox: self, until, endpoints: self.desks.iter().map(|_| OnceCell::new()).collect() };
@@ -90,29 +93,32 @@ impl Outbox {
             recorded.add(part);
         }
         drop(done);
-        if recorded.deliveries > 0 {
-            batch.bury_late().await;
-        }
         recorded
     }
 
-    /// Whether a record tells that there may be something to send: a row that is due, an endpoint that changed.
-    pub fn is_due(&self, record: &Value) -> bool {
+    /// Whether a record tells that there may be something for a sweep: a row that is due, an endpoint that changed.
+    pub fn is_due(&self, record: &Json) -> bool {
         let Ok(record) = StreamRecord::read(record) else { return false };
-        let Some((_, role)) = self.role(&record.key) else { return false };
-        let Some(new) = &record.new else { return false };
-        match role {
-            Role::Job => false,
-            Role::Endpoint => true,
-            Role::Delivery => Due::time_of(new).is_some_and(|time| time <= Due::text(self.now()).as_str()),
+        match self.role(&record.key) {
+            Some((_, Role::Endpoint)) => true,
+            Some((_, Role::Delivery)) => {
+                let due = record.new.as_ref().and_then(Due::time_of);
+                due.is_some_and(|time| time <= Due::text(self.now()).as_str())
+            }
+            Some((_, Role::Job)) | None => false,
         }
+    }
+
+    /// Whether a record tells of a delivery, which the outbox itself has written.
+    pub fn is_delivery(&self, record: &Json) -> bool {
+        StreamRecord::read(record).is_ok_and(|record| matches!(self.role(&record.key), Some((_, Role::Delivery))))
     }
 
     fn role(&self, key: &ItemKey) -> Option<(&Arc<Desk>, Role)> {
         self.desks.iter().find_map(|desk| Some((desk, desk.role(key)?)))
     }
 
-    fn step(&self, record: &Value) -> Result<Option<(ItemKey, Step)>, StoreError> {
+    fn step(&self, record: &Json) -> Result<Option<(ItemKey, Step)>, StoreError> {
         let record = StreamRecord::read(record)?;
         let Some((desk, role)) = self.role(&record.key) else { return Ok(None) };
         let change = Change::read(desk, role, &record)?;
@@ -121,8 +127,13 @@ impl Outbox {
     }
 
     /// Remembers a record that will never be understood, so that it does not hold up the others.
-    async fn set_aside(&self, record: &Value, error: &StoreError, until: Deadline, recorded: &mut Recorded) {
-        let (sequence, key) = (StreamRecord::sequence(record).unwrap_or("-"), StreamRecord::key_text(record));
+    async fn set_aside(
+        &self,
+        (sequence, key): (&str, &str),
+        error: &StoreError,
+        until: Deadline,
+        recorded: &mut Recorded,
+    ) {
         tracing::error!(%error, sequence, key, "a record of the stream was set aside");
         recorded.set_aside += 1;
         let note = ItemKey { partition: "B|aside".into(), sort: sequence.to_owned() };
@@ -176,7 +187,7 @@ impl Batch<'_> {
     async fn item(&self, key: ItemKey, steps: Vec<Step>) -> Recorded {
         let mut recorded = Recorded::default();
         for step in steps {
-            if !recorded.failed.is_empty() {
+            if !recorded.failed.is_empty() || self.until.is_before(Duration::ZERO) {
                 recorded.failed.push(step.sequence);
                 continue;
             }
@@ -187,8 +198,8 @@ impl Batch<'_> {
                     recorded.failed.push(step.sequence);
                 }
                 Err(error) => {
-                    let keys = json!({ "dynamodb": { "SequenceNumber": step.sequence, "Keys": format!("{key:?}") } });
-                    self.outbox.set_aside(&keys, &error, self.until, &mut recorded).await;
+                    let key = format!("{key:?}");
+                    self.outbox.set_aside((&step.sequence, &key), &error, self.until, &mut recorded).await;
                 }
             }
         }
@@ -199,18 +210,23 @@ impl Batch<'_> {
         let desk = &*step.desk;
         match (&step.change, &desk.mail) {
             (Change::Job { old, new, event }, _) => {
-                if let (Some(kind), Some(mail)) = (event, &desk.mail) {
-                    recorded.deliveries += self.announce(desk, mail, new, *kind, step.control_number).await?;
-                }
-                recorded.history += usize::from(self.history(desk, old.as_deref(), new, event.is_some()).await?);
+                // Each is written whatever becomes of the other: a record that is set aside does not come again.
+                let history = self.history(desk, old.as_deref(), new, event.is_some()).await;
+                let history = history.map(|new| recorded.history += usize::from(new));
+                let told = match (event, &desk.mail) {
+                    (Some(kind), Some(mail)) => {
+                        let parcel = parcel(desk, new, *kind, step.control_number, self.outbox.now());
+                        self.announce(desk, mail, *kind, &parcel, &mut recorded.deliveries).await
+                    }
+                    _ => Ok(()),
+                };
+                both(history, told)?;
             }
             (Change::Activated(endpoint), Some(mail)) => {
                 let parcel = Parcel::test(desk, endpoint);
                 recorded.deliveries += usize::from(self.post(desk, mail, endpoint, &parcel).await?);
             }
-            (Change::Gone(endpoint), Some(mail)) => {
-                self.outbox.bury_all(desk, mail, endpoint, self.until).await?;
-            }
+            (Change::Gone(endpoint), Some(_)) => self.outbox.tell_gone(desk, *endpoint, self.until).await?,
             (Change::Activated(_) | Change::Gone(_), None) => {}
         }
         Ok(())
@@ -219,25 +235,32 @@ impl Batch<'_> {
     async fn history(&self, desk: &Desk, old: Option<&Entity>, new: &Entity, event: bool) -> Result<bool, StoreError> {
         let generation = desk.jobs.generation(&new.record);
         let id = event.then(|| event_id(&desk.service.name, &new.incarnation.0, generation));
-        let record = history::changed(desk.model(), &desk.jobs, old, new, id);
+        let mut record = history::changed(desk.model(), &desk.jobs, old, new, id);
+        let description = desk.model().ty(record.ty).property("JobDescription");
+        if let Some(Some(Value::String(text))) = description.and_then(|at| record.values.get_mut(at)) {
+            *text = shortened(text);
+        }
         let key = item_key(desk, &desk.history, &record)?;
         self.outbox.store.insert(desk.model(), &key, &new_entity(desk, record), None, self.until).await
     }
 
-    /// Writes a row for each endpoint that is told; how many there were not before.
+    /// Writes a row for each endpoint that is told; adds how many there were not before.
     async fn announce(
         &self,
         desk: &Desk,
         mail: &Mail,
-        job: &Entity,
         kind: EventKind,
-        control_number: i64,
-    ) -> Result<usize, StoreError> {
+        parcel: &Parcel,
+        written: &mut usize,
+    ) -> Result<(), StoreError> {
         let endpoints = self.endpoints(desk, mail).await?;
-        let parcel = parcel(desk, job, kind, control_number, self.outbox.now());
         let told = endpoints.iter().filter(|endpoint| endpoint.is_told(kind, &parcel.legal_entity));
-        let written = try_join_all(told.map(|endpoint| self.post(desk, mail, endpoint, &parcel))).await?;
-        Ok(written.into_iter().filter(|written| *written).count())
+        let posted = join_all(told.map(|endpoint| self.post(desk, mail, endpoint, parcel))).await;
+        let mut all = Ok(());
+        for posted in posted {
+            all = both(all, posted.map(|new| *written += usize::from(new)));
+        }
+        all
     }
 
     async fn post(&self, desk: &Desk, mail: &Mail, endpoint: &Endpoint, parcel: &Parcel) -> Result<bool, StoreError> {
@@ -245,24 +268,28 @@ impl Batch<'_> {
         let key = item_key(desk, &mail.deliveries, &entity.record)?;
         self.outbox.store.insert(desk.model(), &key, &entity, Some(&due), self.until).await
     }
+}
 
-    /// An endpoint may have been deleted between reading it and writing rows for it, and its record worked off already.
-    async fn bury_late(&self) {
-        for (desk, known) in self.outbox.desks.iter().zip(&self.endpoints) {
-            let (Some(mail), Some(known)) = (&desk.mail, known.get()) else { continue };
-            let now = match self.outbox.endpoints(desk, mail, self.until).await {
-                Ok(now) => now,
-                Err(error) => {
-                    tracing::warn!(%error, "rows of endpoints deleted just now may be left");
-                    continue;
-                }
-            };
-            let gone = known.iter().filter(|endpoint| !now.iter().any(|other| other.id == endpoint.id));
-            for endpoint in gone {
-                if let Err(error) = self.outbox.bury_all(desk, mail, endpoint, self.until).await {
-                    tracing::warn!(%error, endpoint = %endpoint.id, "rows of a deleted endpoint may be left");
-                }
-            }
-        }
+/// Both must succeed. An error that passes is told before one that lasts: the record has to come again for it.
+fn both(one: Result<(), StoreError>, other: Result<(), StoreError>) -> Result<(), StoreError> {
+    match (one, other) {
+        (Err(_), Err(other)) if other.is_passing() => Err(other),
+        (one, other) => one.and(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_comes_again_for_an_error_that_passes_whatever_else_failed() {
+        let (passing, lasting) = (|| Err(StoreError::Unavailable(String::new())), || Err(StoreError::ItemTooLarge));
+        let comes_again = |one, other| both(one, other).map_err(|error| error.is_passing());
+        assert_eq!(comes_again(lasting(), passing()), Err(true));
+        assert_eq!(comes_again(passing(), lasting()), Err(true));
+        assert_eq!(comes_again(lasting(), Ok(())), Err(false));
+        assert_eq!(comes_again(Ok(()), lasting()), Err(false));
+        assert_eq!(comes_again(Ok(()), Ok(())), Ok(()));
     }
 }

@@ -18,6 +18,7 @@ use crate::store::{Deadline, StoreError};
 
 use super::{
     Outbox, STORE_TIME, earlier,
+    endpoint::Endpoint,
     lane::{Pace, Worked},
     later,
 };
@@ -112,7 +113,7 @@ impl<'o> Sweep<'o> {
         Self { outbox, stop, slots, turns, busy, again, next, swept: Swept::default() }
     }
 
-    /// Gives each endpoint a turn that has none, and is active.
+    /// Gives each endpoint a turn that has none, and is active; and each that was deleted not long ago.
     async fn begin(&mut self, until: Deadline) -> Result<(), StoreError> {
         let outbox = self.outbox;
         let pace = Pace { until, stop: self.stop };
@@ -129,19 +130,27 @@ impl<'o> Sweep<'o> {
                         true
                     })
             });
-            let gates = outbox.gates(desk, &endpoints, deadline).await?;
-            for (endpoint, gate) in endpoints.into_iter().zip(gates) {
-                let (name, slots) = ((at, endpoint.id), self.slots);
-                self.busy.insert(name);
-                let turn = async move {
-                    // The semaphore is never closed.
-                    let _slot = slots.acquire().await;
-                    (name, outbox.turn((desk, mail, &endpoint), gate, pace).await)
-                };
-                self.turns.push(turn.boxed());
+            for Endpoint { id, key, .. } in endpoints {
+                self.push((at, id), async move { outbox.turn((desk, mail), (id, &key), pace).await });
+            }
+            for id in outbox.gone(desk, deadline).await? {
+                if !self.busy.contains(&(at, id)) {
+                    self.push((at, id), outbox.clear((desk, mail), id, pace));
+                }
             }
         }
         Ok(())
+    }
+
+    fn push(&mut self, name: Name, turn: impl Future<Output = Result<Worked, StoreError>> + Send + 'o) {
+        let slots = self.slots;
+        self.busy.insert(name);
+        let turn = async move {
+            // The semaphore is never closed.
+            let _slot = slots.acquire().await;
+            (name, turn.await)
+        };
+        self.turns.push(turn.boxed());
     }
 
     fn end(&mut self, name: Name, worked: Result<Worked, StoreError>) {

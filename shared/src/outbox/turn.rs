@@ -1,11 +1,12 @@
 //! One turn of one endpoint: all its lanes that have something due.
 
-use std::{collections::HashMap, sync::atomic::AtomicBool, time::Duration};
+use std::{collections::HashMap, time::Duration};
 
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
+use uuid::Uuid;
 
-use crate::store::{Deadline, Due, StoreError};
+use crate::store::{Deadline, Due, ItemKey, StoreError};
 
 use super::{
     Outbox, STORE_TIME,
@@ -15,7 +16,6 @@ use super::{
     endpoint::Endpoint,
     gate::Gate,
     lane::{Pace, Visit, Worked, lane_of},
-    later,
 };
 
 /// Lanes of one endpoint that are worked off side by side.
@@ -24,9 +24,6 @@ const LANES_AT_ONCE: usize = 8;
 const MAX_AGE: Duration = Duration::from_hours(24);
 /// Rows that are given up in one turn.
 const BURIALS: usize = 500;
-/// The index may lag behind the rows that were changed just now.
-const INDEX_LAG: Duration = Duration::from_secs(1);
-
 /// What an endpoint's queue has.
 struct Queue {
     /// Of each lane the first row that is due, the earliest first.
@@ -35,59 +32,86 @@ struct Queue {
     next: Option<Timestamp>,
 }
 
+/// Whether a turn goes on.
+enum After {
+    Again,
+    /// There is something to do then.
+    End(Option<Timestamp>),
+}
+
 impl Outbox {
-    /// Sends what is due for an endpoint.
+    /// Sends what is due for an endpoint, which is read anew for each round.
     pub(super) async fn turn(
         &self,
-        (desk, mail, endpoint): (&Desk, &Mail, &Endpoint),
-        gate: Option<Gate>,
+        (desk, mail): (&Desk, &Mail),
+        (id, key): (Uuid, &ItemKey),
         pace: Pace<'_>,
     ) -> Result<Worked, StoreError> {
         let mut total = Worked::default();
-        if let Some(gate) = gate.filter(|gate| gate.until > self.now()) {
-            total.next = Some(gate.until);
-            return Ok(total);
-        }
-        let mut failures = gate.map_or(0, |gate| gate.failures);
         loop {
-            let queue = self.queue(desk, endpoint).await?;
-            total.next = queue.next;
+            let Some((endpoint, gate)) = self.look(desk, mail, (id, key)).await? else { return Ok(total) };
+            if let Some(gate) = gate.filter(|gate| gate.until > self.now()) {
+                total.next = Some(gate.until);
+                return Ok(total);
+            }
+            let queue = self.queue(desk, &endpoint).await?;
             if queue.heads.is_empty() {
+                total.next = queue.next;
                 return Ok(total);
             }
-            let visit = Visit { desk, mail, endpoint, pace, probing: failures > 0, halt: AtomicBool::new(false) };
+            let failures = gate.map_or(0, |gate| gate.failures);
+            let visit = Visit::new((desk, mail), &endpoint, pace, failures > 0);
             let worked = self.pass(&visit, &queue.heads).await;
-            total.add(&worked);
-            match worked.health {
-                Some(Health::Failing(asked)) => {
-                    let gate = Gate::shut(failures, asked, self.now());
-                    self.set_gate(desk, endpoint, Some(gate), Deadline::after(STORE_TIME)).await?;
-                    if gate.is_long_dead() {
-                        total.given_up += self.bury_heads(&visit, &queue.heads).await?;
-                    }
-                    total.next = Some(gate.until);
+            total.sent += worked.sent;
+            total.delivered += worked.delivered;
+            total.given_up += worked.given_up;
+            match self.after_round(&visit, failures, &worked, &queue, &mut total).await? {
+                After::Again if pace.is_over() => {
+                    total.next = Some(self.now());
                     return Ok(total);
                 }
-                Some(Health::Gone) => {
-                    self.disable(desk, endpoint, Deadline::after(STORE_TIME)).await?;
-                    total.next = None;
+                After::Again => {}
+                After::End(next) => {
+                    total.next = next;
                     return Ok(total);
                 }
-                Some(Health::Well) if failures > 0 => {
+            }
+        }
+    }
+
+    /// What follows from what was seen of an endpoint in a round.
+    async fn after_round(
+        &self,
+        visit: &Visit<'_>,
+        failures: u32,
+        worked: &Worked,
+        queue: &Queue,
+        total: &mut Worked,
+    ) -> Result<After, StoreError> {
+        let (desk, endpoint) = (visit.desk, visit.endpoint);
+        match worked.health {
+            // What was seen is no matter of the endpoint as it is now.
+            _ if visit.is_stale() => Ok(After::Again),
+            Some(Health::Failing(asked)) => {
+                let gate = Gate::shut(failures, asked, self.now());
+                self.set_gate(desk, endpoint, Some(gate), Deadline::after(STORE_TIME)).await?;
+                if gate.is_long_dead() {
+                    total.given_up += self.bury_heads(visit, &queue.heads).await?;
+                }
+                Ok(After::End(Some(gate.until)))
+            }
+            Some(Health::Gone) => {
+                self.disable(desk, endpoint, Deadline::after(STORE_TIME)).await?;
+                Ok(After::End(None))
+            }
+            Some(Health::Well) => {
+                if failures > 0 {
                     self.set_gate(desk, endpoint, None, Deadline::after(STORE_TIME)).await?;
-                    failures = 0;
                 }
-                Some(Health::Well) => {}
-                None => {
-                    // Nothing was sent: it is all waiting for something, or done but still in the index.
-                    total.next = earlier(worked.next, queue.next).or_else(|| Some(later(self.now(), INDEX_LAG)));
-                    return Ok(total);
-                }
+                Ok(After::Again)
             }
-            if pace.is_over() {
-                total.next = Some(self.now());
-                return Ok(total);
-            }
+            // Nothing was sent: it is all waiting for something, or done but still in the index.
+            None => Ok(After::End(earlier(worked.next, queue.next))),
         }
     }
 
@@ -133,6 +157,9 @@ impl Outbox {
         let before = self.now().checked_sub(MAX_AGE).unwrap_or(Timestamp::MIN);
         let mut buried = 0;
         for sort in heads.iter().take(BURIALS) {
+            if visit.pace.is_over() {
+                break;
+            }
             buried += usize::from(self.bury_old(visit, sort, before).await?);
         }
         Ok(buried)

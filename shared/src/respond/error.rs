@@ -92,7 +92,7 @@ fn row(failure: &Failure, profile: Option<&Profile>) -> Row {
             StoreError::Unavailable(_) => (503, "ServiceUnavailable", "Internal_TenantUnavailable", "0x80072321"),
             StoreError::Contention { .. } => (503, "Contention", "Internal_ServerError", "0x80072326"),
             StoreError::ItemTooLarge => (413, "TooLarge", "BadRequest", "0x80072322"),
-            StoreError::Corrupt(_) | StoreError::Refused(_) => {
+            StoreError::Corrupt(_) | StoreError::Refused(_) | StoreError::Invalid(_) => {
                 (500, "InternalError", "Internal_ServerError", "0x80040216")
             }
         },
@@ -231,7 +231,11 @@ fn batch_row(error: &BatchError, profile: Option<&Profile>) -> Row {
 /// What the client reads. Nothing of the inside of the service is in it.
 fn message(failure: &Failure, shape: ErrorShape, correlation: Uuid) -> String {
     let text = match (failure, shape) {
-        (Failure::Store(StoreError::Corrupt(_) | StoreError::Refused(_)) | Failure::Plan(PlanError::Internal), _) => {
+        (
+            Failure::Store(StoreError::Corrupt(_) | StoreError::Refused(_) | StoreError::Invalid(_))
+            | Failure::Plan(PlanError::Internal),
+            _,
+        ) => {
             format!("The service failed; the log says why under {correlation}.")
         }
         (Failure::Store(StoreError::OutcomeUnknown(_)), _) => {

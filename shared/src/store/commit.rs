@@ -298,8 +298,8 @@ fn trace(writes: &[Write], items: &[(ItemKey, Option<Item>)], operation: &str) -
     }
 }
 
-/// Whether DynamoDB refused an update because the item would become too large.
-fn is_item_size(reason: &str) -> bool {
+/// Whether DynamoDB refused a write because the item would become too large.
+pub(super) fn is_item_size(reason: &str) -> bool {
     reason.contains("Item size")
 }
 

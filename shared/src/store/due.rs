@@ -28,10 +28,13 @@ pub enum Schedule {
     /// It stays.
     #[default]
     Keep,
-    /// It is due then.
+    /// It is due then, and stays until it is done.
     At(Due),
-    /// It is not due any more.
-    Never,
+    /// It is done: not due any more, and may go at that time (in seconds since 1970).
+    Done {
+        /// When DynamoDB may remove the item.
+        expires: i64,
+    },
 }
 
 /// Rows of the index, in the order of their times.

@@ -24,4 +24,7 @@ pub enum StoreError {
     /// DynamoDB refused the request as such: the table or the permissions are not what the service expects.
     #[error("the table refused the request: {0}")]
     Refused(String),
+    /// DynamoDB does not take what the request says, and never will.
+    #[error("the table does not take the request: {0}")]
+    Invalid(String),
 }

@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::{
 use backon::{BackoffBuilder, ExponentialBuilder};
 use futures_util::future::try_join_all;
 
-use super::{Deadline, Item, ItemKey, Store, StoreError, attribute, commit::is_throttle};
+use super::{Deadline, Item, ItemKey, Store, StoreError, attribute, commit::is_item_size, commit::is_throttle};
 
 /// DynamoDB's limit of keys in a BatchGetItem.
 const BATCH_KEYS: usize = 100;
@@ -149,7 +149,11 @@ where
             _ => false,
         };
         if lasting {
-            return Err(StoreError::Refused(text));
+            return Err(match code {
+                Some("ValidationException") if is_item_size(&text) => StoreError::ItemTooLarge,
+                Some("ValidationException") => StoreError::Invalid(text),
+                _ => StoreError::Refused(text),
+            });
         }
         match pauses.next() {
             Some(pause) if !deadline.is_before(pause) => tokio::time::sleep(pause).await,

@@ -91,11 +91,11 @@ impl Store {
 
 impl StoreError {
     /// Whether the same could succeed later: the table did not answer, or not as it should. What cannot be read or is
-    /// too large stays so.
+    /// too large, or not what DynamoDB takes, stays so.
     pub fn is_passing(&self) -> bool {
         match self {
             Self::OutcomeUnknown(_) | Self::Unavailable(_) | Self::Contention { .. } | Self::Refused(_) => true,
-            Self::ItemTooLarge | Self::Corrupt(_) => false,
+            Self::ItemTooLarge | Self::Invalid(_) | Self::Corrupt(_) => false,
         }
     }
 }

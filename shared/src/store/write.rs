@@ -238,7 +238,7 @@ impl Builder {
     }
 
     fn update(&mut self, model: &Model, patch: &Patch) -> String {
-        use attribute::{DUE_QUEUE, DUE_TIME, DYNAMIC, LOOKUPS, PREVIOUS_VERSION, VALUES, VERSION};
+        use attribute::{DUE_QUEUE, DUE_TIME, DYNAMIC, EXPIRES, LOOKUPS, PREVIOUS_VERSION, VALUES, VERSION};
         let stamp = self.text(&patch.version);
         let mut set = format!("SET {PREVIOUS_VERSION} = {VERSION}, {VERSION} = {stamp}");
         let mut remove = Vec::new();
@@ -264,8 +264,13 @@ impl Builder {
             Schedule::At(Due { queue, time }) => {
                 let (queue, time) = (self.text(queue), self.text(time));
                 _ = write!(set, ", {DUE_QUEUE} = {queue}, {DUE_TIME} = {time}");
+                remove.push(EXPIRES.to_owned());
             }
-            Schedule::Never => remove.extend([DUE_QUEUE, DUE_TIME].map(str::to_owned)),
+            Schedule::Done { expires } => {
+                let expires = self.value(AttributeValue::N(expires.to_string()));
+                _ = write!(set, ", {EXPIRES} = {expires}");
+                remove.extend([DUE_QUEUE, DUE_TIME].map(str::to_owned));
+            }
         }
         if remove.is_empty() { set } else { format!("{set} REMOVE {}", remove.join(", ")) }
     }

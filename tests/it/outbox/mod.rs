@@ -1,7 +1,9 @@
 //! The outbox over an embedded table and its stream: rows, deliveries, accidents.
 
+mod changed;
 mod dead;
 mod faults;
+mod gone;
 mod resend;
 mod rows;
 mod sending;

@@ -1,7 +1,10 @@
 //! From the stream to rows: each change once, whatever comes twice.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use shared::store::Deadline;
+use tests::receiver::{Receiver, Reply};
 
 use super::{LONG, Post, column};
 
@@ -107,46 +110,6 @@ async fn an_endpoint_is_tested_when_it_is_switched_on_or_moved() {
 }
 
 #[tokio::test]
-async fn what_waits_for_a_deleted_endpoint_is_given_up() {
-    let mut post = Post::new().await;
-    let id = post.endpoint(NOWHERE, json!({})).await;
-    let kept = post.endpoint(NOWHERE, json!({})).await;
-    post.job(1).await;
-    post.change(1, &["Executing", "Error"]).await;
-    post.write_down().await;
-    let gone = post.rig.send("DELETE", &format!("/data/BusinessEventEndpoints({id})"), &[], "").await;
-    assert_eq!(gone.status, 204);
-    post.write_down().await;
-    let rows = post.deliveries(&id).await;
-    assert_eq!(column(&rows, "Status"), ["Failed", "Failed"]);
-    assert_eq!(rows[0]["Attempts"][0]["Error"], "the endpoint was deleted");
-    assert_eq!(rows[0]["AttemptCount"], 0);
-    assert_eq!(column(&post.deliveries(&kept).await, "Status"), ["Pending", "Pending"]);
-}
-
-/// The endpoint is deleted, and that worked off, between an event's look at the endpoints and its writing of rows.
-#[tokio::test]
-async fn no_row_is_left_for_an_endpoint_deleted_in_that_instant() {
-    let mut post = Post::new().await;
-    let id = post.endpoint(NOWHERE, json!({})).await;
-    post.write_down().await;
-    post.job(1).await;
-    post.change(1, &["Executing"]).await;
-    let records = post.unread();
-    let url = format!("/data/BusinessEventEndpoints({id})");
-    let (slow, rig) = (post.rig.with(std::time::Duration::from_millis(30), LONG), post.rig.again());
-    let outbox = post.beside(slow);
-    let delete = async {
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        assert_eq!(rig.send("DELETE", &url, &[], "").await.status, 204);
-        post.outbox.records(&rig.records(post.after.as_deref()), Deadline::after(LONG)).await;
-    };
-    tokio::join!(outbox.records(&records, Deadline::after(LONG)), delete);
-    let statuses = column(&post.deliveries(&id).await, "Status");
-    assert!(statuses.iter().all(|status| status == "Failed"), "{statuses:?}");
-}
-
-#[tokio::test]
 async fn a_record_that_cannot_be_read_is_set_aside() {
     let mut post = Post::new().await;
     let endpoint = post.endpoint(NOWHERE, json!({})).await;
@@ -171,4 +134,41 @@ async fn a_record_that_cannot_be_read_is_set_aside() {
     let text = |text: &str| aws_sdk_dynamodb::types::AttributeValue::S(text.to_owned());
     let item = item.key("pk", text("B|aside")).key("sk", text(&sequence)).send().await.unwrap().item.unwrap();
     assert!(item["b"].as_s().unwrap().contains("Status") && item.contains_key("e"), "{item:?}");
+}
+
+#[tokio::test]
+async fn what_a_job_is_called_holds_nothing_up_however_long_it_is() {
+    let receiver = Receiver::start(|_| Reply::Status(200)).await;
+    let mut post = Post::new().await;
+    let endpoint = post.endpoint(receiver.url(), json!({})).await;
+    // Six bytes each in JSON; and as long as an item can be.
+    for (id, description) in [(1, "\u{1}".repeat(70_000)), (2, "x".repeat(408_000))] {
+        let body = json!({ "BatchJobRecId": id, "JobDescription": description, "Status": "Waiting" });
+        assert_eq!(post.rig.send("POST", "/data/BatchJobs", &[], body.to_string()).await.status, 201);
+    }
+    post.job(3).await;
+    for id in [1, 2, 3] {
+        post.change(id, &["Executing"]).await;
+    }
+    assert_eq!(post.write_down().await.set_aside, 0);
+    for id in [1, 2, 3] {
+        assert_eq!(column(&history(&post, id).await, "Generation"), [1, 2], "{id}");
+    }
+    assert_eq!(post.sweep().await.delivered, 3 + 1);
+    let rows = post.deliveries(&endpoint).await;
+    assert_eq!(column(&rows, "Status"), ["Delivered"; 3]);
+    let payload = |row: &Value| serde_json::from_str::<Value>(row["Payload"].as_str().unwrap()).unwrap();
+    let long = rows.iter().map(payload).find(|payload| payload["JobId"] == 1).unwrap();
+    assert_eq!(long["JobDescription"], "\u{1}".repeat(1_000));
+}
+
+#[tokio::test]
+async fn records_that_there_is_no_time_for_come_again() {
+    let mut post = Post::new().await;
+    post.job(1).await;
+    post.job(2).await;
+    let records = post.unread();
+    let recorded = post.outbox.records(&records, Deadline::after(Duration::ZERO)).await;
+    assert_eq!((recorded.failed.len(), recorded.history), (2, 0));
+    assert_eq!(post.outbox.records(&records, Deadline::after(LONG)).await.history, 2);
 }
