@@ -35,8 +35,8 @@ pub fn deleted(model: &Model, jobs: &Jobs, job: &Entity, touch: &Touch<'_>) -> R
 }
 
 /// The row that tells of a job's creation (`old` is `None`) or of its change. `event` is the business event that came of
-/// it.
-pub fn changed(model: &Model, jobs: &Jobs, old: Option<&Entity>, new: &Entity, event: Option<Uuid>) -> Record {
+/// it: its id and its number.
+pub fn changed(model: &Model, jobs: &Jobs, old: Option<&Entity>, new: &Entity, event: Option<(Uuid, i64)>) -> Record {
     let fields = &jobs.fields;
     let value = |job: &Record, at: usize| job.values.get(at).cloned().flatten().unwrap_or(Value::Null);
     let change = match old {
@@ -53,7 +53,8 @@ pub fn changed(model: &Model, jobs: &Jobs, old: Option<&Entity>, new: &Entity, e
     if change == Change::Requeued {
         set(model, &mut row, "RequestId", value(&new.record, fields.last_requeue_request_id));
     }
-    set(model, &mut row, "EventId", event.map_or(Value::Null, Value::Guid));
+    set(model, &mut row, "EventId", event.map_or(Value::Null, |(id, _)| Value::Guid(id)));
+    set(model, &mut row, "ControlNumber", event.map_or(Value::Null, |(_, number)| Value::Integer(number)));
     row
 }
 

@@ -47,6 +47,8 @@ pub(super) enum End {
 pub(super) enum Health {
     /// It answers.
     Well,
+    /// It failed at one event: that may be the event's fault, or its own.
+    Doubtful,
     /// It does not, or not with sense; how long it wants to be left alone.
     Failing(Option<Duration>),
     /// It is gone for good.
@@ -225,6 +227,7 @@ pub(super) fn health(attempt: &Attempt) -> Health {
     match (&attempt.result, verdict(attempt.result.as_ref().ok().copied(), attempt.retry_after)) {
         (_, Verdict::Delivered)
         | (Ok(400..=407 | 409..=424 | 426..=428 | 430..=499), Verdict::Retry { after: None }) => Health::Well,
+        (Ok(500), Verdict::Retry { after: None }) => Health::Doubtful,
         (_, Verdict::Disable) => Health::Gone,
         (_, Verdict::Retry { after }) => Health::Failing(after),
     }
@@ -256,6 +259,8 @@ mod tests {
             (Ok(429), minute, Health::Failing(minute)),
             (Ok(408), None, Health::Failing(None)),
             (Ok(302), None, Health::Failing(None)),
+            (Ok(500), None, Health::Doubtful),
+            (Ok(500), minute, Health::Failing(minute)),
             (Ok(503), None, Health::Failing(None)),
             (Ok(410), None, Health::Gone),
             (Err("no answer within 10 s".to_owned()), None, Health::Failing(None)),

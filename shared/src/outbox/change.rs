@@ -95,7 +95,8 @@ pub(super) fn parcel(desk: &Desk, job: &Entity, kind: EventKind, control_number:
         job_id: jobs.id(record),
         job_description: text(fields.job_description),
         job_status: jobs.status(record).unwrap_or(Status::Hold),
-        job_end: time(fields.end_date_time).filter(|end| *end > empty_date()),
+        // A job that has just started has no end, whatever its last run left.
+        job_end: time(fields.end_date_time).filter(|end| *end > empty_date() && kind != EventKind::Started),
         owner_email: text(fields.job_owner_email_id),
         executed_by_email: text(fields.job_executed_by_email_id),
         admin_email: text(fields.admin_email_id),

@@ -1,7 +1,7 @@
 //! One lane: the rows of one endpoint and one job, one after another.
 
 use std::{
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     time::Duration,
 };
 
@@ -44,6 +44,8 @@ pub(super) struct Visit<'a> {
     pub(super) probing: bool,
     /// Set when no further row is to be begun.
     halt: AtomicBool,
+    /// Lanes whose event it failed at, as long as no other event arrived.
+    doubts: AtomicUsize,
     /// Set when the endpoint was changed meanwhile.
     stale: AtomicBool,
     /// When it was looked whether it was.
@@ -87,12 +89,31 @@ impl<'a> Visit<'a> {
         probing: bool,
     ) -> Self {
         let (halt, stale, looked) = (AtomicBool::new(false), AtomicBool::new(false), Mutex::new(Instant::now()));
-        Self { desk, mail, endpoint, pace, probing, halt, stale, looked }
+        Self { desk, mail, endpoint, pace, probing, halt, doubts: AtomicUsize::new(0), stale, looked }
     }
 
     /// Whether the endpoint was changed meanwhile.
     pub(super) fn is_stale(&self) -> bool {
         self.stale.load(Ordering::Relaxed)
+    }
+
+    /// Takes in what an attempt says of the endpoint. One event that it fails at is that event's matter; a second one
+    /// that it fails at, with none that arrived, is the endpoint's.
+    fn judge(&self, health: Health) -> Health {
+        let judged = match health {
+            Health::Well => {
+                self.doubts.store(0, Ordering::Relaxed);
+                Health::Well
+            }
+            Health::Doubtful if self.probing || self.doubts.fetch_add(1, Ordering::Relaxed) > 0 => {
+                Health::Failing(None)
+            }
+            health => health,
+        };
+        if matches!(judged, Health::Failing(_) | Health::Gone) {
+            self.halt.store(true, Ordering::Relaxed);
+        }
+        judged
     }
 
     fn is_over(&self) -> bool {
@@ -110,6 +131,7 @@ impl Worked {
             (Some(Health::Gone), _) | (_, Some(Health::Gone)) => Some(Health::Gone),
             (Some(Health::Failing(a)), Some(Health::Failing(b))) => Some(Health::Failing(a.max(b))),
             (Some(Health::Failing(after)), _) | (_, Some(Health::Failing(after))) => Some(Health::Failing(after)),
+            (Some(Health::Well), _) | (_, Some(Health::Well)) => Some(Health::Well),
             (one, other) => one.or(other),
         };
     }
@@ -164,10 +186,7 @@ impl Outbox {
                     }
                     let (begun, attempt) = self.send(desk, endpoint, &row).await;
                     worked.sent += 1;
-                    let health = health(&attempt);
-                    if health != Health::Well {
-                        visit.halt.store(true, Ordering::Relaxed);
-                    }
+                    let health = visit.judge(health(&attempt));
                     worked.add(&Worked { health: Some(health), ..Worked::default() });
                     match self.finish((desk, mail), row, (begun, &attempt)).await? {
                         None => return Ok(()),

@@ -10,7 +10,7 @@ use crate::{
     edm::{Entity, Value},
     events::{EventKind, event_id},
     jobs::history,
-    store::{Deadline, Due, ItemKey, StoreError, StreamRecord},
+    store::{Deadline, Due, ItemKey, StoreError, Stored, StreamRecord},
 };
 
 use super::{
@@ -211,11 +211,12 @@ impl Batch<'_> {
         match (&step.change, &desk.mail) {
             (Change::Job { old, new, event }, _) => {
                 // Each is written whatever becomes of the other: a record that is set aside does not come again.
-                let history = self.history(desk, old.as_deref(), new, event.is_some()).await;
+                let mut number = step.control_number;
+                let history = self.history(desk, old.as_deref(), new, event.map(|_| &mut number)).await;
                 let history = history.map(|new| recorded.history += usize::from(new));
                 let told = match (event, &desk.mail) {
                     (Some(kind), Some(mail)) => {
-                        let parcel = parcel(desk, new, *kind, step.control_number, self.outbox.now());
+                        let parcel = parcel(desk, new, *kind, number, self.outbox.now());
                         self.announce(desk, mail, *kind, &parcel, &mut recorded.deliveries).await
                     }
                     _ => Ok(()),
@@ -232,16 +233,35 @@ impl Batch<'_> {
         Ok(())
     }
 
-    async fn history(&self, desk: &Desk, old: Option<&Entity>, new: &Entity, event: bool) -> Result<bool, StoreError> {
+    /// Writes a row of history; whether there was none. `event` is the number of the event that came of the change: the
+    /// one that it has already, when the row is there.
+    async fn history(
+        &self,
+        desk: &Desk,
+        old: Option<&Entity>,
+        new: &Entity,
+        event: Option<&mut i64>,
+    ) -> Result<bool, StoreError> {
         let generation = desk.jobs.generation(&new.record);
-        let id = event.then(|| event_id(&desk.service.name, &new.incarnation.0, generation));
-        let mut record = history::changed(desk.model(), &desk.jobs, old, new, id);
+        let id = event_id(&desk.service.name, &new.incarnation.0, generation);
+        let mut record =
+            history::changed(desk.model(), &desk.jobs, old, new, event.as_ref().map(|number| (id, **number)));
         let description = desk.model().ty(record.ty).property("JobDescription");
         if let Some(Some(Value::String(text))) = description.and_then(|at| record.values.get_mut(at)) {
             *text = shortened(text);
         }
         let key = item_key(desk, &desk.history, &record)?;
-        self.outbox.store.insert(desk.model(), &key, &new_entity(desk, record), None, self.until).await
+        let written = self.outbox.store.insert(desk.model(), &key, &new_entity(desk, record), None, self.until).await?;
+        if let Some(number) = event.filter(|_| !written) {
+            let row = self.outbox.store.get(std::slice::from_ref(&key), self.until).await?.remove(&key);
+            let row = row.map(|item| Stored::from_item(desk.model(), &item)).transpose()?;
+            if let Some(Stored::Entity(row)) = row
+                && let Some(Value::Integer(kept)) = row.record.get(desk.model(), "ControlNumber")
+            {
+                *number = *kept;
+            }
+        }
+        Ok(written)
     }
 
     /// Writes a row for each endpoint that is told; adds how many there were not before.

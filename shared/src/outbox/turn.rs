@@ -54,13 +54,16 @@ impl Outbox {
                 total.next = Some(gate.until);
                 return Ok(total);
             }
-            let queue = self.queue(desk, &endpoint).await?;
+            let mut queue = self.queue(desk, &endpoint).await?;
             if queue.heads.is_empty() {
                 total.next = queue.next;
                 return Ok(total);
             }
             let failures = gate.map_or(0, |gate| gate.failures);
             let visit = Visit::new((desk, mail), &endpoint, pace, failures > 0);
+            // Another lane is tried each time: one event may be what the endpoint fails at.
+            let first = failures as usize % queue.heads.len();
+            queue.heads.rotate_left(first);
             let worked = self.pass(&visit, &queue.heads).await;
             total.sent += worked.sent;
             total.delivered += worked.delivered;
@@ -104,6 +107,7 @@ impl Outbox {
                 self.disable(desk, endpoint, Deadline::after(STORE_TIME)).await?;
                 Ok(After::End(None))
             }
+            Some(Health::Doubtful) => Ok(After::Again),
             Some(Health::Well) => {
                 if failures > 0 {
                     self.set_gate(desk, endpoint, None, Deadline::after(STORE_TIME)).await?;

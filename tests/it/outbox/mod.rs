@@ -4,6 +4,7 @@ mod changed;
 mod dead;
 mod faults;
 mod gone;
+mod poison;
 mod resend;
 mod rows;
 mod sending;
