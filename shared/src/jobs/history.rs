@@ -73,17 +73,7 @@ fn changed_properties<'a>(
     new: &'a Record,
 ) -> impl Iterator<Item = String> + 'a {
     let fields = &jobs.fields;
-    let own = [
-        fields.generation,
-        fields.last_requeued_by,
-        fields.last_requeued_date_time,
-        fields.last_requeue_reason,
-        fields.last_requeue_request_id,
-        fields.last_changed_by,
-        fields.last_changed_by_object_id,
-        fields.last_changed_date_time,
-        fields.last_change_reason,
-    ];
+    let own = fields.kept();
     let properties = model.ty(new.ty).properties.iter().enumerate();
     properties.filter_map(move |(at, property)| {
         let value = |record: &'a Record| record.values.get(at).and_then(Option::as_ref).unwrap_or(&Value::Null);

@@ -59,6 +59,21 @@ pub struct Fields {
 }
 
 impl Fields {
+    /// The properties that the service alone writes, with every change or every requeue.
+    pub fn kept(&self) -> [usize; 9] {
+        [
+            self.generation,
+            self.last_requeued_by,
+            self.last_requeued_date_time,
+            self.last_requeue_reason,
+            self.last_requeue_request_id,
+            self.last_changed_by,
+            self.last_changed_by_object_id,
+            self.last_changed_date_time,
+            self.last_change_reason,
+        ]
+    }
+
     /// Finds each property by its name; the error is the first name that `position` does not know.
     pub fn find<E>(position: impl Fn(&'static str) -> Result<usize, E>) -> Result<Self, E> {
         Ok(Self {

@@ -65,17 +65,7 @@ pub(super) fn permissions(config: &ServiceConfig) -> Result<Permissions, Located
 /// What is written without being read must be of the right type, and what the service keeps no client may write.
 fn check_properties(model: &Model, id: TypeId, fields: &Fields) -> Result<(), Problem> {
     let ty = model.ty(id);
-    let own = [
-        fields.generation,
-        fields.last_requeued_by,
-        fields.last_requeued_date_time,
-        fields.last_requeue_reason,
-        fields.last_requeue_request_id,
-        fields.last_changed_by,
-        fields.last_changed_by_object_id,
-        fields.last_changed_date_time,
-        fields.last_change_reason,
-    ];
+    let own = fields.kept();
     for (at, property) in ty.properties.iter().enumerate() {
         let is_number = matches!(property.ty.kind, TypeKind::Primitive(PrimitiveType::Int32 | PrimitiveType::Int64));
         let needs = if own.contains(&at) && !property.computed {
