@@ -20,6 +20,7 @@ pub use csdl::{CsdlError, CsdlProblem};
 pub use date_time::DateTimeOffset;
 pub use entity::{ETag, Entity, Incarnation, Version};
 pub use error::ValueError;
+pub(crate) use json::Object;
 pub use json::{
     Bind, EntityPayload, Nested, Numbers, read_entity, read_property, read_reference, write_record, write_value,
 };

@@ -1,14 +1,8 @@
 //! SetBatchJobToWaiting: its parameter and its reply (`reference/microsoft-wire.md` §1.1).
 
-use std::{borrow::Cow, fmt};
+use serde::Serialize;
 
-use serde::{
-    Serialize,
-    de::{Deserialize, Deserializer, MapAccess, Visitor},
-};
-use serde_json::value::RawValue;
-
-use crate::edm::ValueError;
+use crate::edm::{Object, ValueError};
 
 use super::{ReplyForm, Status};
 
@@ -68,7 +62,7 @@ pub fn batch_job_id(body: &[u8], text: bool) -> Result<Result<i64, Refusal>, Val
     if body.iter().all(u8::is_ascii_whitespace) {
         return Ok(Err(missing()));
     }
-    let members: Members<'_> = serde_json::from_slice(body).map_err(|error| ValueError::Json {
+    let members: Object<'_> = serde_json::from_slice(body).map_err(|error| ValueError::Json {
         line: error.line(),
         column: error.column(),
         message: error.to_string().split(" at line").next().unwrap_or_default().to_owned(),
@@ -76,7 +70,7 @@ pub fn batch_job_id(body: &[u8], text: bool) -> Result<Result<i64, Refusal>, Val
     Ok(id_of(&members, text))
 }
 
-fn id_of(Members(members): &Members<'_>, text: bool) -> Result<i64, Refusal> {
+fn id_of(Object(members): &Object<'_>, text: bool) -> Result<i64, Refusal> {
     let mut id = None;
     for (name, value) in members {
         // Control information is no parameter.
@@ -128,31 +122,6 @@ fn refuse<T>(message: String) -> Result<T, Refusal> {
 
 fn shown(text: &str) -> String {
     text.chars().take(SHOWN).collect()
-}
-
-/// The members of an object in the order given; one that is given twice is there twice.
-struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Read;
-        impl<'de> Visitor<'de> for Read {
-            type Value = Members<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
-                }
-                Ok(Members(members))
-            }
-        }
-        deserializer.deserialize_map(Read)
-    }
 }
 
 /// The reply of the action. The names of its members, space and misspelling included, are those of the documentation.

@@ -54,7 +54,9 @@ pub fn changed(model: &Model, jobs: &Jobs, old: Option<&Entity>, new: &Entity, e
         set(model, &mut row, "RequestId", value(&new.record, fields.last_requeue_request_id));
     }
     set(model, &mut row, "EventId", event.map_or(Value::Null, |(id, _)| Value::Guid(id)));
-    set(model, &mut row, "ControlNumber", event.map_or(Value::Null, |(_, number)| Value::Integer(number)));
+    // Where nobody was told, no number was taken.
+    let numbered = event.map(|(_, number)| number).filter(|number| *number != 0);
+    set(model, &mut row, "ControlNumber", numbered.map_or(Value::Null, Value::Integer));
     row
 }
 

@@ -74,3 +74,15 @@ async fn an_event_keeps_its_number_when_its_record_comes_again() {
     let [one, two] = numbers;
     assert_eq!(column(&one.await, "ControlNumber"), column(&two.await, "ControlNumber"));
 }
+
+#[tokio::test]
+async fn an_event_that_nobody_was_told_of_takes_a_number_when_somebody_is() {
+    let mut post = Post::new().await;
+    post.job(1).await;
+    post.change(1, &["Executing"]).await;
+    let records = post.unread();
+    post.outbox.records(&records, shared::store::Deadline::after(super::LONG)).await;
+    let endpoint = post.endpoint("https://events.example/late", json!({})).await;
+    post.outbox.records(&records, shared::store::Deadline::after(super::LONG)).await;
+    assert_eq!(column(&post.deliveries(&endpoint).await, "ControlNumber"), [1]);
+}

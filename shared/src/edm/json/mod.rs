@@ -8,6 +8,7 @@ mod read;
 mod value;
 mod write;
 
+pub(crate) use object::Object;
 pub(crate) use read::value_from_json;
 pub use read::{Bind, EntityPayload, Nested, read_entity, read_property, read_reference};
 pub use write::{Numbers, write_record, write_value};
