@@ -19,6 +19,7 @@
 //! | [`jobs`] | batch jobs: states, counters, SetBatchJobToWaiting, history | `edm` |
 //! | [`service`] | a service's folder: roots, profile, limits, derived values, seed | `auth`, `edm`, `events`, `jobs`, `uri`, `wire` |
 //! | [`events`] | business events: payloads, envelopes, signatures, what an attempt means | `edm`, `jobs` |
+//! | [`policy`] | what is done about failed jobs: sources of events, rules, targets | `auth`, `events`, `jobs`, `service` |
 //! | [`log`] | what is logged, and what never is | – |
 //! | [`exchange`] | one HTTP request and its answer, free of any server | `batch`, `uri` |
 //! | [`gateway`] | events of the gateways before Lambda functions ⇄ `exchange` | `batch`, `exchange`, `uri` |
@@ -117,6 +118,7 @@ pub mod jobs;
 pub mod log;
 pub mod outbox;
 pub mod plan;
+pub mod policy;
 pub mod query;
 pub mod respond;
 pub mod service;

@@ -5,9 +5,12 @@ use std::{fs, path::Path};
 use tests::binaries::workspace;
 
 /// Module, and the modules it may name.
-const ARROWS: [(&str, &[&str]); 18] = [
+const ARROWS: [(&str, &[&str]); 21] = [
+    ("policy", &["auth", "events", "jobs", "service"]),
+    ("ledger", &["edm", "events", "plan", "policy", "service", "store"]),
+    ("webhook", &["auth", "batch", "edm", "events", "exchange", "jobs", "ledger", "policy", "service", "store", "uri"]),
     ("events", &["edm", "jobs"]),
-    ("outbox", &["edm", "events", "jobs", "plan", "service", "store"]),
+    ("outbox", &["edm", "events", "jobs", "ledger", "plan", "policy", "service", "store"]),
     ("auth", &["batch"]),
     ("log", &[]),
     ("jobs", &["edm"]),
@@ -37,11 +40,11 @@ const IMPURE: [(&str, &[&str]); 7] = [
     // aws-lc-rs computes codes, and nothing else; the log silences the SDK.
     ("aws_", &["store/", "events/signature.rs", "log.rs"]),
     ("reqwest", &["auth/jwks/", "outbox/"]),
-    ("tokio::", &["auth/jwks/", "store/", "execute/", "function/lazy.rs", "outbox/"]),
-    ("std::fs", &["service/load.rs"]),
+    ("tokio::", &["auth/jwks/", "store/", "execute/", "function/", "outbox/", "webhook/"]),
+    ("std::fs", &["service/load.rs", "policy/load.rs"]),
     ("SystemTime", &[]),
-    ("Timestamp::now", &["execute/", "outbox/"]),
-    ("Uuid::new_v4", &["execute/", "outbox/"]),
+    ("Timestamp::now", &["execute/", "outbox/", "webhook/"]),
+    ("Uuid::new_v4", &["execute/", "outbox/", "webhook/"]),
 ];
 
 #[test]

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `kind` | the four events and the transition that each is |
 //! | `payload` | an event as the flat object of Finance & Operations |
+//! | `job_event` | an event that came in, whatever form it had |
 //! | `envelope` | a payload in the form that an endpoint wants: bare, Event Grid, CloudEvents |
 //! | `signature` | Standard Webhooks: secrets, signing, verifying |
 //! | `attempt` | what an answer means, and when to try again |
@@ -18,6 +19,7 @@ mod catalogue;
 mod delivery;
 mod endpoint;
 mod envelope;
+mod job_event;
 mod kind;
 mod payload;
 #[cfg(test)]
@@ -31,6 +33,7 @@ pub use catalogue::{CATALOGUE, catalogue, schema};
 pub use delivery::DeliveryStatus;
 pub use endpoint::{Endpoint, EndpointFault, subscribes};
 pub use envelope::{Envelope, Format, Meta, envelope};
+pub use job_event::{JobEvent, What};
 pub use kind::EventKind;
 pub use payload::{Event, TEST_EVENT, event_id, id_text, payload, test_payload};
 pub use signature::{Secret, SecretFault, SignatureFault, sign, verify};

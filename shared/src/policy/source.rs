@@ -1,0 +1,64 @@
+//! Who sends events, and how they show who they are: `[sources.<name>]`.
+
+use http::HeaderName;
+
+use crate::{
+    auth::{Authenticator, Tokens},
+    events::Secret,
+};
+
+/// A sender of events.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// Its name: the last part of the URL that it posts to.
+    pub name: String,
+    /// The form of what it sends.
+    pub format: SourceFormat,
+    /// How it shows who it is.
+    pub authentication: SourceAuthentication,
+    /// Name of the target whose jobs its events are about.
+    pub target: String,
+    /// Origins (host names, or `*`) that may subscribe by the handshake of CloudEvents; none: all that authenticate.
+    pub allowed_origins: Vec<String>,
+    /// Requests a minute that the handshake allows; no limit without it.
+    pub allowed_rate: Option<u32>,
+}
+
+/// The form of what a source sends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SourceFormat {
+    /// Whatever the headers and the body show.
+    #[default]
+    Auto,
+    /// The flat JSON object of Finance & Operations.
+    FinanceOperations,
+    /// An array in the schema of Event Grid.
+    EventGrid,
+    /// CloudEvents 1.0: structured, binary or batched.
+    CloudEvents,
+}
+
+/// How a source shows who it is. `Debug` shows no secret.
+#[derive(Clone, Debug)]
+pub enum SourceAuthentication {
+    /// Not at all. Only a host that listens on loopback may have such a source.
+    None,
+    /// Standard Webhooks: a signature with one of these secrets.
+    Signature(Vec<Secret>),
+    /// One of these secrets, in a header of this name or in the query parameter `code`.
+    Shared {
+        /// The header, where there is one.
+        header: Option<HeaderName>,
+        /// Whether `?code=` is looked at.
+        code: bool,
+        /// The secrets.
+        secrets: Tokens,
+    },
+    /// A bearer token that an issuer has signed.
+    Bearer {
+        /// Checks the token.
+        authenticator: Authenticator,
+        /// Names of callers that are let in (application ids, for example); none: all with a valid token.
+        callers: Vec<String>,
+    },
+}
