@@ -48,7 +48,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-pub use courier::{Attempt, Courier, CourierError};
+pub use courier::{Answer, Attempt, Courier, CourierError};
 pub use desk::OutboxError;
 pub use records::Recorded;
 pub use sweep::Swept;
