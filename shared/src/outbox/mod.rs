@@ -40,6 +40,7 @@ mod gate;
 mod gone;
 mod lane;
 mod records;
+mod requeue;
 mod sweep;
 mod turn;
 

@@ -1,0 +1,3 @@
+//! placeholder
+mod answer;
+mod token;
