@@ -26,8 +26,8 @@ const MAX_REASON: usize = 500;
 /// What became of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// The job waits again.
-    Done,
+    /// The job waits again; how that is known, where the target did not say so itself.
+    Done(Option<String>),
     /// The target refuses it, and would do so again.
     Refused(String),
     /// It is to be tried again.
@@ -43,8 +43,6 @@ pub(super) struct Failure {
     pub(super) after: Option<Duration>,
     /// Whether it may have acted all the same.
     pub(super) may_have_acted: bool,
-    /// The target does not let the caller in: a new token could help.
-    pub(super) unauthorized: bool,
     /// What it says of the target.
     pub(super) health: Health,
 }
@@ -65,7 +63,7 @@ pub(super) fn outcome(answer: &Answer) -> Outcome {
     };
     let succeeded = (200..300).contains(&http);
     match reply(&answer.body) {
-        Some(reply) if reply.is_success && succeeded => Outcome::Done,
+        Some(reply) if reply.is_success && succeeded => Outcome::Done(None),
         Some(reply) if !reply.is_success => {
             let status = reply.status.unwrap_or(http);
             let reason = format!("the action answered {status}: {}", reply.details);
@@ -97,11 +95,21 @@ fn http_status(answer: &Answer) -> Result<u16, Failure> {
     answer.attempt.result.clone().map_err(|reason| Failure::of_target(&reason, None))
 }
 
+impl Outcome {
+    /// What it says of the target.
+    pub(super) fn health(&self) -> Health {
+        match self {
+            Self::Done(_) | Self::Refused(_) => Health::Well,
+            Self::Again(failure) => failure.health,
+        }
+    }
+}
+
 impl Failure {
     /// The target does not answer, or nobody.
     pub(super) fn of_target(reason: &str, after: Option<Duration>) -> Self {
         let (reason, health) = (shortened(reason), Health::Failing(after));
-        Self { reason, after, may_have_acted: false, unauthorized: false, health }
+        Self { reason, after, may_have_acted: false, health }
     }
 }
 
@@ -109,8 +117,7 @@ impl Failure {
 fn judged(answer: &Answer, status: u16, reason: String) -> Outcome {
     let failure = Failure::of_target(&reason, answer.attempt.retry_after);
     Outcome::Again(match status {
-        401 | 403 => Failure { unauthorized: true, ..failure },
-        407 | 421 | 423 | 425 | 429 | 300..=399 => failure,
+        401 | 403 | 407 | 421 | 423 | 425 | 429 | 300..=399 => failure,
         400..=407 | 409..=499 => return Outcome::Refused(failure.reason),
         // It may be the fault of this one job.
         200..=299 | 500 if failure.after.is_none() => {
@@ -198,7 +205,7 @@ mod tests {
             format!(r#"{{"@odata.context":"x","value":{SUCCESS}}}"#),
             r#"{"issuccess":true,"BatchJobId":1,"ResponseMessage":"ok"}"#.to_owned(),
         ] {
-            assert_eq!(outcome(&answer(Ok(200), &body)), Outcome::Done, "{body}");
+            assert_eq!(outcome(&answer(Ok(200), &body)), Outcome::Done(None), "{body}");
         }
         assert!(failure(outcome(&answer(Ok(500), SUCCESS))).may_have_acted, "the status denies it");
     }
@@ -215,9 +222,10 @@ mod tests {
         assert!(matches!(outcome(&answer(Ok(200), &wrapped)), Outcome::Refused(_)));
         for (http, status) in [(200, 429), (200, 500), (500, 500), (503, 503), (200, 200)] {
             let failure = failure(outcome(&answer(Ok(http), &denied(status))));
-            assert!(!failure.may_have_acted && !failure.unauthorized, "{http} {status}: it says that it did not");
+            assert!(!failure.may_have_acted, "{http} {status}: it says that it did not");
         }
-        assert!(failure(outcome(&answer(Ok(403), &denied(403)))).unauthorized);
+        let stranger = failure(outcome(&answer(Ok(403), &denied(403))));
+        assert_eq!((stranger.may_have_acted, stranger.health), (false, Health::Failing(None)));
     }
 
     #[test]
@@ -260,7 +268,6 @@ mod tests {
         ] {
             let failure = failure(outcome(&answer(Ok(status), "<html>Sorry</html>")));
             assert_eq!(failure.may_have_acted, may_have_acted, "{status}");
-            assert_eq!(failure.unauthorized, [401, 403].contains(&status), "{status}");
             assert_eq!(failure.health == Health::Doubtful, [200, 202, 204, 500].contains(&status), "{status}");
         }
         for arrived in [true, false] {
@@ -291,6 +298,5 @@ mod tests {
             let failure = failure(status(&answer(Ok(http), body)).unwrap_err());
             assert!(!failure.may_have_acted, "reading does nothing: {http}");
         }
-        assert!(failure(status(&answer(Ok(401), "")).unwrap_err()).unauthorized);
     }
 }

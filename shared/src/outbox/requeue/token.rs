@@ -24,7 +24,7 @@ const MAX_LIFE: Duration = Duration::from_hours(24);
 /// So long before its end a token is not used any more; at most for the second half of its life.
 const MARGIN: Duration = Duration::from_mins(1);
 /// How long a token endpoint has for its answer.
-const TOKEN_TIME: Duration = Duration::from_secs(10);
+pub(super) const TOKEN_TIME: Duration = Duration::from_secs(10);
 /// The longest token, in bytes.
 const MAX_TOKEN: usize = 12 * 1024;
 /// So much of what a token endpoint says is told, in characters.
