@@ -274,3 +274,31 @@ fn strikes(call: usize, times: usize, fault: Fault) -> Plan {
     let end = call.saturating_add(times);
     Plan::from_fn(move |at| (call..end).contains(&at.number).then_some(fault))
 }
+
+#[tokio::test]
+async fn a_decision_is_carried_out_again_when_somebody_wants_it() {
+    let book = Book::new(1).await;
+    let row = |number: i64| {
+        let id = failed(number).id;
+        format!("/data/RequeueDecisions(BatchJobRecId=5637144576,Target='own',EventId={id})")
+    };
+    let rerun = |url: &str| format!("{url}/Microsoft.Dynamics.DataEntities.Rerun");
+    assert_eq!(book.decide(&failed(1)).await, Decision::Requeue);
+    assert_eq!(book.decide(&failed(2)).await, Decision::Exhausted);
+    let under_way = book.rig.send("POST", &rerun(&row(1)), &[], "").await;
+    assert_eq!(under_way.status, 409);
+    assert!(under_way.text().contains("is being carried out already; it is due at"), "{}", under_way.text());
+    assert_eq!(book.rig.send("POST", &rerun(&row(3)), &[], "").await.status, 404);
+    assert_eq!(book.rig.send("POST", &rerun(&row(2)), &[], "{}").await.status, 204);
+    let again = book.rig.get(&row(2)).await.json();
+    assert_eq!(
+        (&again["Status"], &again["Reruns"], &again["Decision"]),
+        (&"Pending".into(), &1.into(), &"Exhausted".into())
+    );
+    book.take(&finished(3)).await.unwrap();
+    let id = finished(3).id;
+    let url = format!("/data/RequeueDecisions(BatchJobRecId=5637144576,Target='own',EventId={id})");
+    let answer = book.rig.send("POST", &rerun(&url), &[], "").await;
+    assert_eq!(answer.status, 409);
+    assert!(answer.text().contains("this event is 'Finished'"), "{}", answer.text());
+}
