@@ -56,7 +56,7 @@ impl AttemptOutcome {
 }
 
 impl Ledger {
-    /// The write of an attempt at a decision that has made so many before (those before a rerun included).
+    /// The write of the attempt of this number, from 1, since a decision was made or somebody had it carried out again.
     pub fn attempt(
         &self,
         row: &DecisionRow,
@@ -70,6 +70,7 @@ impl Ledger {
             ("BatchJobRecId", Value::Integer(row.job)),
             ("Target", Value::String(row.target.clone())),
             ("EventId", Value::Guid(row.event_id)),
+            ("Rerun", Value::Integer(row.reruns)),
             ("Attempt", Value::Integer(number)),
             ("RequestId", Value::String(row.request_id())),
             ("Rule", Value::String(row.rule.clone())),

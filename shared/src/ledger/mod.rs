@@ -72,10 +72,11 @@ const DECISION: [&str; 28] = [
     "Claim",
 ];
 /// Properties of `RequeueAttempts` that are written.
-const ATTEMPT: [&str; 12] = [
+const ATTEMPT: [&str; 13] = [
     "BatchJobRecId",
     "Target",
     "EventId",
+    "Rerun",
     "Attempt",
     "RequestId",
     "Rule",

@@ -1,7 +1,8 @@
 //! The one transaction that takes an event in.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use backon::{BackoffBuilder, ExponentialBuilder};
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -22,7 +23,9 @@ use crate::{
 };
 
 /// How often it is decided anew when others change the same claims.
-const TRIES: u32 = 20;
+const TRIES: usize = 60;
+/// After so many conflicts in a row it is read what others have made of it.
+const BLIND: usize = 2;
 
 /// What became of an event that came in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,26 +79,35 @@ impl Ledger {
         };
         let mut known: Option<Claims> = None;
         let mut pauses = pauses();
-        for _ in 0..TRIES {
+        for attempt in 1..=TRIES {
             let (writes, verdict) = arrival.writes(verdict, known.as_ref())?;
             let operation = operation_id(Uuid::new_v4());
             match store.commit(self.model(), &writes, &operation, deadline).await? {
                 Commit::Done => return Ok(arrival.recorded(verdict)),
                 Commit::Refused(items) => {
-                    for (key, item) in items {
-                        match item {
-                            Some(Stored::Entity(first)) => return self.known(&first),
-                            Some(Stored::Claims(claims)) if key == arrival.claims_key => known = Some(claims),
-                            _ => {}
+                    let items = items.into_iter().filter_map(|(_, item)| item);
+                    if let Some(first) = Arrival::learn(items, &mut known) {
+                        return self.known(&first);
+                    }
+                }
+                Commit::Conflict => {
+                    let Some(pause) = pauses.next().filter(|pause| !deadline.is_before(*pause)) else {
+                        return Err(StoreError::Contention { attempts: attempt });
+                    };
+                    tokio::time::sleep(pause).await;
+                    if attempt > BLIND {
+                        let keys: Vec<ItemKey> = writes.into_iter().map(|write| write.key).collect();
+                        let items = store.get(&keys, deadline).await?;
+                        let items = items.values().map(|item| Stored::from_item(self.model(), item));
+                        let items: Vec<Stored> = items.collect::<Result<_, _>>()?;
+                        if let Some(first) = Arrival::learn(items, &mut known) {
+                            return self.known(&first);
                         }
                     }
                 }
-                Commit::Conflict => {}
             }
-            let Some(pause) = pauses.next().filter(|pause| !deadline.is_before(*pause)) else { break };
-            tokio::time::sleep(pause).await;
         }
-        Err(StoreError::Contention { attempts: TRIES as usize })
+        Err(StoreError::Contention { attempts: TRIES })
     }
 
     /// What was decided when an event came for the first time.
@@ -120,6 +132,19 @@ impl Ledger {
 }
 
 impl Arrival<'_> {
+    /// Takes in what is in the table: the decision about this event, if there is one, is returned.
+    fn learn(items: impl IntoIterator<Item = Stored>, known: &mut Option<Claims>) -> Option<Arc<Entity>> {
+        let mut first = None;
+        for item in items {
+            match item {
+                Stored::Entity(decision) => first = Some(decision),
+                Stored::Claims(claims) => *known = Some(claims),
+                _ => {}
+            }
+        }
+        first
+    }
+
     /// What is to be written, and what it is then decided: the rules' verdict, and what is known of the claims.
     fn writes(&self, verdict: &Verdict, known: Option<&Claims>) -> Result<(Vec<Write>, Verdict), StoreError> {
         let (decided, claims) = match (verdict.decision, verdict.limit, known) {
@@ -139,7 +164,7 @@ impl Arrival<'_> {
                         verdict.reason, limit.max_retries
                     );
                     let exhausted = Verdict { decision: Decision::Exhausted, reason, ..verdict.clone() };
-                    (exhausted, Some(self.claims(WriteKind::Check, seen)))
+                    (exhausted, None)
                 } else {
                     // What does not count any more goes.
                     let held = counting(known, &self.own, limit).cloned().chain([self.own.0.clone()]).collect();
@@ -209,7 +234,6 @@ impl DecisionRow {
 }
 
 fn pauses() -> impl Iterator<Item = Duration> {
-    use backon::{BackoffBuilder, ExponentialBuilder};
-    let pauses = ExponentialBuilder::default().with_min_delay(Duration::from_millis(2));
-    pauses.with_max_delay(Duration::from_millis(200)).with_max_times(TRIES as usize).with_jitter().build()
+    let pauses = ExponentialBuilder::default().with_min_delay(Duration::from_millis(3));
+    pauses.with_max_delay(Duration::from_millis(500)).with_max_times(TRIES).with_jitter().build()
 }

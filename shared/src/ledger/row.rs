@@ -70,7 +70,7 @@ pub struct DecisionRow {
     pub retry: Option<u32>,
     /// What has become of it.
     pub status: RequeueStatus,
-    /// How many attempts were made since it was last begun.
+    /// How many attempts were made, since somebody had it carried out again if that was so.
     pub attempt_count: i64,
     /// Whether an attempt may have worked whose answer is not known.
     pub outcome_unknown: bool,

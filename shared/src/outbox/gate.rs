@@ -73,12 +73,7 @@ impl Gate {
 
 impl Outbox {
     /// Writes down that a gate is shut, or removes it.
-    pub(super) async fn set_gate(
-        &self,
-        door: &Door,
-        gate: Option<Gate>,
-        deadline: Deadline,
-    ) -> Result<(), StoreError> {
+    pub(super) async fn set_gate(&self, door: &Door, gate: Option<Gate>, deadline: Deadline) -> Result<(), StoreError> {
         let Some(gate) = gate else { return self.store.remove_note(&door.note, deadline).await };
         let of = door.of.clone();
         let note = Note { failures: gate.failures, until: Due::text(gate.until), of };

@@ -133,9 +133,7 @@ impl<'o> Sweep<'o> {
             let Some(mail) = &desk.mail else { continue };
             let deadline = Deadline::after(STORE_TIME);
             let mut endpoints = outbox.endpoints(desk, mail, deadline).await?;
-            endpoints.retain(|endpoint| {
-                endpoint.active && self.is_free(Name::Endpoint(at, endpoint.id))
-            });
+            endpoints.retain(|endpoint| endpoint.active && self.is_free(Name::Endpoint(at, endpoint.id)));
             let slots = self.slots;
             for Endpoint { id, key, .. } in endpoints {
                 self.push(Name::Endpoint(at, id), async move {

@@ -75,7 +75,9 @@ impl Attempt<'_> {
             match status(&answer) {
                 Ok(state) if state == from.name() => {}
                 Ok(state) if row.outcome_unknown => {
-                    return Ok(Outcome::Done(Some(format!("the job is {state} after a call whose answer is not known"))));
+                    return Ok(Outcome::Done(Some(format!(
+                        "the job is {state} after a call whose answer is not known"
+                    ))));
                 }
                 Ok(state) => return Ok(Outcome::Refused(format!("the job is {state} already"))),
                 Err(outcome) => return Ok(outcome),
@@ -144,8 +146,8 @@ fn headers(row: &DecisionRow, from: Status) -> HeaderMap {
         ("requeue-from", Some(from.name().to_owned())),
         ("change-reason", Some(reason)),
     ];
-    let lines = given.into_iter().filter_map(|(name, value)| {
-        Some((HeaderName::from_static(name), HeaderValue::try_from(value?).ok()?))
-    });
+    let lines = given
+        .into_iter()
+        .filter_map(|(name, value)| Some((HeaderName::from_static(name), HeaderValue::try_from(value?).ok()?)));
     lines.collect()
 }

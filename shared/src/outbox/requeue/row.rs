@@ -17,8 +17,6 @@ use super::{
     wait::next_call,
 };
 
-/// Numbers of attempts of one run of a decision. Those of its first rerun begin here, of the second at twice that.
-const RUN: i64 = 1_000;
 /// How often it is tried to write down an attempt whose number somebody else has taken.
 const TRIES: i64 = 5;
 
@@ -88,10 +86,10 @@ impl Outbox {
     /// When a decision is to be carried out: at first after the backoff of its retry, and never outside of the rule's
     /// window.
     async fn plan(&self, round: &Round<'_>, row: &DecisionRow) -> Result<Plan, StoreError> {
-        let policy = &round.requeues.policy;
-        let (Some(claim), None) = (&row.claim, row.retry) else {
-            return Ok(Plan { at: policy.open_at(&row.rule, self.now()), retry: None });
+        let (Some(claim), None, 0) = (&row.claim, row.retry, row.reruns) else {
+            return Ok(Plan { at: round.open_at(row, self.now()), retry: None });
         };
+        let policy = &round.requeues.policy;
         let ledger = &round.requeues.ledger;
         let key = ledger.claims_key(&row.target, row.job);
         let items = self.store.get(std::slice::from_ref(&key), Deadline::after(STORE_TIME)).await?;
@@ -100,7 +98,7 @@ impl Outbox {
         let retry = policy.limit(&row.rule).map_or(1, |limit| counted(&claims, claim, limit));
         let from = row.received.unwrap_or_else(|| self.now());
         let at = policy.schedule(&row.rule, retry, from, jitter());
-        Ok(Plan { at: policy.open_at(&row.rule, at.max(self.now())), retry: Some(retry) })
+        Ok(Plan { at: round.open_at(row, at.max(self.now())), retry: Some(retry) })
     }
 
     /// Takes a row for an attempt; as it is then, or `None` when it is not what was read any more. Until it is finished it
@@ -137,15 +135,21 @@ impl Outbox {
             let operation = operation();
             let note = self.note(round, called, &end);
             let ledger = &round.requeues.ledger;
-            let attempt = ledger.attempt(&claimed, row.reruns * RUN + number, &note, Uuid::new_v4())?;
+            let attempt = ledger.attempt(&claimed, number, &note, Uuid::new_v4())?;
             let mut writes = vec![self.conclusion(round, (row, &claimed), (called, &end), &operation), attempt];
-            if end == End::Refused {
+            if row.gives_back(&end) {
                 writes.extend(claimed.give_back(ledger));
             }
             if self.settle(&ledger.service().model, &writes, &operation).await? {
                 if end == End::Failed {
                     let (job, target, rule) = (row.job, round.address.name(), &row.rule);
-                    tracing::warn!(job, target, rule, error = called.error(), "a requeue was given up: somebody has to look");
+                    tracing::warn!(
+                        job,
+                        target,
+                        rule,
+                        error = called.error(),
+                        "a requeue was given up: somebody has to look"
+                    );
                 }
                 return Ok(Some(end));
             }
@@ -185,7 +189,7 @@ impl Outbox {
             Outcome::Again(failure) => {
                 let made = u32::try_from(row.attempt_count.saturating_add(1)).unwrap_or(u32::MAX);
                 let wait = next_call(made, jitter(), failure.after);
-                let at = wait.map(|wait| round.requeues.policy.open_at(&row.rule, later(self.now(), wait)));
+                let at = wait.map(|wait| round.open_at(row, later(self.now(), wait)));
                 at.map_or(End::Failed, End::Postponed)
             }
         }
@@ -237,7 +241,7 @@ impl Outbox {
             ("LastError", called.error().map_or(Value::Null, |error| Value::String(error.to_owned()))),
             ("OutcomeUnknown", Value::Boolean(unknown)),
         ];
-        if *end == End::Refused {
+        if before.gives_back(end) {
             properties.push(("Claim", Value::Null));
         }
         claimed.patch(properties, schedule, operation)
@@ -260,6 +264,14 @@ impl Outbox {
         let write = row.patch(properties, schedule, &operation);
         let done = self.settle(&round.requeues.ledger.service().model, &[write], &operation).await?;
         Ok(done.then(|| Version(format!("{operation}.0"))))
+    }
+}
+
+impl DecisionRow {
+    /// Whether its claim is given back at its end. One that is held when somebody has it carried out again is kept: an
+    /// earlier call may have worked.
+    fn gives_back(&self, end: &End) -> bool {
+        *end == End::Refused && self.reruns == 0
     }
 }
 

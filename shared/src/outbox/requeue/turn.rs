@@ -6,6 +6,7 @@ use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 
 use crate::{
+    ledger::DecisionRow,
     outbox::{
         Outbox, STORE_TIME,
         attempt::Health,
@@ -36,6 +37,11 @@ impl Round<'_> {
     /// A place in the target's queue.
     pub(super) fn due(&self, at: Timestamp) -> Due {
         Due::at_target(&self.requeues.ledger.service().name, self.address.name(), at)
+    }
+
+    /// When a decision may be carried out, from then on: in its rule's window, or at any time when somebody wants it.
+    pub(super) fn open_at(&self, row: &DecisionRow, at: Timestamp) -> Timestamp {
+        if row.reruns > 0 { at } else { self.requeues.policy.open_at(&row.rule, at) }
     }
 
     fn is_over(&self) -> bool {
