@@ -38,6 +38,7 @@ mod outbox;
 mod own_writes;
 mod races;
 mod requests;
+mod requeues;
 mod rig;
 mod soak;
 mod strict;
