@@ -18,6 +18,7 @@ use super::{
     overlay::Step,
     place::Collection,
     prepare::Prepared,
+    rerun::RERUN,
     unit::{Outcome, Unit, not_allowed},
 };
 
@@ -37,6 +38,9 @@ impl Unit<'_> {
         let deliveries = self.service().events.as_ref().map(|events| events.deliveries);
         if name.rsplit('.').next() == Some(RESEND) && deliveries == Some(path.set) {
             return self.resend(request, path);
+        }
+        if name.rsplit('.').next() == Some(RERUN) && self.is_decision(path) {
+            return self.rerun(request, path);
         }
         Err(PlanError::Unsupported(format!("the action '{name}'")).into())
     }

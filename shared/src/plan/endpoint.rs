@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use crate::{
     batch::Headers,
-    edm::{DateTimeOffset, EntityKey, SetId, TypeId, Value, ValueError},
+    edm::{DateTimeOffset, EntityKey, SetId, TypeId, Value},
     events::{DeliveryStatus, Endpoint, Subscriptions},
     respond,
     store::{Due, Patch, Schedule},
@@ -17,7 +17,7 @@ use super::{
     overlay::Step,
     place::Collection,
     prepare::Prepared,
-    unit::{Outcome, Unit, no_content, not_allowed},
+    unit::{Outcome, Unit, no_content, not_allowed, refuse_parameters},
     update::Change,
     walk::{Spot, Target},
 };
@@ -86,7 +86,7 @@ impl<'a> Unit<'a> {
 
     /// Resend: the delivery is due at once, with all its attempts before it.
     pub(super) fn resend(&mut self, request: &Prepared, path: &EntityPath) -> Step<Outcome> {
-        refuse_parameters(request)?;
+        refuse_parameters(request, RESEND)?;
         let Target::Entity(spot) = self.walk(path, request.company, path.steps.len())? else {
             return Err(not_allowed(request, "GET"));
         };
@@ -118,24 +118,4 @@ fn endpoint_of(key: &EntityKey) -> Option<Uuid> {
 
 fn text_of(value: &Value) -> &str {
     if let Value::String(text) = value { text } else { "" }
-}
-
-/// The action has no parameter: no body, or an empty object.
-fn refuse_parameters(request: &Prepared) -> Result<(), ValueError> {
-    if request.body.iter().all(u8::is_ascii_whitespace) {
-        return Ok(());
-    }
-    let members: serde_json::Map<String, serde_json::Value> =
-        serde_json::from_slice(&request.body).map_err(|error| ValueError::Json {
-            line: error.line(),
-            column: error.column(),
-            message: "an empty object is expected".into(),
-        })?;
-    match members.keys().next() {
-        None => Ok(()),
-        Some(name) => {
-            let property = name.chars().take(100).collect();
-            Err(ValueError::UnknownProperty { property, type_name: RESEND.into() })
-        }
-    }
 }

@@ -11,6 +11,8 @@ use crate::{
     uri::UriError,
 };
 
+use super::rerun::RerunFault;
+
 /// Why one request of a unit of work fails.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum PlanError {
@@ -188,6 +190,9 @@ pub enum PlanError {
     /// A batch job cannot be changed as asked.
     #[error(transparent)]
     Job(#[from] JobFault),
+    /// A decision cannot be carried out again.
+    #[error(transparent)]
+    Rerun(#[from] RerunFault),
     /// The action SetBatchJobToWaiting was refused: it has a reply of its own.
     #[error("{}", .0.refusal)]
     NotSetToWaiting(Box<Refused>),

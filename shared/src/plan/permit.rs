@@ -16,6 +16,7 @@ impl Unit<'_> {
         let permission = match &request.resource {
             // It has a permission of its own, and a reply of its own for those who do not.
             Resource::Action { path, name } if self.service().requeued_by(path, name).is_some() => return Ok(()),
+            Resource::Action { path, .. } if self.is_decision(path) => Permission::JobsRequeue,
             Resource::Entities(path) | Resource::Action { path, .. } if self.is_for_admins(path) => Permission::Admin,
             _ if request.method == Method::GET => Permission::DataRead,
             _ => Permission::DataWrite,

@@ -6,7 +6,7 @@ use http::{Method, StatusCode};
 
 use crate::{
     batch::{Headers, Request, Response},
-    edm::{Entity, EntityKey, Incarnation, StructuredType, TypeId, Version},
+    edm::{Entity, EntityKey, Incarnation, StructuredType, TypeId, ValueError, Version},
     respond,
     service::Service,
     store::{self, ItemKey, Write},
@@ -234,6 +234,26 @@ impl<'a> Unit<'a> {
     pub(super) fn not_found(&self, ty: TypeId, path: &str) -> PlanError {
         let key = path.rfind('(').and_then(|at| path.get(at..)).unwrap_or_default().to_owned();
         PlanError::NotFound { entity_type: self.ty(ty).name.clone(), key }
+    }
+}
+
+/// An action without parameters takes no body, or an empty object.
+pub(super) fn refuse_parameters(request: &Prepared, action: &str) -> Result<(), ValueError> {
+    if request.body.iter().all(u8::is_ascii_whitespace) {
+        return Ok(());
+    }
+    let members: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_slice(&request.body).map_err(|error| ValueError::Json {
+            line: error.line(),
+            column: error.column(),
+            message: "an empty object is expected".into(),
+        })?;
+    match members.keys().next() {
+        None => Ok(()),
+        Some(name) => {
+            let property = name.chars().take(100).collect();
+            Err(ValueError::UnknownProperty { property, type_name: action.into() })
+        }
     }
 }
 

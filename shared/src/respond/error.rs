@@ -149,6 +149,7 @@ fn plan_row(error: &PlanError, profile: Option<&Profile>) -> Row {
         E::TooDeep(_) => (400, "TooDeep", "BadRequest", "0x80048d19"),
         E::Endpoint(_) => (400, "InvalidValue", "Application_FieldValidationException", "0x80048d19"),
         E::Job(error) => job_row(error),
+        E::Rerun(_) => (409, "IllegalTransition", "BadRequest", "0x80040203"),
         E::NotSetToWaiting(refused) => refusal_row(&refused.refusal),
         E::Internal => (500, "InternalError", "Internal_ServerError", "0x80040216"),
     }
