@@ -10,6 +10,7 @@ mod decision;
 mod source;
 mod target;
 
+pub use crate::events::ReadFormat as SourceFormat;
 pub use decision::{Decision, Limit, Verdict};
-pub use source::{Source, SourceAuthentication, SourceFormat};
+pub use source::{Source, SourceAuthentication};
 pub use target::{Credential, Target, TargetAuthentication};
