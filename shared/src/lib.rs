@@ -27,6 +27,7 @@
 //! | [`plan`] | what requests mean: from requests to answers and writes. Pure | all above, `respond` |
 //! | [`respond`] | answers of single requests; the one table of errors | all above |
 //! | [`execute`] | reads what planning needs, commits what it decides | all above |
+//! | [`ledger`] | what was decided about events that came in, and what was done | `edm`, `events`, `plan`, `policy`, `service`, `store` |
 //! | [`outbox`] | what leaves the service: events to endpoints; the history of jobs | `edm`, `events`, `jobs`, `plan`, `service`, `store` |
 //! | [`function`] | what the Lambda functions share: their environment, an engine that is ready in time | `auth`, `execute`, `gateway`, `service`, `store` |
 //!
@@ -115,6 +116,7 @@ pub mod execute;
 pub mod function;
 pub mod gateway;
 pub mod jobs;
+pub mod ledger;
 pub mod log;
 pub mod outbox;
 pub mod plan;

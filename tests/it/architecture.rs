@@ -40,11 +40,11 @@ const IMPURE: [(&str, &[&str]); 7] = [
     // aws-lc-rs computes codes, and nothing else; the log silences the SDK.
     ("aws_", &["store/", "events/signature.rs", "log.rs"]),
     ("reqwest", &["auth/jwks/", "outbox/"]),
-    ("tokio::", &["auth/jwks/", "store/", "execute/", "function/", "outbox/", "webhook/"]),
+    ("tokio::", &["auth/jwks/", "store/", "execute/", "function/", "ledger/record.rs", "outbox/", "webhook/"]),
     ("std::fs", &["service/load.rs", "policy/load.rs"]),
     ("SystemTime", &[]),
     ("Timestamp::now", &["execute/", "outbox/", "webhook/"]),
-    ("Uuid::new_v4", &["execute/", "outbox/", "webhook/"]),
+    ("Uuid::new_v4", &["execute/", "ledger/record.rs", "outbox/", "webhook/"]),
 ];
 
 #[test]

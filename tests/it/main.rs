@@ -30,6 +30,7 @@ mod host;
 mod jobs;
 mod kill;
 mod lambda;
+mod ledger;
 mod links;
 mod lost_answers;
 mod moved;

@@ -76,6 +76,11 @@ impl Rig {
         Outbox::new(&services(), self.store.clone(), courier, Some("http://localhost")).unwrap().with_clock(clock)
     }
 
+    /// The table through this layer.
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
     /// The records of the table's stream after that one.
     pub(crate) fn records(&self, after: Option<&str>) -> Vec<Value> {
         self.database.records(TABLE, after).unwrap()
@@ -185,7 +190,8 @@ pub(crate) fn if_match(mut request: Value, etag: &str) -> Value {
     request
 }
 
-fn services() -> Arc<Services> {
+/// The shipped services.
+pub(crate) fn services() -> Arc<Services> {
     static SERVICES: OnceLock<Arc<Services>> = OnceLock::new();
     SERVICES.get_or_init(|| Arc::new(Services::load(&workspace().join("infra/services")).unwrap())).clone()
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::error::shorten;
-use super::{PrimitiveType, Value, ValueError};
+use super::{PrimitiveType, Record, Value, ValueError};
 
 /// Index of a structured type in its [`Model`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -223,6 +223,28 @@ impl Model {
     /// The CSDL document as loaded.
     pub fn document(&self) -> &bytes::Bytes {
         &self.document
+    }
+
+    /// What a property of a type holds.
+    pub fn kind(&self, ty: TypeId, property: &str) -> Option<TypeKind> {
+        let ty = self.ty(ty);
+        Some(ty.properties.get(ty.property(property)?)?.ty.kind)
+    }
+
+    /// A member of the enumeration that a property of a type has; null where there is no such member.
+    pub fn member(&self, ty: TypeId, property: &str, name: &str) -> Value {
+        match self.kind(ty, property) {
+            Some(TypeKind::Enum(id)) => self.enumeration(id).parse(name).map_or(Value::Null, Value::Enum),
+            _ => Value::String(name.to_owned()),
+        }
+    }
+
+    /// The name of a record's value of an enumeration; nothing where it has none.
+    pub fn member_name(&self, record: &Record, property: &str) -> String {
+        match (self.kind(record.ty, property), record.get(self, property)) {
+            (Some(TypeKind::Enum(id)), Some(Value::Enum(number))) => self.enumeration(id).text(*number),
+            _ => String::new(),
+        }
     }
 
     /// Whether `derived` is `base` or derives from it.

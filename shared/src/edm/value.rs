@@ -63,6 +63,18 @@ impl Record {
         Self { ty, values: vec![None; model.ty(ty).properties.len()], dynamic: Vec::new() }
     }
 
+    /// A record of a type with these values; names that the type does not have are left out.
+    pub fn of<'n>(model: &Model, ty: TypeId, values: impl IntoIterator<Item = (&'n str, Value)>) -> Self {
+        let mut record = Self::new(model, ty);
+        for (name, value) in values {
+            let at = model.ty(ty).property(name);
+            if let Some(slot) = at.and_then(|at| record.values.get_mut(at)) {
+                *slot = Some(value);
+            }
+        }
+        record
+    }
+
     /// The value of a declared property, if given.
     pub fn get(&self, model: &Model, name: &str) -> Option<&Value> {
         self.values.get(model.ty(self.ty).property(name)?)?.as_ref()

@@ -9,7 +9,7 @@ use crate::{
     plan::{self, Collection, Context, Fresh, Job, PlanError, References},
     respond::Failure,
     service::{SeedGroup, Service},
-    store::{Commit, Condition, ItemKey, StoreError, Stored, Write, WriteKind},
+    store::{Commit, Condition, ItemKey, Schedule, StoreError, Stored, Write, WriteKind},
 };
 
 use super::{Engine, unit::FailedUnit};
@@ -44,7 +44,7 @@ impl Engine {
             for group in &service.seed {
                 created += self.seed_group(service, group).await?;
             }
-            let kind = WriteKind::Put(Stored::Link);
+            let kind = WriteKind::Put(Stored::Link, Schedule::Keep);
             let write = [Write { key: marker, kind, condition: Condition::None }];
             let operation = plan::operation_id(Uuid::new_v4());
             match self.store.commit(&service.model, &write, &operation, self.deadline()).await.map_err(failed)? {

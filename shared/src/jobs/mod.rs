@@ -10,5 +10,5 @@ mod status;
 
 pub use action::{Refusal, Reply, SET_BATCH_JOB_TO_WAITING, batch_job_id};
 pub use change::{JobFault, Touch, Values};
-pub use setup::{Fields, Jobs, ReplyForm};
+pub use setup::{Fields, Jobs, ReplyForm, Requeues};
 pub use status::{Status, Transition, sources, transition};

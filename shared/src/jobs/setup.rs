@@ -23,6 +23,15 @@ pub struct Jobs {
     pub fields: Fields,
 }
 
+/// The entity sets of requeues by events (`[requeues]` of `service.toml`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Requeues {
+    /// What was decided about each event: `RequeueDecisions`, read-only.
+    pub decisions: SetId,
+    /// What was done then: `RequeueAttempts`, read-only.
+    pub attempts: SetId,
+}
+
 /// The form of the reply of SetBatchJobToWaiting.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ReplyForm {

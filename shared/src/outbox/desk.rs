@@ -144,35 +144,21 @@ impl Desk {
 
     /// A new record of a type with these values. [`Self::check`] has seen their names.
     pub(super) fn record<'n>(&self, ty: TypeId, values: impl IntoIterator<Item = (&'n str, Value)>) -> Record {
-        let mut record = Record::new(self.model(), ty);
-        for (name, value) in values {
-            let at = self.model().ty(ty).property(name);
-            if let Some(slot) = at.and_then(|at| record.values.get_mut(at)) {
-                *slot = Some(value);
-            }
-        }
-        record
+        Record::of(self.model(), ty, values)
     }
 
     /// A member of the enumeration that a property of a type has.
     pub(super) fn member(&self, ty: TypeId, property: &str, name: &str) -> Value {
-        match self.kind(ty, property) {
-            Some(TypeKind::Enum(id)) => self.model().enumeration(id).parse(name).map_or(Value::Null, Value::Enum),
-            _ => Value::String(name.to_owned()),
-        }
+        self.model().member(ty, property, name)
     }
 
     /// The name of a value of an enumeration.
     pub(super) fn member_name(&self, record: &Record, property: &str) -> String {
-        match (self.kind(record.ty, property), record.get(self.model(), property)) {
-            (Some(TypeKind::Enum(id)), Some(Value::Enum(number))) => self.model().enumeration(id).text(*number),
-            _ => String::new(),
-        }
+        self.model().member_name(record, property)
     }
 
     pub(super) fn kind(&self, ty: TypeId, property: &str) -> Option<TypeKind> {
-        let ty = self.model().ty(ty);
-        Some(ty.properties.get(ty.property(property)?)?.ty.kind)
+        self.model().kind(ty, property)
     }
 }
 

@@ -15,7 +15,7 @@ use indexmap::IndexMap;
 use crate::{
     edm::Entity,
     query::Predicate,
-    store::{Condition, ItemKey, Patch, Stored, Write, WriteKind},
+    store::{Condition, ItemKey, Patch, Schedule, Stored, Write, WriteKind},
 };
 
 use super::{PlanError, place::Collection};
@@ -388,7 +388,7 @@ impl<'s> Overlay<'s> {
             let kind = match (state.now, &state.base) {
                 (Now::Untouched, Condition::None) => return None,
                 (Now::Untouched, _) | (Now::Gone, Condition::Absent) => WriteKind::Check,
-                (Now::Stored(stored), _) => WriteKind::Put(stored),
+                (Now::Stored(stored), _) => WriteKind::Put(stored, Schedule::Keep),
                 (Now::Patched(patch), _) => WriteKind::Patch(patch),
                 (Now::Gone, _) => WriteKind::Delete,
             };
@@ -404,6 +404,10 @@ fn strength(condition: &Condition) -> u8 {
         Condition::None => 0,
         Condition::Exists => 1,
         Condition::Incarnation(_) => 2,
-        Condition::Absent | Condition::Version(_) | Condition::Sequence(_) | Condition::AlternateKey(_) => 3,
+        Condition::Absent
+        | Condition::Version(_)
+        | Condition::Sequence(_)
+        | Condition::AlternateKey(_)
+        | Condition::Claims(_) => 3,
     }
 }

@@ -36,6 +36,8 @@ pub(super) struct ServiceConfig {
     pub(super) jobs: Option<JobsConfig>,
     /// Business events of the jobs, when somebody can be told.
     pub(super) events: Option<EventsConfig>,
+    /// Requeues of jobs by events, when they are kept here.
+    pub(super) requeues: Option<RequeuesConfig>,
     /// Permission → the scopes and roles that give it.
     #[serde(default)]
     pub(super) permissions: BTreeMap<Spanned<String>, Vec<String>>,
@@ -106,6 +108,16 @@ pub(super) struct EventsConfig {
     pub(super) endpoints: Spanned<String>,
     /// The read-only entity set of what was sent.
     pub(super) deliveries: Spanned<String>,
+}
+
+/// `[requeues]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RequeuesConfig {
+    /// The read-only entity set of what was decided.
+    pub(super) decisions: Spanned<String>,
+    /// The read-only entity set of what was done.
+    pub(super) attempts: Spanned<String>,
 }
 
 /// How a property's value comes about: [`super::Rule`].

@@ -1,15 +1,15 @@
-//! `[jobs]`, `[events]` and `[permissions]` of `service.toml`, checked against the model.
+//! `[jobs]`, `[events]`, `[requeues]` and `[permissions]` of `service.toml`, checked against the model.
 
 use crate::{
     auth::{Permission, Permissions},
     edm::{Model, PrimitiveType, TypeId, TypeKind},
     events::Subscriptions,
-    jobs::{Fields, Jobs, ReplyForm, Status},
+    jobs::{Fields, Jobs, ReplyForm, Requeues, Status},
 };
 
 use super::{
     Problem,
-    config::{EventsConfig, JobsConfig, ReplyConfig, ServiceConfig},
+    config::{EventsConfig, JobsConfig, ReplyConfig, RequeuesConfig, ServiceConfig},
     derived::Located,
     set,
 };
@@ -48,6 +48,11 @@ pub(super) fn jobs(model: &Model, config: &JobsConfig) -> Result<Jobs, Located> 
 /// Who is told of the changes of jobs.
 pub(super) fn events(model: &Model, config: &EventsConfig) -> Result<Subscriptions, Located> {
     Ok(Subscriptions { endpoints: set(model, &config.endpoints)?, deliveries: set(model, &config.deliveries)? })
+}
+
+/// Where requeues by events are kept.
+pub(super) fn requeues(model: &Model, config: &RequeuesConfig) -> Result<Requeues, Located> {
+    Ok(Requeues { decisions: set(model, &config.decisions)?, attempts: set(model, &config.attempts)? })
 }
 
 /// The scopes and roles that give a permission: the table, and the permission's own name where the table is silent.

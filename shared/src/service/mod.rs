@@ -43,7 +43,7 @@ use crate::{
     auth::Permissions,
     edm::{Model, SetId, TypeId},
     events::Subscriptions,
-    jobs::Jobs,
+    jobs::{Jobs, Requeues},
     uri::Encoding,
 };
 
@@ -79,6 +79,8 @@ pub struct Service {
     pub jobs: Option<Jobs>,
     /// Who is told of their changes.
     pub events: Option<Subscriptions>,
+    /// What events from outside did to them, when that is kept here.
+    pub requeues: Option<Requeues>,
     /// What its callers' scopes and roles allow.
     pub permissions: Permissions,
     /// The rows of an empty store.
@@ -232,6 +234,12 @@ impl Service {
             page_size: page_size(config).map_err(located)?,
             jobs: config.jobs.as_ref().map(|config| jobs::jobs(&model, config)).transpose().map_err(located)?,
             events: config.events.as_ref().map(|config| jobs::events(&model, config)).transpose().map_err(located)?,
+            requeues: config
+                .requeues
+                .as_ref()
+                .map(|config| jobs::requeues(&model, config))
+                .transpose()
+                .map_err(located)?,
             permissions: jobs::permissions(config).map_err(located)?,
             model,
             companies,

@@ -45,6 +45,12 @@ pub(super) const DUE_QUEUE: &str = "dp";
 pub(super) const DUE_TIME: &str = "dt";
 /// Text of a note.
 pub(super) const NOTE: &str = "b";
+/// Claims that are held.
+pub(super) const HELD: &str = "h";
+/// Up to where claims do not count.
+pub(super) const CLEARED: &str = "q";
+/// The operation that changed claims last.
+pub(super) const CHANGED: &str = "u";
 /// When an item may go (DynamoDB's time to live), in seconds since 1970.
 pub(super) const EXPIRES: &str = "e";
 
@@ -54,6 +60,7 @@ pub(super) fn item(model: &Model, key: &ItemKey, stored: &Stored) -> Item {
     match stored {
         Stored::Entity(entity) => entity_attributes(model, entity, &mut item),
         Stored::Link => {}
+        Stored::Claims(claims) => claims.to_item(&mut item),
         Stored::AlternateKey(target) => {
             item.insert(TARGET.into(), AttributeValue::S(target.clone()));
         }

@@ -126,7 +126,7 @@ impl Store {
         match writes {
             [] | [Write { kind: WriteKind::Patch(_), .. }] => return None,
             // Repeated, these refuse themselves. Any other put could overwrite what came after the first time.
-            [Write { kind: WriteKind::Put(_), condition: Condition::Absent | Condition::Version(_), .. }] => {
+            [Write { kind: WriteKind::Put(..), condition: Condition::Absent | Condition::Version(_), .. }] => {
                 return None;
             }
             _ => {}
@@ -140,8 +140,8 @@ impl Store {
         let Some(single) = writes.first() else { return Attempt::Done };
         let old = ReturnValuesOnConditionCheckFailure::AllOld;
         let expression = write::expression(model, single, operation);
-        if let WriteKind::Put(stored) = &single.kind {
-            let item = write::put_item(model, single, stored);
+        if let WriteKind::Put(stored, schedule) = &single.kind {
+            let item = write::put_item(model, single, (stored, schedule));
             let request = self.client.put_item().table_name(&*self.table).set_item(Some(item));
             let request = request
                 .set_condition_expression(expression.condition)
@@ -281,12 +281,8 @@ fn trace(writes: &[Write], items: &[(ItemKey, Option<Item>)], operation: &str) -
     }
     let incarnation = text(attribute::INCARNATION);
     match (kind, condition) {
-        (WriteKind::Put(Stored::Entity(entity)), Condition::Absent) => {
-            if incarnation == Some(&entity.incarnation.0) {
-                Trace::Found
-            } else {
-                Trace::Missing
-            }
+        (WriteKind::Put(Stored::Entity(entity), _), Condition::Absent) => {
+            if incarnation == Some(&entity.incarnation.0) { Trace::Found } else { Trace::Missing }
         }
         (_, Condition::Version(old)) if incarnation == Some(&old.incarnation.0) => {
             // Somebody else's write is what followed the version expected here, or nothing came before that write.

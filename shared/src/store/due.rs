@@ -52,6 +52,16 @@ impl Due {
         Self { queue: Self::queue(service, endpoint), time: Self::text(at) }
     }
 
+    /// The place of what a service wants done at a target.
+    pub fn at_target(service: &str, target: &str, at: Timestamp) -> Self {
+        Self { queue: Self::target_queue(service, target), time: Self::text(at) }
+    }
+
+    /// The queue of a target.
+    pub fn target_queue(service: &str, target: &str) -> String {
+        format!("{service}|>{target}")
+    }
+
     /// The queue of an endpoint.
     pub fn queue(service: &str, endpoint: Uuid) -> String {
         format!("{service}|{}", endpoint.as_hyphenated())

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use crate::edm::{Entity, Model};
 
-use super::{StoreError, attribute};
+use super::{Claims, StoreError, attribute};
 
 /// DynamoDB's limit for a partition key, in bytes.
 const PARTITION_KEY_BYTES: usize = 2048;
@@ -63,6 +63,8 @@ pub enum Stored {
     AlternateKey(String),
     /// A sequence.
     Sequence(Sequence),
+    /// Claims below a limit.
+    Claims(Claims),
 }
 
 /// How far a sequence has come.
@@ -87,6 +89,6 @@ impl Stored {
             let of = item.get(attribute::COUNTED).map(attribute::text).transpose()?.unwrap_or_default().to_owned();
             return Ok(Self::Sequence(Sequence { number: attribute::integer(number)?, of }));
         }
-        Ok(Self::Link)
+        Ok(Claims::from_item(item)?.map_or(Self::Link, Self::Claims))
     }
 }

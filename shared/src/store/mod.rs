@@ -10,11 +10,13 @@
 //! | alternate key | `A\|service\|company\|set\|position of the key` | encoded values |
 //! | sequence of a set | `S\|partition of the set` | property |
 //! | sequence of contained entities | `S\|parent's partition\|parent's sort key\|navigation` | property |
+//! | claims on the retries of a job | `R\|service\|target\|job` | `claims` |
 //! | note of the service for itself | `B\|kind\|service\|…` | what it is about |
 //!
 //! Entities that wait for a time are in the index `due` as well, and the table has a stream of all its changes.
 
 mod attribute;
+mod claims;
 mod client;
 mod commit;
 mod due;
@@ -30,6 +32,7 @@ mod write;
 
 use std::sync::Arc;
 
+pub use claims::{ClaimChange, Claims};
 pub use client::*;
 pub use commit::{Commit, Deadline};
 pub use due::{Due, DuePage, Schedule};

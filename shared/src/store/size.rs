@@ -18,6 +18,7 @@ pub(super) fn stored(model: &Model, key: &ItemKey, stored: &Stored) -> usize {
         Stored::AlternateKey(target) => target.len(),
         Stored::Sequence(sequence) => sequence.of.len() + SCALAR,
         Stored::Link => SCALAR,
+        Stored::Claims(claims) => claims.size(),
     };
     ITEM_OVERHEAD + self::key(key) + content
 }

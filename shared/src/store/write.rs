@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::{
 
 use crate::edm::{ETag, Model, Value};
 
-use super::{Due, Item, ItemKey, Schedule, Sequence, Stored, attribute, size};
+use super::{ClaimChange, Due, Item, ItemKey, Schedule, Sequence, Stored, attribute, size};
 
 /// One write of a commit.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,10 +24,12 @@ pub struct Write {
 /// What happens to an item.
 #[derive(Clone, Debug, PartialEq)]
 pub enum WriteKind {
-    /// It is written whole.
-    Put(Stored),
+    /// It is written whole, an entity with its place in the index of what is due.
+    Put(Stored, Schedule),
     /// Some properties of an entity change; the others are not known to the unit.
     Patch(Patch),
+    /// Claims change, which are not known to the unit.
+    Claim(ClaimChange),
     /// It is deleted.
     Delete,
     /// Nothing: only the condition counts.
@@ -93,6 +95,8 @@ pub enum Condition {
     Sequence(Option<Sequence>),
     /// An alternate key leads to the entity with this sort key.
     AlternateKey(String),
+    /// Claims that were changed last by this operation.
+    Claims(String),
 }
 
 /// A unit of work is larger than one transaction can be.
@@ -139,7 +143,8 @@ pub fn check_size(model: &Model, writes: &[Write]) -> Result<(), TooLarge> {
     let mut total = 0;
     for write in writes {
         let bytes = match &write.kind {
-            WriteKind::Put(stored) => size::stored(model, &write.key, stored),
+            WriteKind::Put(stored, _) => size::stored(model, &write.key, stored),
+            WriteKind::Claim(change) => size::key(&write.key) + change.size(),
             WriteKind::Patch(patch) => size::key(&write.key) + size::patch(model, patch),
             WriteKind::Delete | WriteKind::Check => size::key(&write.key),
         };
@@ -171,6 +176,15 @@ pub(super) fn expression(model: &Model, write: &Write, operation: &str) -> Expre
         _ => None,
     };
     let mut condition = builder.condition(&write.condition);
+    if let WriteKind::Claim(change) = &write.kind {
+        let (update, condition) = builder.claims(change, operation);
+        return Expression {
+            update: Some(update),
+            condition,
+            names: some(builder.names),
+            values: some(builder.values),
+        };
+    }
     if update.is_some() {
         // A repeat after a lost answer must not apply the patch again, over a later writer's.
         let operation = builder.value(AttributeValue::S(format!("{operation}.")));
@@ -230,6 +244,7 @@ impl Builder {
                 format!("{counted} AND {NUMBER} = {}", self.value(AttributeValue::N(number.to_string())))
             }
             Condition::AlternateKey(target) => self.equals(attribute::TARGET, target),
+            Condition::Claims(version) => self.equals(attribute::CHANGED, version),
         })
     }
 
@@ -277,7 +292,7 @@ impl Builder {
 }
 
 /// The item of a put. The version that it replaces is kept beside the new one.
-pub(super) fn put_item(model: &Model, write: &Write, stored: &Stored) -> Item {
+pub(super) fn put_item(model: &Model, write: &Write, (stored, schedule): (&Stored, &Schedule)) -> Item {
     let mut item = attribute::item(model, &write.key, stored);
     if let Stored::Entity(_) = stored {
         let previous = match &write.condition {
@@ -285,6 +300,13 @@ pub(super) fn put_item(model: &Model, write: &Write, stored: &Stored) -> Item {
             _ => attribute::NO_VERSION,
         };
         item.insert(attribute::PREVIOUS_VERSION.into(), AttributeValue::S(previous.to_owned()));
+    }
+    match schedule {
+        Schedule::Keep => {}
+        Schedule::At(due) => item.extend(attribute::due_attributes(due)),
+        Schedule::Done { expires } => {
+            item.insert(attribute::EXPIRES.into(), AttributeValue::N(expires.to_string()));
+        }
     }
     item
 }
@@ -297,10 +319,10 @@ pub(super) fn transact_item(model: &Model, write: &Write, table: &str, operation
     let key = || Some(attribute::key_attributes(&write.key));
     let action = TransactWriteItem::builder();
     match &write.kind {
-        WriteKind::Put(stored) => action.put(
+        WriteKind::Put(stored, schedule) => action.put(
             Put::builder()
                 .table_name(table)
-                .set_item(Some(put_item(model, write, stored)))
+                .set_item(Some(put_item(model, write, (stored, schedule))))
                 .set_condition_expression(expression.condition)
                 .set_expression_attribute_names(expression.names)
                 .set_expression_attribute_values(expression.values)
@@ -308,7 +330,7 @@ pub(super) fn transact_item(model: &Model, write: &Write, table: &str, operation
                 .build()
                 .expect("table and item are set"),
         ),
-        WriteKind::Patch(_) => action.update(
+        WriteKind::Patch(_) | WriteKind::Claim(_) => action.update(
             Update::builder()
                 .table_name(table)
                 .set_key(key())

@@ -1,0 +1,172 @@
+//! What was decided about events that came in, and what was done: rows that can be read through OData, and the counters
+//! behind them.
+//!
+//! | what | where | written by |
+//! |---|---|---|
+//! | a decision: the event, what the rules said, and as long as something is to be done the row that the outbox works off | `RequeueDecisions` | the webhook, once; then the outbox |
+//! | an attempt to requeue the job | `RequeueAttempts` | the outbox |
+//! | the claims on the retries of a job at a target | `store::Claims` | both |
+//!
+//! # Exactly once for each failure
+//!
+//! [`Ledger::record`] writes the decision and takes the claim in one transaction. Its conditions are: there is no decision
+//! about this event yet, fewer claims are held than the rule allows, and the job has not finished since. So an event that
+//! comes again, at the same time or later, meets its decision and changes nothing; and no order in which events arrive
+//! takes more claims than the limit. A refused condition returns the item, with which it is decided anew.
+//!
+//! # The order of events
+//!
+//! An event has its *place*: its `ControlNumber`, then its time. A job that finished clears the claims of what came before
+//! that place, and of nothing newer; a failure from before it is superseded. Where the sender has no control numbers, the
+//! time alone decides.
+
+mod attempt;
+mod entry;
+mod place;
+mod record;
+mod row;
+
+use std::sync::Arc;
+
+pub use attempt::{AttemptNote, AttemptOutcome};
+pub use place::{Claim, counted};
+pub use record::Recorded;
+pub use row::{DecisionRow, RequeueStatus};
+
+use crate::{
+    edm::{EntityKey, Model, Record, TypeId},
+    plan::Collection,
+    service::{Service, Services},
+    store::{ItemKey, StoreError},
+};
+
+/// Properties of `RequeueDecisions` that are read or written.
+const DECISION: [&str; 28] = [
+    "BatchJobRecId",
+    "Target",
+    "EventId",
+    "GivenEventId",
+    "Source",
+    "BusinessEventId",
+    "Event",
+    "LegalEntity",
+    "JobDescription",
+    "JobStatus",
+    "ErrorText",
+    "ControlNumber",
+    "EventDateTime",
+    "ReceivedDateTime",
+    "Decision",
+    "Rule",
+    "Reason",
+    "MaxRetries",
+    "Retry",
+    "Status",
+    "DueDateTime",
+    "ConcludedDateTime",
+    "AttemptCount",
+    "LastStatusCode",
+    "LastError",
+    "OutcomeUnknown",
+    "Reruns",
+    "Claim",
+];
+/// Properties of `RequeueAttempts` that are written.
+const ATTEMPT: [&str; 12] = [
+    "BatchJobRecId",
+    "Target",
+    "EventId",
+    "Attempt",
+    "RequestId",
+    "Rule",
+    "AttemptDateTime",
+    "DurationMilliseconds",
+    "Outcome",
+    "StatusCode",
+    "Error",
+    "NextDateTime",
+];
+
+/// Where decisions, attempts and claims are. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Ledger(Arc<Books>);
+
+#[derive(Debug)]
+struct Books {
+    service: Arc<Service>,
+    decisions: Collection,
+    attempts: Collection,
+}
+
+/// The model of a service is not what its ledger needs.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// A property is missing.
+    #[error("service '{service}': the type {ty} of its requeues has no property '{name}'")]
+    Property {
+        /// Name of the service.
+        service: String,
+        /// Qualified name of the type.
+        ty: String,
+        /// The property.
+        name: &'static str,
+    },
+    /// Rows of companies have a table partition each.
+    #[error("service '{0}': requeues are kept by services without companies")]
+    Companies(String),
+    /// There is one webhook, and one place for what it does.
+    #[error("the services '{0}' and '{1}' both have [requeues]; one can have it")]
+    Several(String, String),
+}
+
+impl Ledger {
+    /// The ledger of the service that has one.
+    pub fn find(services: &Services) -> Result<Option<Self>, LedgerError> {
+        let mut having = services.iter().filter_map(|service| Some((service, service.requeues?)));
+        let Some((service, sets)) = having.next() else { return Ok(None) };
+        if let Some((other, _)) = having.next() {
+            return Err(LedgerError::Several(service.name.clone(), other.name.clone()));
+        }
+        if service.companies.is_some() {
+            return Err(LedgerError::Companies(service.name.clone()));
+        }
+        let at = |set| Collection::of_set(service, set, None);
+        let books = Books { service: Arc::clone(service), decisions: at(sets.decisions), attempts: at(sets.attempts) };
+        check(service, books.decisions.ty, &DECISION)?;
+        check(service, books.attempts.ty, &ATTEMPT)?;
+        Ok(Some(Self(Arc::new(books))))
+    }
+
+    /// The service that it is kept by.
+    pub fn service(&self) -> &Arc<Service> {
+        &self.0.service
+    }
+
+    /// Whether an item is a decision.
+    pub fn is_decision(&self, key: &ItemKey) -> bool {
+        self.0.decisions.holds(key)
+    }
+
+    /// Where the claims on the retries of a job at a target are.
+    pub fn claims_key(&self, target: &str, job: i64) -> ItemKey {
+        ItemKey { partition: format!("R|{}|{target}|{job}", self.0.service.name), sort: "claims".into() }
+    }
+
+    fn model(&self) -> &Model {
+        &self.0.service.model
+    }
+
+    fn item_key(&self, collection: &Collection, record: &Record) -> Result<ItemKey, StoreError> {
+        let key = EntityKey::of(self.model(), record);
+        let key = key.ok_or_else(|| StoreError::Corrupt("a row without its key".into()))?;
+        collection.entity_key(&key).map_err(|error| StoreError::Corrupt(error.to_string()))
+    }
+}
+
+fn check(service: &Service, ty: TypeId, names: &[&'static str]) -> Result<(), LedgerError> {
+    let ty = service.model.ty(ty);
+    let missing = names.iter().find(|name| ty.property(name).is_none());
+    missing.map_or(Ok(()), |name| {
+        Err(LedgerError::Property { service: service.name.clone(), ty: ty.qualified_name.clone(), name })
+    })
+}

@@ -1,0 +1,276 @@
+//! Events on their way into the table: once each, and never more claims than the limit, in whatever order they come.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::Value;
+use shared::{
+    events::{EventKind, JobEvent, What},
+    ledger::{Ledger, Recorded},
+    policy::{Decision, Limit, Source, SourceAuthentication, SourceFormat, Verdict},
+    store::{Deadline, Due, StoreError},
+};
+use tests::strict::{Fault, Plan, WRITE_FAULTS};
+use uuid::Uuid;
+
+use crate::rig::{Rig, services};
+
+const KEPT: Duration = Duration::from_hours(24 * 90);
+const JOB: i64 = 5_637_144_576;
+
+struct Book {
+    rig: Rig,
+    ledger: Ledger,
+    source: Source,
+    limit: Limit,
+}
+
+impl Book {
+    fn over(rig: Rig, max_retries: u32) -> Self {
+        let source = Source {
+            name: "operations".into(),
+            format: SourceFormat::Auto,
+            authentication: SourceAuthentication::None,
+            target: "own".into(),
+            allowed_origins: Vec::new(),
+            allowed_rate: None,
+        };
+        let ledger = Ledger::find(&services()).unwrap().unwrap();
+        Self { rig, ledger, source, limit: Limit { max_retries, reset_after: None } }
+    }
+
+    async fn new(max_retries: u32) -> Self {
+        Self::over(Rig::seeded().await, max_retries)
+    }
+
+    async fn take(&self, event: &JobEvent) -> Result<Recorded, StoreError> {
+        let decision = match event.what {
+            What::Job(EventKind::Finished) => Decision::Reset,
+            What::Job(EventKind::Failed) => Decision::Requeue,
+            _ => Decision::Ignored,
+        };
+        let limit = (decision == Decision::Requeue).then_some(self.limit);
+        let verdict = Verdict { decision, rule: Some("all".into()), reason: "the rule says so".into(), limit };
+        let deadline = Deadline::after(Duration::from_secs(20));
+        let of = (&self.source, event);
+        self.ledger.record(self.rig.store(), of, &verdict, (Timestamp::now(), KEPT), deadline).await
+    }
+
+    async fn decide(&self, event: &JobEvent) -> Decision {
+        self.take(event).await.unwrap().decision
+    }
+
+    async fn rows(&self) -> Vec<Value> {
+        let answer = self.rig.again().get("/data/RequeueDecisions").await;
+        answer.json()["value"].as_array().unwrap().clone()
+    }
+
+    /// How many decisions there are of a kind.
+    async fn count(&self, decision: &str) -> usize {
+        self.rows().await.iter().filter(|row| row["Decision"] == decision).count()
+    }
+}
+
+fn event(kind: EventKind, number: i64) -> JobEvent {
+    JobEvent {
+        id: Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{kind:?}{number}").as_bytes()),
+        given_id: format!("{kind:?}{number}"),
+        what: What::Job(kind),
+        type_name: kind.business_event_id().into(),
+        control_number: number,
+        time: Timestamp::from_second(1_700_000_000 + number).ok(),
+        legal_entity: "usmf".into(),
+        job: Some(JOB),
+        job_description: "Import".into(),
+        job_status: "Error".into(),
+        error_text: String::new(),
+    }
+}
+
+fn failed(number: i64) -> JobEvent {
+    event(EventKind::Failed, number)
+}
+
+fn finished(number: i64) -> JobEvent {
+    event(EventKind::Finished, number)
+}
+
+#[tokio::test]
+async fn a_new_event_and_a_known_one_are_one_call_each() {
+    let book = Book::new(5).await;
+    for (event, operation) in [
+        (failed(1), "TransactWriteItems"),
+        (finished(2), "TransactWriteItems"),
+        (event(EventKind::Started, 3), "PutItem"),
+    ] {
+        let first = book.take(&event).await.unwrap();
+        assert_eq!(book.rig.calls(), [operation], "{event:?}");
+        let again = book.take(&event).await.unwrap();
+        assert_eq!(book.rig.calls(), [operation]);
+        assert!(!first.duplicate && again.duplicate);
+        assert_eq!(Recorded { duplicate: false, ..again }, first);
+    }
+    assert_eq!(book.rows().await.len(), 3);
+}
+
+#[tokio::test]
+async fn a_decision_says_what_came_and_why() {
+    let book = Book::new(5).await;
+    book.take(&failed(7)).await.unwrap();
+    let url = "/data/RequeueDecisions?$filter=BatchJobRecId eq 5637144576";
+    let answer = book.rig.get(url).await.json();
+    let row = &answer["value"][0];
+    for (name, expected) in [
+        ("Source", "operations".into()),
+        ("Target", "own".into()),
+        ("Event", "Failed".into()),
+        ("ControlNumber", 7.into()),
+        ("Decision", "Requeue".into()),
+        ("Status", "Pending".into()),
+        ("Rule", "all".into()),
+        ("MaxRetries", 5.into()),
+        ("Retry", Value::Null),
+        ("EventDateTime", "2023-11-14T22:13:27.0000000Z".into()),
+    ] {
+        assert_eq!(row[name], expected, "{name}");
+    }
+    assert_eq!(
+        book.rig.get("/data/RequeueDecisions?$filter=BatchJobRecId eq 1").await.json()["value"],
+        Value::Array(vec![])
+    );
+}
+
+#[tokio::test]
+async fn the_limit_is_met_in_whatever_order_failures_come() {
+    let book = Book::new(3).await;
+    for number in [40, 10, 30] {
+        assert_eq!(book.decide(&failed(number)).await, Decision::Requeue);
+    }
+    book.rig.calls();
+    let full = book.take(&failed(20)).await.unwrap();
+    assert_eq!(full.decision, Decision::Exhausted);
+    assert!(full.reason.contains("requeued 3 times already"), "{}", full.reason);
+    assert_eq!(book.rig.calls().len(), 2, "the refusal shows the claims, and the decision is written");
+    assert_eq!(book.decide(&failed(10)).await, Decision::Requeue, "a known event has the decision it had");
+    assert_eq!(book.count("Exhausted").await, 1);
+}
+
+#[tokio::test]
+async fn a_job_that_finished_starts_anew_for_newer_failures_only() {
+    let book = Book::new(2).await;
+    for number in [10, 30] {
+        assert_eq!(book.decide(&failed(number)).await, Decision::Requeue);
+    }
+    assert_eq!(book.decide(&failed(31)).await, Decision::Exhausted);
+    // It finished between the two: the claim of the first is cleared, that of the second counts.
+    assert_eq!(book.decide(&finished(20)).await, Decision::Reset);
+    assert_eq!(book.decide(&failed(15)).await, Decision::Superseded);
+    assert_eq!(book.decide(&failed(40)).await, Decision::Requeue);
+    assert_eq!(book.decide(&failed(41)).await, Decision::Exhausted);
+    // An older end, later: nothing changes.
+    assert_eq!(book.decide(&finished(5)).await, Decision::Reset);
+    assert_eq!(book.decide(&failed(42)).await, Decision::Exhausted);
+    assert_eq!(book.decide(&finished(50)).await, Decision::Reset);
+    for (number, decision) in [(51, Decision::Requeue), (52, Decision::Requeue), (53, Decision::Exhausted)] {
+        assert_eq!(book.decide(&failed(number)).await, decision, "{number}");
+    }
+}
+
+#[tokio::test]
+async fn old_failures_do_not_count_where_the_rule_says_so() {
+    let mut book = Book::new(1).await;
+    book.limit.reset_after = Some(60);
+    for (number, decision) in
+        [(0, Decision::Requeue), (60, Decision::Exhausted), (61, Decision::Requeue), (62, Decision::Exhausted)]
+    {
+        assert_eq!(book.decide(&failed(number)).await, decision, "{number}");
+    }
+}
+
+#[tokio::test]
+async fn a_claim_that_is_given_back_can_be_taken_again() {
+    let book = Book::new(1).await;
+    assert_eq!(book.decide(&failed(1)).await, Decision::Requeue);
+    let id = failed(1).id;
+    let url = format!("/data/RequeueDecisions(BatchJobRecId=5637144576,Target='own',EventId={id})");
+    assert_eq!(book.rig.get(&url).await.status, 200);
+    let deadline = Deadline::after(Duration::from_secs(5));
+    let queue = Due::target_queue("finance-operations", "own");
+    let due = book.rig.store().due(&queue, None, deadline).await.unwrap().rows;
+    let key = due[0].0.clone();
+    let items = book.rig.store().get(std::slice::from_ref(&key), deadline).await.unwrap();
+    let row = book.ledger.row(&items[&key]).unwrap();
+    assert_eq!(row.request_id(), id.to_string().to_uppercase());
+    let back = row.give_back(&book.ledger).unwrap();
+    let model = &book.ledger.service().model;
+    for operation in ["one", "two"] {
+        // Given back twice is given back once.
+        book.rig.store().commit(model, std::slice::from_ref(&back), operation, deadline).await.unwrap();
+    }
+    assert_eq!(book.decide(&failed(2)).await, Decision::Requeue);
+    assert_eq!(book.decide(&failed(3)).await, Decision::Exhausted);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_race_takes_more_claims_than_the_limit() {
+    let seeded = Rig::seeded().await;
+    let rig = seeded.with(Duration::from_millis(2), Duration::from_secs(20));
+    let book = std::sync::Arc::new(Book::over(rig, 5));
+    let senders = (0..16).map(|sender| {
+        let book = std::sync::Arc::clone(&book);
+        tokio::spawn(async move {
+            // Each event comes from several senders, in another order from each.
+            for at in 0..20 {
+                let number = (at * 7 + sender * 3) % 20;
+                book.take(&failed(number)).await.unwrap();
+            }
+        })
+    });
+    for sender in senders.collect::<Vec<_>>() {
+        sender.await.unwrap();
+    }
+    assert_eq!((book.count("Requeue").await, book.count("Exhausted").await), (5, 15));
+}
+
+#[tokio::test]
+async fn whatever_fails_at_the_table_an_event_is_taken_once() {
+    let seeded = Rig::seeded().await;
+    let mut base = 0;
+    for fault in WRITE_FAULTS {
+        for call in 0..4 {
+            for times in [1, 2, usize::MAX] {
+                base += 1_000;
+                let book = Book::over(seeded.with(Duration::ZERO, Duration::from_secs(5)), 2);
+                let job = |number: i64| JobEvent { job: Some(base), ..failed(base + number) };
+                book.take(&job(1)).await.unwrap();
+                book.rig.strict.forget();
+                book.rig.strict.set_plan(strikes(call, times, fault));
+                // Two more failures, one of which is over the limit. What fails is sent again.
+                for number in [2, 3] {
+                    let event = job(number);
+                    let deadline = Deadline::after(Duration::from_millis(100));
+                    let limit = Some(book.limit);
+                    let verdict = Verdict { decision: Decision::Requeue, rule: None, reason: String::new(), limit };
+                    let store = book.rig.store();
+                    let of = (&book.source, &event);
+                    let _ = book.ledger.record(store, of, &verdict, (Timestamp::now(), KEPT), deadline).await;
+                }
+                book.rig.strict.set_plan(Plan::none());
+                for number in [3, 2, 3] {
+                    book.take(&job(number)).await.unwrap();
+                }
+                let url = format!("/data/RequeueDecisions?$filter=BatchJobRecId eq {base}");
+                let rows = seeded.get(&url).await.json();
+                let rows = rows["value"].as_array().unwrap().clone();
+                let requeues = rows.iter().filter(|row| row["Decision"] == "Requeue").count();
+                assert_eq!((rows.len(), requeues), (3, 2), "{fault:?} at {call}, {times} times: {rows:#?}");
+            }
+        }
+    }
+}
+
+/// The fault strikes from that call on, so many times.
+fn strikes(call: usize, times: usize, fault: Fault) -> Plan {
+    let end = call.saturating_add(times);
+    Plan::from_fn(move |at| (call..end).contains(&at.number).then_some(fault))
+}
