@@ -38,7 +38,7 @@ pub use envelope::{Envelope, Format, Meta, envelope};
 pub use job_event::{JobEvent, What};
 pub use kind::EventKind;
 pub use payload::{Event, TEST_EVENT, event_id, id_text, payload, test_payload};
-pub use read::{EventFault, EventNames, Fault, MAX_EVENTS, ReadError, ReadFormat, Received, read};
+pub use read::{EventFault, Fault, MAX_EVENTS, ReadError, ReadFormat, Received, read};
 pub use signature::{Secret, SecretFault, SignatureFault, sign, verify};
 
 /// The entity sets of business events (`[events]` of `service.toml`).

@@ -4,7 +4,7 @@ use http::HeaderName;
 
 use crate::{
     auth::{Authenticator, Tokens},
-    events::{EventNames, ReadFormat, Secret},
+    events::{ReadFormat, Secret},
 };
 
 /// A sender of events.
@@ -14,8 +14,6 @@ pub struct Source {
     pub name: String,
     /// The form of what it sends.
     pub format: ReadFormat,
-    /// Which events the business event ids of its environment mean, beside those that everybody knows.
-    pub event_names: EventNames,
     /// How it shows who it is.
     pub authentication: SourceAuthentication,
     /// Name of the target whose jobs its events are about.

@@ -7,7 +7,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
 use super::{
-    EventNames, Fault,
+    Fault, Kinds,
     error::MemberFault,
     finance_operations::{self, Around, payload},
     member::{Members, instant},
@@ -15,7 +15,7 @@ use super::{
 use crate::events::JobEvent;
 
 /// An event as one object: the body of a structured one, an element of a batch.
-pub(super) fn structured(object: &Map<String, Value>, names: &EventNames) -> Result<JobEvent, MemberFault> {
+pub(super) fn structured(object: &Map<String, Value>, kinds: Kinds<'_>) -> Result<JobEvent, MemberFault> {
     let members = Members(object);
     check_version(members.needed_text("specversion")?)?;
     let around = Around {
@@ -26,7 +26,7 @@ pub(super) fn structured(object: &Map<String, Value>, names: &EventNames) -> Res
     };
     let decoded = bytes(members)?;
     let data = decoded.as_ref().or_else(|| members.get("data"));
-    finance_operations::event(&*payload(data)?, &around, names)
+    finance_operations::event(&*payload(data)?, &around, kinds)
 }
 
 /// `data_base64` as the JSON that it encodes.
@@ -46,7 +46,7 @@ fn bytes(members: Members<'_>) -> Result<Option<Value>, MemberFault> {
 pub(super) fn binary<'h>(
     header: &impl Fn(&str) -> Option<&'h str>,
     data: &Value,
-    names: &EventNames,
+    kinds: Kinds<'_>,
 ) -> Result<JobEvent, MemberFault> {
     check_version(&needed(header, "ce-specversion")?)?;
     let id = needed(header, "ce-id")?;
@@ -57,7 +57,7 @@ pub(super) fn binary<'h>(
         None => None,
     };
     let around = Around { id: &id, source: &source, kind: &kind, time };
-    finance_operations::event(&*payload(Some(data))?, &around, names)
+    finance_operations::event(&*payload(Some(data))?, &around, kinds)
 }
 
 fn check_version(version: &str) -> Result<(), MemberFault> {

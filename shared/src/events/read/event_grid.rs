@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::{
-    EventNames, Fault,
+    Fault, Kinds,
     error::MemberFault,
     finance_operations::{self, Around, payload},
     member::Members,
@@ -16,7 +16,7 @@ const VALIDATION: &str = "Microsoft.EventGrid.SubscriptionValidationEvent";
 const MAX_CODE: usize = 200;
 
 /// An event of a batch.
-pub(super) fn event(object: &Map<String, Value>, names: &EventNames) -> Result<JobEvent, MemberFault> {
+pub(super) fn event(object: &Map<String, Value>, kinds: Kinds<'_>) -> Result<JobEvent, MemberFault> {
     let members = Members(object);
     let around = Around {
         id: members.needed_text("id")?,
@@ -24,7 +24,7 @@ pub(super) fn event(object: &Map<String, Value>, names: &EventNames) -> Result<J
         kind: members.needed_text("eventType")?,
         time: members.time("eventTime")?,
     };
-    finance_operations::event(&*payload(members.get("data"))?, &around, names)
+    finance_operations::event(&*payload(members.get("data"))?, &around, kinds)
 }
 
 /// Whether an event is the question whether events are wanted.

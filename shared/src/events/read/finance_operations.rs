@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::{
-    EventNames, Fault,
+    Fault, Kinds,
     error::MemberFault,
     kind_of,
     member::{Members, cut},
@@ -38,8 +38,8 @@ pub(super) struct Around<'e> {
 }
 
 /// An event without an envelope.
-pub(super) fn bare(object: &Map<String, Value>, names: &EventNames) -> Result<JobEvent, MemberFault> {
-    event(object, &Around::default(), names)
+pub(super) fn bare(object: &Map<String, Value>, kinds: Kinds<'_>) -> Result<JobEvent, MemberFault> {
+    event(object, &Around::default(), kinds)
 }
 
 /// The payload of an envelope: the object, or the text of one. Without data, an object without members.
@@ -61,7 +61,7 @@ pub(super) fn payload(data: Option<&Value>) -> Result<Cow<'_, Map<String, Value>
 pub(super) fn event(
     payload: &Map<String, Value>,
     around: &Around<'_>,
-    names: &EventNames,
+    kinds: Kinds<'_>,
 ) -> Result<JobEvent, MemberFault> {
     let payload = Members(payload);
     let (id, given_id) = id(payload.text("EventId")?.unwrap_or_default(), around)
@@ -75,7 +75,7 @@ pub(super) fn event(
     } else {
         let ids = [business_event_id, around.kind, last_segment(around.kind)];
         let by_status = || job.and_then(|_| by_status(status));
-        ids.into_iter().find_map(|id| names.kind(id)).or_else(by_status).map_or(What::Other, What::Job)
+        ids.into_iter().find_map(|id| kinds(id)).or_else(by_status).map_or(What::Other, What::Job)
     };
     if matches!(what, What::Job(_)) && job.is_none() {
         return Err(MemberFault { member: "JobId", what: Fault::Missing });

@@ -7,7 +7,6 @@
 //! | `event_grid` | the schema of Event Grid, with its validation |
 //! | `cloud_events` | CloudEvents 1.0: structured, batched, binary |
 //! | `member` | members of objects, read as what they should be |
-//! | `names` | which event a business event id means |
 //!
 //! The same event of Finance & Operations is the same [`JobEvent`] in every form, but for a time that only the envelope
 //! has.
@@ -18,7 +17,6 @@ mod event_grid;
 mod finance_operations;
 mod form;
 mod member;
-mod names;
 #[cfg(test)]
 mod tests;
 
@@ -26,10 +24,9 @@ use serde_json::{Map, Value};
 
 pub use self::error::{EventFault, Fault, ReadError};
 pub use self::form::ReadFormat;
-pub use self::names::EventNames;
 
 use self::{error::MemberFault, form::Form};
-use super::JobEvent;
+use super::{EventKind, JobEvent};
 
 /// Most events of one request: as many as Event Grid puts into a batch.
 pub const MAX_EVENTS: usize = 5_000;
@@ -46,20 +43,25 @@ pub enum Received {
     },
 }
 
-/// Reads the events of a request. `header` gives the first value of a header by its lower-case name; `names` says which
-/// events the ids of an environment mean.
+/// What the business event of an id is. The ids of Finance & Operations are names of classes that are not public, so an
+/// environment may have others than [`EventKind::business_event_id`] gives.
+type Kinds<'k> = &'k dyn Fn(&str) -> Option<EventKind>;
+
+/// Reads the events of a request. `header` gives the first value of a header by its lower-case name; `kind_of` says what the
+/// business event of an id is: [`EventKind::from_business_event_id`], unless an environment has other ids.
 pub fn read<'h>(
     format: ReadFormat,
-    names: &EventNames,
+    kind_of: impl Fn(&str) -> Option<EventKind>,
     header: impl Fn(&str) -> Option<&'h str>,
     body: &[u8],
 ) -> Result<Received, ReadError> {
     let form = Form::of(format, &header)?;
+    let kinds: Kinds<'_> = &kind_of;
     // What some senders on Windows begin a text with.
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     if form == Form::Binary {
         let data = if body.is_empty() { Value::Null } else { json(body)? };
-        let event = cloud_events::binary(&header, &data, names);
+        let event = cloud_events::binary(&header, &data, kinds);
         return Ok(Received::Events(vec![event.map_err(|fault| fault.at(0, &data))]));
     }
     let elements = elements(form, json(body)?)?;
@@ -72,7 +74,7 @@ pub fn read<'h>(
         });
     }
     let read = |(index, element): (usize, &Value)| {
-        let event = object(element).and_then(|object| event(form, object, names));
+        let event = object(element).and_then(|object| event(form, object, kinds));
         event.map_err(|fault| fault.at(index, element))
     };
     Ok(Received::Events(elements.iter().enumerate().map(read).collect()))
@@ -107,14 +109,14 @@ fn validation<'h>(
     (grid && (told || event_grid::is_validation(object))).then(|| event_grid::code(object))
 }
 
-fn event(form: Form, object: &Map<String, Value>, names: &EventNames) -> Result<JobEvent, MemberFault> {
+fn event(form: Form, object: &Map<String, Value>, kinds: Kinds<'_>) -> Result<JobEvent, MemberFault> {
     let has = |name| object.contains_key(name);
     match form {
-        Form::EventGrid => event_grid::event(object, names),
-        Form::Structured | Form::Batched | Form::CloudJson | Form::Binary => cloud_events::structured(object, names),
-        Form::AnyJson if has("specversion") => cloud_events::structured(object, names),
-        Form::AnyJson if has("eventType") => event_grid::event(object, names),
-        Form::FinanceOperations | Form::AnyJson => finance_operations::bare(object, names),
+        Form::EventGrid => event_grid::event(object, kinds),
+        Form::Structured | Form::Batched | Form::CloudJson | Form::Binary => cloud_events::structured(object, kinds),
+        Form::AnyJson if has("specversion") => cloud_events::structured(object, kinds),
+        Form::AnyJson if has("eventType") => event_grid::event(object, kinds),
+        Form::FinanceOperations | Form::AnyJson => finance_operations::bare(object, kinds),
     }
 }
 

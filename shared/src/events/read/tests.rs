@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::events::{
-    Event, EventFault, EventKind, EventNames, Fault, Format, JobEvent, MAX_EVENTS, Meta, ReadError, ReadFormat,
-    Received, What, envelope, payload, read, sample::golden, test_payload,
+    Event, EventFault, EventKind, Fault, Format, JobEvent, MAX_EVENTS, Meta, ReadError, ReadFormat, Received, What,
+    envelope, payload, read, sample::golden, test_payload,
 };
 
 const JSON: (&str, &str) = ("content-type", "application/json");
@@ -20,7 +20,7 @@ const TEST: &str = r#"{"BusinessEventId":"BusinessEventsTestEndpointContract","B
 
 fn read_as(format: ReadFormat, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Result<Received, ReadError> {
     let header = |name: &str| headers.iter().find(|(n, _)| *n == name).map(|(_, value)| *value);
-    read(format, &EventNames::default(), header, body.as_ref())
+    read(format, EventKind::from_business_event_id, header, body.as_ref())
 }
 
 /// The events of a request, and the texts of those that cannot be read.
@@ -339,19 +339,13 @@ fn kinds_follow_from_names_and_from_states() {
 
 #[test]
 fn an_environment_may_have_names_of_its_own() {
-    let names: EventNames = [
-        ("SysBatchErrorBusinessEvent".to_owned(), EventKind::Failed),
-        ("BatchJobFailedBusinessEvent".to_owned(), EventKind::Canceled),
-    ]
-    .into_iter()
-    .collect();
+    let own = |id: &str| (id == "SysBatchErrorBusinessEvent").then_some(EventKind::Failed);
     let kind = |id: &str| {
         let body = json!({ "EventId": "1", "BusinessEventId": id, "JobId": 1, "JobStatus": "Finished" }).to_string();
-        let read = read(ReadFormat::Auto, &names, |name| (name == JSON.0).then_some(JSON.1), body.as_bytes());
+        let read = read(ReadFormat::Auto, own, |name| (name == JSON.0).then_some(JSON.1), body.as_bytes());
         listed(&read)[0].as_ref().unwrap().what
     };
     assert_eq!(kind("SysBatchErrorBusinessEvent"), What::Job(EventKind::Failed));
-    assert_eq!(kind("BatchJobFailedBusinessEvent"), What::Job(EventKind::Canceled));
     assert_eq!(kind("Other"), What::Job(EventKind::Finished));
 }
 
