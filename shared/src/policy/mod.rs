@@ -38,10 +38,11 @@ pub use self::{
     decision::{Decision, Limit, Verdict},
     file::{AddressFault, PolicyFileError, PolicyProblem},
     pattern::PatternFault,
-    source::{Source, SourceAuthentication, SourceFormat},
+    source::{Source, SourceAuthentication},
     target::{Credential, Target, TargetAuthentication},
 };
 use crate::events::EventKind;
+pub use crate::events::ReadFormat as SourceFormat;
 
 /// All that `policy.toml` says. `Debug` shows no secret.
 #[derive(Clone, Debug)]

@@ -313,14 +313,8 @@ fn what_a_rule_asks_is_checked() {
                 "description = [\"a*\", 'C:\\x']",
                 "7:22: in a glob a '\\' stands before '*', '?' or '\\', to mean that character",
             ),
-            (
-                "description = { regex = \"(\" }",
-                "7:25: no regular expression: unclosed group",
-            ),
-            (
-                "description = { glob = \"(\" }",
-                "7:17: unknown field `glob`, expected `regex`",
-            ),
+            ("description = { regex = \"(\" }", "7:25: no regular expression: unclosed group"),
+            ("description = { glob = \"(\" }", "7:17: unknown field `glob`, expected `regex`"),
             ("error = \"\"", "7:9: an empty pattern"),
         ],
     );
@@ -334,35 +328,20 @@ fn how_a_rule_requeues_is_checked() {
             ("max_retries = 0", "7:15: max_retries is 1 to 100, not 0"),
             ("max_retries = 101", "7:15: max_retries is 1 to 100, not 101"),
             ("reset_after = \"30s\"", "7:15: reset_after is 1m to 365d, not 30s"),
-            (
-                "max_age = \"soon\"",
-                "7:11: 'soon' is no length of time: write 90s, 5m, 1h30m or 2d",
-            ),
+            ("max_age = \"soon\"", "7:11: 'soon' is no length of time: write 90s, 5m, 1h30m or 2d"),
             (
                 "max_age = \"90d\"",
                 "7:11: max_age 90d is too long: decisions are kept for 90d (keep_decisions), and that must be a day more",
             ),
-            (
-                "backoff = { initial = \"2h\" }",
-                "7:11: a wait of 2h to begin with is longer than the longest, 1h",
-            ),
+            ("backoff = { initial = \"2h\" }", "7:11: a wait of 2h to begin with is longer than the longest, 1h"),
             (
                 "backoff = { initial = \"2h\", cap = \"1h\" }",
                 "7:35: a wait of 2h to begin with is longer than the longest, 1h",
             ),
             ("backoff = { initial = \"8d\" }", "7:23: initial is 0s to 7d, not 8d"),
-            (
-                "backoff = { initial = \"1m\", factor = 0.5 }",
-                "7:37: factor is 1 to 10, not 0.5",
-            ),
-            (
-                "backoff = { initial = \"1m\", factor = nan }",
-                "7:37: factor is 1 to 10, not NaN",
-            ),
-            (
-                "backoff = { initial = \"1m\", jitter = 2 }",
-                "7:37: jitter is 0 to 1, not 2",
-            ),
+            ("backoff = { initial = \"1m\", factor = 0.5 }", "7:37: factor is 1 to 10, not 0.5"),
+            ("backoff = { initial = \"1m\", factor = nan }", "7:37: factor is 1 to 10, not NaN"),
+            ("backoff = { initial = \"1m\", jitter = 2 }", "7:37: jitter is 0 to 1, not 2"),
             ("window = \"never\"", "7:10: there is no window 'never'"),
             (
                 "window = { outside = \"always\" }",
