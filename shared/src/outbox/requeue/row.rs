@@ -7,7 +7,7 @@ use crate::{
     edm::{Value, Version},
     ledger::{AttemptNote, AttemptOutcome, DecisionRow, Ledger, RequeueStatus, counted},
     outbox::{INDEX_LAG, KEPT, Outbox, STORE_TIME, jitter, lane::Worked, later, operation},
-    store::{Deadline, Due, ItemKey, Schedule, StoreError, Stored, Write},
+    store::{Claims, Deadline, Due, ItemKey, Schedule, StoreError, Stored, Write},
 };
 
 use super::{
@@ -94,7 +94,7 @@ impl Outbox {
         let key = ledger.claims_key(&row.target, row.job);
         let items = self.store.get(std::slice::from_ref(&key), Deadline::after(STORE_TIME)).await?;
         let claims = items.get(&key).map(|item| Stored::from_item(&ledger.service().model, item)).transpose()?;
-        let claims = if let Some(Stored::Claims(claims)) = claims { claims } else { Default::default() };
+        let claims = if let Some(Stored::Claims(claims)) = claims { claims } else { Claims::default() };
         let retry = policy.limit(&row.rule).map_or(1, |limit| counted(&claims, claim, limit));
         let from = row.received.unwrap_or_else(|| self.now());
         let at = policy.schedule(&row.rule, retry, from, jitter());
