@@ -33,7 +33,7 @@ pub struct JobEvent {
     pub time: Option<Timestamp>,
     /// Company of the job.
     pub legal_entity: String,
-    /// `BatchJobRecId` of the job.
+    /// `BatchJobRecId` of the job: always there where the event is about a batch job.
     pub job: Option<i64>,
     /// What the job is called.
     pub job_description: String,

@@ -5,6 +5,7 @@
 //! | `kind` | the four events and the transition that each is |
 //! | `payload` | an event as the flat object of Finance & Operations |
 //! | `job_event` | an event that came in, whatever form it had |
+//! | `read` | from what came in to those |
 //! | `envelope` | a payload in the form that an endpoint wants: bare, Event Grid, CloudEvents |
 //! | `signature` | Standard Webhooks: secrets, signing, verifying |
 //! | `attempt` | what an answer means, and when to try again |
@@ -22,6 +23,7 @@ mod envelope;
 mod job_event;
 mod kind;
 mod payload;
+mod read;
 #[cfg(test)]
 mod sample;
 mod signature;
@@ -36,6 +38,7 @@ pub use envelope::{Envelope, Format, Meta, envelope};
 pub use job_event::{JobEvent, What};
 pub use kind::EventKind;
 pub use payload::{Event, TEST_EVENT, event_id, id_text, payload, test_payload};
+pub use read::{EventFault, Fault, MAX_EVENTS, ReadError, ReadFormat, Received, read};
 pub use signature::{Secret, SecretFault, SignatureFault, sign, verify};
 
 /// The entity sets of business events (`[events]` of `service.toml`).

@@ -1,15 +1,131 @@
-//! What is done about failed jobs: sources of events, rules, targets. Pure.
+//! What is done about failed jobs: sources of events, rules, targets. Pure but for `load`.
 //!
 //! | file | what |
 //! |---|---|
 //! | `source` | who sends events, and how they show who they are |
-//! | `decision` | what is decided about an event |
 //! | `target` | where jobs are requeued |
+//! | `decision` | what is decided about an event |
+//! | `decide` | what the rules say about an event, and why |
+//! | `rule`, `condition`, `pattern` | which events a rule is about, and what it does |
+//! | `backoff`, `window`, `duration` | when a job is requeued |
+//! | `file` | all of it as it is written in `policy.toml` |
+//! | `load` | reads the file |
 
+mod backoff;
+mod condition;
+mod decide;
 mod decision;
+mod duration;
+mod file;
+mod load;
+mod pattern;
+mod rule;
 mod source;
 mod target;
+mod window;
 
-pub use decision::{Decision, Limit, Verdict};
-pub use source::{Source, SourceAuthentication, SourceFormat};
-pub use target::{Credential, Target, TargetAuthentication};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+
+use self::rule::{Requeue, Rule};
+pub use self::{
+    condition::Mismatch,
+    decide::{Asked, Explanation},
+    decision::{Decision, Limit, Verdict},
+    file::{AddressFault, PolicyFileError, PolicyProblem},
+    pattern::PatternFault,
+    source::{Source, SourceAuthentication},
+    target::{Credential, Target, TargetAuthentication},
+};
+use crate::events::EventKind;
+pub use crate::events::ReadFormat as SourceFormat;
+
+/// All that `policy.toml` says. `Debug` shows no secret.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    sources: BTreeMap<String, Source>,
+    targets: BTreeMap<String, Target>,
+    /// Ids of business events beside those that [`EventKind`] knows.
+    event_names: HashMap<String, EventKind>,
+    /// In the order of the file: the first one that matches decides.
+    rules: Vec<Rule>,
+    keep_decisions: Duration,
+}
+
+/// A source that nobody may have who can be reached from elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "source '{source_name}' has authentication \"none\": only a host that listens on loopback may have such a source"
+)]
+pub struct OpenSource {
+    /// Its name.
+    pub source_name: String,
+}
+
+impl Policy {
+    /// The source of that name.
+    pub fn source(&self, name: &str) -> Option<&Source> {
+        self.sources.get(name)
+    }
+
+    /// All sources, in the order of their names.
+    pub fn sources(&self) -> impl Iterator<Item = &Source> {
+        self.sources.values()
+    }
+
+    /// The target of that name.
+    pub fn target(&self, name: &str) -> Option<&Target> {
+        self.targets.get(name)
+    }
+
+    /// All targets, in the order of their names.
+    pub fn targets(&self) -> impl Iterator<Item = &Target> {
+        self.targets.values()
+    }
+
+    /// What the business event of an id is: one that everybody knows, or one of `[event_names]`.
+    pub fn event_kind(&self, id: &str) -> Option<EventKind> {
+        EventKind::from_business_event_id(id).or_else(|| self.event_names.get(id).copied())
+    }
+
+    /// How long decisions are kept: longer than any event is acted on, so that a late duplicate is known as one.
+    pub fn keep_decisions(&self) -> Duration {
+        self.keep_decisions
+    }
+
+    /// When retry number `retry` (1 is the first) of a job is due that a rule requeues: after its backoff, and then when
+    /// its window is open. `jitter` is a random number from 0 (the shortest wait) to 1 (the longest). A rule that there
+    /// is no more, or that requeues nothing, makes nothing wait.
+    pub fn schedule(&self, rule: &str, retry: u32, from: Timestamp, jitter: f64) -> Timestamp {
+        let due = self.requeue(rule).map_or(from, |requeue| requeue.backoff.due(retry, from, jitter));
+        self.open_at(rule, due)
+    }
+
+    /// The first instant, at `at` or after it, at which a rule requeues jobs: `at` itself when its window is open, and
+    /// where there is no window or no such rule.
+    pub fn open_at(&self, rule: &str, at: Timestamp) -> Timestamp {
+        let allowed = self.requeue(rule).and_then(|requeue| requeue.allowed.as_ref());
+        allowed.map_or(at, |allowed| allowed.first(at))
+    }
+
+    /// Refuses sources without authentication where the host can be reached from elsewhere: `loopback` says that it
+    /// cannot.
+    pub fn check_open(&self, loopback: bool) -> Result<(), OpenSource> {
+        let open = |source: &&Source| matches!(source.authentication, SourceAuthentication::None);
+        match self.sources().find(open) {
+            Some(source) if !loopback => Err(OpenSource { source_name: source.name.clone() }),
+            _ => Ok(()),
+        }
+    }
+
+    fn requeue(&self, rule: &str) -> Option<&Requeue> {
+        self.rules.iter().find(|known| known.name == rule)?.requeue()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@ use http::HeaderName;
 
 use crate::{
     auth::{Authenticator, Tokens},
-    events::Secret,
+    events::{ReadFormat, Secret},
 };
 
 /// A sender of events.
@@ -13,7 +13,7 @@ pub struct Source {
     /// Its name: the last part of the URL that it posts to.
     pub name: String,
     /// The form of what it sends.
-    pub format: SourceFormat,
+    pub format: ReadFormat,
     /// How it shows who it is.
     pub authentication: SourceAuthentication,
     /// Name of the target whose jobs its events are about.
@@ -22,20 +22,6 @@ pub struct Source {
     pub allowed_origins: Vec<String>,
     /// Requests a minute that the handshake allows; no limit without it.
     pub allowed_rate: Option<u32>,
-}
-
-/// The form of what a source sends.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum SourceFormat {
-    /// Whatever the headers and the body show.
-    #[default]
-    Auto,
-    /// The flat JSON object of Finance & Operations.
-    FinanceOperations,
-    /// An array in the schema of Event Grid.
-    EventGrid,
-    /// CloudEvents 1.0: structured, binary or batched.
-    CloudEvents,
 }
 
 /// How a source shows who it is. `Debug` shows no secret.
