@@ -29,7 +29,8 @@
 //! | [`execute`] | reads what planning needs, commits what it decides | all above |
 //! | [`ledger`] | what was decided about events that came in, and what was done | `edm`, `events`, `plan`, `policy`, `service`, `store` |
 //! | [`outbox`] | what leaves the service: events to endpoints; the history of jobs | `edm`, `events`, `jobs`, `plan`, `service`, `store` |
-//! | [`function`] | what the Lambda functions share: their environment, an engine that is ready in time | `auth`, `execute`, `gateway`, `service`, `store` |
+//! | [`webhook`] | where events come in: who sends them, what becomes of them | `auth`, `batch`, `events`, `exchange`, `ledger`, `policy`, `store`, `uri` |
+//! | [`function`] | what the Lambda functions share: their environment, an engine or a webhook that is ready in time | `auth`, `execute`, `gateway`, `ledger`, `policy`, `service`, `store`, `webhook` |
 //!
 //! The pure modules have no clock, no random source and no I/O: `now` and fresh keys are arguments. A test reads the
 //! sources and fails where an arrow of this table is broken. Where to look for what:
@@ -126,6 +127,7 @@ pub mod respond;
 pub mod service;
 pub mod store;
 pub mod uri;
+pub mod webhook;
 pub mod wire;
 
 pub use execute::{Engine, SeedError, Serves, Settings};
