@@ -56,7 +56,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let handler = move |incoming| {
         let (engine, webhook) = (engine.clone(), webhook.clone());
         async move {
-            if Webhook::is_for(&incoming) { webhook.handle(incoming).await } else { engine.handle(incoming).await }
+            if Webhook::is_for(&incoming.path) { webhook.handle(incoming).await } else { engine.handle(incoming).await }
         }
     };
     serve(listener, handler, Limits::default(), pending()).await;

@@ -85,9 +85,8 @@ impl Host {
         let requeues = requeues(args, policy, &services, address)?;
         let (store, embedded, lock) = open(args).await?;
         store.ensure_table().await?;
-        let webhook = requeues
-            .as_ref()
-            .map(|(policy, ledger)| Webhook::new(Arc::clone(policy), ledger.clone(), store.clone()));
+        let webhook =
+            requeues.as_ref().map(|(policy, ledger)| Webhook::new(Arc::clone(policy), ledger.clone(), store.clone()));
         let background = match embedded {
             None => None,
             Some(database) => {
@@ -130,7 +129,7 @@ impl Host {
             let (engine, webhook) = (engine.clone(), webhook.clone());
             async move {
                 match webhook {
-                    Some(webhook) if Webhook::is_for(&incoming) => webhook.handle(incoming).await,
+                    Some(webhook) if Webhook::is_for(&incoming.path) => webhook.handle(incoming).await,
                     _ => engine.handle(incoming).await,
                 }
             }

@@ -1,7 +1,6 @@
 //! `rebatch`: the local host.
 
 mod auth;
-mod check_rules;
 mod cli;
 mod demo;
 mod host;
@@ -42,10 +41,6 @@ fn main() -> ExitCode {
         Ok(Command::Demo(args)) => block_on(demonstrate(&args)),
         Ok(Command::Token(data, grant)) => match token(&data, &grant) {
             Ok(token) => told(&format!("{token}\n")),
-            Err(error) => failed(&error.to_string(), ExitCode::FAILURE),
-        },
-        Ok(Command::CheckRules(args)) => match check_rules::run(&args, Timestamp::now()) {
-            Ok(text) => told(&text),
             Err(error) => failed(&error.to_string(), ExitCode::FAILURE),
         },
         Err(Refused::Told(text)) => told(&text),
@@ -96,7 +91,7 @@ async fn demonstrate(args: &Serve) -> Result<(), RunError> {
     let secret = demo::secret();
     let host = Host::start(args, Some(demo::policy(&secret)?)).await?;
     let url = host.url()?;
-    let (end, ended) = tokio::sync::oneshot::channel();
+    let (end, ended) = tokio::sync::oneshot::channel::<()>();
     let server = host.serve(async {
         // A sender that is gone says the same.
         let _ = ended.await;

@@ -95,7 +95,17 @@ mod tests {
         let text = str::to_owned;
         let (event_id, received) = (text("E"), text("2026-01-01T00:00:00Z"));
         let (event, decision, reason) = (text("Failed"), text("Requeue"), text("rule \"all\""));
-        Decision { job: 7, event_id, event, decision, reason, status: text(status), retry, max_retries: Some(3), received }
+        Decision {
+            job: 7,
+            event_id,
+            event,
+            decision,
+            reason,
+            status: text(status),
+            retry,
+            max_retries: Some(3),
+            received,
+        }
     }
 
     #[test]

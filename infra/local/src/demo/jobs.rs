@@ -54,9 +54,9 @@ pub(super) async fn run(odata: OData) -> Result<(), ClientError> {
         looks.tick().await;
         let board = odata.board(FIRST).await?;
         // One job at a time, each in its turn: somebody is watching.
-        let waiting = (0..SAMPLES.len()).map(|step| (at + step) % SAMPLES.len()).find(|position| {
-            board.jobs.get(*position).is_some_and(|job| job.status == "Waiting")
-        });
+        let waiting = (0..SAMPLES.len())
+            .map(|step| (at + step) % SAMPLES.len())
+            .find(|position| board.jobs.get(*position).is_some_and(|job| job.status == "Waiting"));
         if let Some(position) = waiting
             && let (Some(job), Some(sample), Some(failed)) =
                 (board.jobs.get(position), SAMPLES.get(position), failed.get_mut(position))

@@ -142,7 +142,9 @@ mod tests {
         let mut terminal = Terminal::new(TestBackend::new(100, 20)).unwrap();
         terminal.draw(|frame| draw(frame, &board, "http://127.0.0.1:1")).unwrap();
         let shown = terminal.backend().to_string();
-        for expected in ["Import", "Error", "12:34:56", "exhausted", "the limit", "127.0.0.1:1/data/BatchJobs", "(1 now)"] {
+        for expected in
+            ["Import", "Error", "12:34:56", "exhausted", "the limit", "127.0.0.1:1/data/BatchJobs", "(1 now)"]
+        {
             assert!(shown.contains(expected), "{expected} is not in\n{shown}");
         }
     }
