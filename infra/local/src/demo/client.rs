@@ -70,6 +70,12 @@ impl OData {
         }
     }
 
+    /// Lets a job wait anew as its schedule wants it: that is no retry, and does not count.
+    pub(super) async fn schedule(&self, job: i64) -> Result<(), ClientError> {
+        self.set_status(job, "Waiting").await?;
+        self.send(Method::PATCH, &format!("BatchJobs({job})"), Some(&json!({ "RetryCount": 0 }))).await.map(drop)
+    }
+
     async fn list<T: DeserializeOwned>(&self, path: &str) -> Result<Vec<T>, ClientError> {
         let body = self.send(Method::GET, path, None).await?;
         Ok(serde_json::from_slice::<List<T>>(&body)?.value)

@@ -82,5 +82,5 @@ pub(super) async fn run(odata: OData) -> Result<(), ClientError> {
 async fn schedule_again(odata: OData, job: i64) {
     sleep(REST).await;
     // It may be anywhere by then, or the host at its end.
-    let _ = odata.set_status(job, "Waiting").await;
+    let _ = odata.schedule(job).await;
 }
