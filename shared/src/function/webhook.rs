@@ -94,3 +94,27 @@ impl LazyWebhook {
             .await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn read(vars: &[(&str, &str)]) -> Result<WebhookConfig, ConfigError> {
+        WebhookConfig::from_vars(|name| vars.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned()))
+    }
+
+    #[test]
+    fn services_and_policy_are_beside_the_binary_unless_named() {
+        let config = read(&[("TABLE_NAME", "t"), ("LAMBDA_TASK_ROOT", "/var/task"), ("POLICY_FILE", "")]).unwrap();
+        assert_eq!(config.services, Path::new("/var/task/services"));
+        assert_eq!(config.policy, Path::new("/var/task/policy.toml"));
+        let config = read(&[("TABLE_NAME", "t"), ("POLICY_FILE", "/opt/p.toml"), ("SERVICES_DIR", "/opt/s")]).unwrap();
+        assert_eq!(
+            (config.services.as_path(), config.policy.as_path()),
+            (Path::new("/opt/s"), Path::new("/opt/p.toml"))
+        );
+        assert_eq!(read(&[]).unwrap_err(), ConfigError::Missing("TABLE_NAME"));
+    }
+}
