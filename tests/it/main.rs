@@ -45,4 +45,5 @@ mod soak;
 mod strict;
 mod too_large;
 mod units;
+mod webhook;
 mod writes;

@@ -53,6 +53,7 @@ pub struct Webhook {
     policy: Arc<Policy>,
     ledger: Ledger,
     store: Store,
+    time_budget: Duration,
 }
 
 impl Webhook {
@@ -63,18 +64,24 @@ impl Webhook {
 
     /// A webhook for the sources of a policy. The ledger and the store are where its decisions go.
     pub fn new(policy: Arc<Policy>, ledger: Ledger, store: Store) -> Self {
-        Self { policy, ledger, store }
+        Self { policy, ledger, store, time_budget: TIME_BUDGET }
+    }
+
+    /// The same with another time for an answer.
+    #[must_use]
+    pub fn with_time_budget(self, time_budget: Duration) -> Self {
+        Self { time_budget, ..self }
     }
 
     /// Answers a request. Never fails: what goes wrong is in the answer.
     pub async fn handle(&self, incoming: Incoming) -> Outgoing {
         // Boxed: a caller's future would hold the state of the whole way to the table otherwise.
-        let answered = Box::pin(timeout(TIME_BUDGET, self.answer(incoming, Timestamp::now()))).await;
+        let answered = Box::pin(timeout(self.time_budget, self.answer(incoming, Timestamp::now()))).await;
         answered.unwrap_or(Err(Refusal::Late)).unwrap_or_else(|refusal| refusal.into_outgoing())
     }
 
     async fn answer(&self, mut incoming: Incoming, now: Timestamp) -> Result<Outgoing, Refusal> {
-        let deadline = Deadline::after(TIME_BUDGET);
+        let deadline = Deadline::after(self.time_budget);
         let source = self.source(&incoming).ok_or(Refusal::NoSource)?;
         if incoming.method == Method::OPTIONS {
             return handshake(source, &incoming);
