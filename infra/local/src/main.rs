@@ -1,6 +1,7 @@
 //! `rebatch`: the local host.
 
 mod auth;
+mod check_rules;
 mod cli;
 
 use std::{
@@ -12,7 +13,7 @@ use std::{
 };
 
 use auth::AuthError;
-use cli::{Command, Refused, Serve};
+use cli::{CheckRules, Command, Refused, Serve};
 use jiff::Timestamp;
 use local::{
     dev_issuer::{DevIssuer, DevIssuerError, Grant},
@@ -77,6 +78,7 @@ fn main() -> ExitCode {
                 Err(error) => failed(&error.to_string(), ExitCode::FAILURE),
             };
         }
+        Ok(Command::CheckRules(options)) => return check_rules(&options),
         Err(Refused::Told(text)) => return told(&text),
         Err(Refused::Misused(line)) => return failed(&line, ExitCode::from(MISUSE)),
     };
@@ -180,6 +182,17 @@ async fn open(args: &Serve) -> Result<(Store, Option<Embedded>, Option<DataLock>
 
 fn token(data: &Path, grant: &Grant) -> Result<String, DevIssuerError> {
     DevIssuer::beside(data)?.token(grant, Timestamp::now())
+}
+
+/// What can be told is told, and an event that cannot be read is a failure all the same.
+fn check_rules(options: &CheckRules) -> ExitCode {
+    match check_rules::check_rules(options, Timestamp::now()) {
+        Ok(checked) => match (told(&checked.text), checked.fault) {
+            (_, Some(fault)) => failed(&fault, ExitCode::FAILURE),
+            (code, None) => code,
+        },
+        Err(error) => failed(&error.to_string(), ExitCode::FAILURE),
+    }
 }
 
 fn told(text: &str) -> ExitCode {
