@@ -154,7 +154,15 @@ fn requeues(
         (None, Some(file)) => Policy::load(&file)?,
         (None, None) => return Ok(None),
     };
-    policy.check_open(address.ip().is_loopback())?;
+    if let Err(open) = policy.check_open(address.ip().is_loopback()) {
+        // What nobody asked for does not keep the host from serving; neither does it let everybody in.
+        return if args.policy.is_some() {
+            Err(open.into())
+        } else {
+            tracing::error!("no events are taken in: {open}; name a policy file (--policy)");
+            Ok(None)
+        };
+    }
     match Ledger::find(services)? {
         Some(ledger) => Ok(Some((Arc::new(policy), ledger))),
         None if args.policy.is_some() => Err(StartError::NoLedger),

@@ -1,6 +1,7 @@
 //! `rebatch`: the local host.
 
 mod auth;
+mod check_rules;
 mod cli;
 mod demo;
 mod host;
@@ -11,7 +12,7 @@ use std::{
     process::ExitCode,
 };
 
-use cli::{Command, Refused, Serve};
+use cli::{CheckRules, Command, Refused, Serve};
 use demo::DemoError;
 use host::{Host, StartError};
 use jiff::Timestamp;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
             Ok(token) => told(&format!("{token}\n")),
             Err(error) => failed(&error.to_string(), ExitCode::FAILURE),
         },
+        Ok(Command::CheckRules(options)) => check_rules(&options),
         Err(Refused::Told(text)) => told(&text),
         Err(Refused::Misused(line)) => failed(&line, ExitCode::from(MISUSE)),
     }
@@ -107,6 +109,17 @@ async fn demonstrate(args: &Serve) -> Result<(), RunError> {
 
 fn token(data: &Path, grant: &Grant) -> Result<String, DevIssuerError> {
     DevIssuer::beside(data)?.token(grant, Timestamp::now())
+}
+
+/// What can be told is told, and an event that cannot be read is a failure all the same.
+fn check_rules(options: &CheckRules) -> ExitCode {
+    match check_rules::check_rules(options, Timestamp::now()) {
+        Ok(checked) => match (told(&checked.text), checked.fault) {
+            (_, Some(fault)) => failed(&fault, ExitCode::FAILURE),
+            (code, None) => code,
+        },
+        Err(error) => failed(&error.to_string(), ExitCode::FAILURE),
+    }
 }
 
 fn told(text: &str) -> ExitCode {
