@@ -124,7 +124,8 @@ async fn a_failed_job_is_requeued_until_the_limit_and_anew_after_it_finished() {
     let retries: Vec<Value> = the.rows("RequeueAttempts").await.iter().map(|row| row["Outcome"].clone()).collect();
     assert_eq!(retries, ["Requeued", "Requeued", "Requeued"]);
     let history = the.rows("BatchJobHistory").await;
-    let reasons: Vec<&str> = history.iter().filter(|row| row["Change"] == "Requeued").filter_map(|row| row["Reason"].as_str()).collect();
+    let reasons: Vec<&str> =
+        history.iter().filter(|row| row["Change"] == "Requeued").filter_map(|row| row["Reason"].as_str()).collect();
     assert_eq!(reasons.len(), 3);
     assert!(reasons.iter().all(|reason| reason.contains("three times")), "{reasons:?}");
 

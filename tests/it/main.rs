@@ -40,6 +40,7 @@ mod own_writes;
 mod races;
 mod requests;
 mod requeue_soak;
+mod requeues;
 mod rig;
 mod soak;
 mod strict;

@@ -231,7 +231,11 @@ async fn soak_of_events_that_come_often_and_in_any_order() {
 async fn settled(host: &Host) -> Vec<Value> {
     let start = Instant::now();
     loop {
-        let pending = rows(host.url(), "RequeueDecisions?$filter=Status eq Microsoft.Dynamics.DataEntities.RequeueStatus'Pending'").await;
+        let pending = rows(
+            host.url(),
+            "RequeueDecisions?$filter=Status eq Microsoft.Dynamics.DataEntities.RequeueStatus'Pending'",
+        )
+        .await;
         if pending.is_empty() {
             return rows(host.url(), "RequeueDecisions").await;
         }
@@ -248,11 +252,7 @@ fn is(row: &Value, name: &str, value: &str) -> bool {
     row[name] == value
 }
 
-fn report(
-    decided: &[Value],
-    effects: &[(i64, String)],
-    (sent, post, kills, time): (usize, &Post, usize, Duration),
-) {
+fn report(decided: &[Value], effects: &[(i64, String)], (sent, post, kills, time): (usize, &Post, usize, Duration)) {
     let mut table: BTreeMap<Life, BTreeMap<String, usize>> = BTreeMap::new();
     for row in decided {
         let line = table.entry(life(of_job(row))).or_default();
@@ -264,7 +264,10 @@ fn report(
     }
     let [answered, repeated, known] =
         [&post.answered, &post.repeated, &post.known].map(|count| count.load(Ordering::Relaxed));
-    println!("{} events, {sent} deliveries by {SENDERS} senders, {repeated} of them sent again, {kills} kills, {time:.1?}", decided.len());
+    println!(
+        "{} events, {sent} deliveries by {SENDERS} senders, {repeated} of them sent again, {kills} kills, {time:.1?}",
+        decided.len()
+    );
     println!("{answered} answered with 200, {known} of them known already");
     for (life, line) in table {
         println!("{life:?}: {line:?}");

@@ -67,12 +67,12 @@ pub(super) fn outcome(answer: &Answer) -> Outcome {
         Some(reply) if !reply.is_success => {
             let status = reply.status.unwrap_or(http);
             let reason = format!("the action answered {status}: {}", reply.details);
-            match judged(answer, status, reason) {
+            match judged(answer, status, &reason) {
                 Outcome::Again(failure) => Outcome::Again(Failure { may_have_acted: false, ..failure }),
                 outcome => outcome,
             }
         }
-        _ => judged(answer, http, told(answer, http)),
+        _ => judged(answer, http, &told(answer, http)),
     }
 }
 
@@ -83,7 +83,7 @@ pub(super) fn status(answer: &Answer) -> Result<String, Outcome> {
     let status = members.as_ref().and_then(|members| member(members, "Status")?.as_str());
     match status.filter(|_| (200..300).contains(&http)) {
         Some(status) => Ok(shortened(status)),
-        None => Err(match judged(answer, http, format!("reading the job: {}", told(answer, http))) {
+        None => Err(match judged(answer, http, &format!("reading the job: {}", told(answer, http))) {
             Outcome::Again(failure) => Outcome::Again(Failure { may_have_acted: false, ..failure }),
             outcome => outcome,
         }),
@@ -114,8 +114,8 @@ impl Failure {
 }
 
 /// What a status means.
-fn judged(answer: &Answer, status: u16, reason: String) -> Outcome {
-    let failure = Failure::of_target(&reason, answer.attempt.retry_after);
+fn judged(answer: &Answer, status: u16, reason: &str) -> Outcome {
+    let failure = Failure::of_target(reason, answer.attempt.retry_after);
     Outcome::Again(match status {
         401 | 403 | 407 | 421 | 423 | 425 | 429 | 300..=399 => failure,
         400..=407 | 409..=499 => return Outcome::Refused(failure.reason),

@@ -7,7 +7,7 @@ use crate::{
     edm::{Value, Version},
     ledger::{AttemptNote, AttemptOutcome, DecisionRow, Ledger, RequeueStatus, counted},
     outbox::{INDEX_LAG, KEPT, Outbox, STORE_TIME, jitter, lane::Worked, later, operation},
-    store::{Deadline, Due, ItemKey, Schedule, StoreError, Stored, Write},
+    store::{Claims, Deadline, Due, ItemKey, Schedule, StoreError, Stored, Write},
 };
 
 use super::{
@@ -94,7 +94,7 @@ impl Outbox {
         let key = ledger.claims_key(&row.target, row.job);
         let items = self.store.get(std::slice::from_ref(&key), Deadline::after(STORE_TIME)).await?;
         let claims = items.get(&key).map(|item| Stored::from_item(&ledger.service().model, item)).transpose()?;
-        let claims = if let Some(Stored::Claims(claims)) = claims { claims } else { Default::default() };
+        let claims = if let Some(Stored::Claims(claims)) = claims { claims } else { Claims::default() };
         let retry = policy.limit(&row.rule).map_or(1, |limit| counted(&claims, claim, limit));
         let from = row.received.unwrap_or_else(|| self.now());
         let at = policy.schedule(&row.rule, retry, from, jitter());
@@ -137,7 +137,7 @@ impl Outbox {
             let ledger = &round.requeues.ledger;
             let attempt = ledger.attempt(&claimed, number, &note, Uuid::new_v4())?;
             let mut writes = vec![self.conclusion(round, (row, &claimed), (called, &end), &operation), attempt];
-            if row.gives_back(&end) {
+            if gives_back(row, &end) {
                 writes.extend(claimed.give_back(ledger));
             }
             if self.settle(&ledger.service().model, &writes, &operation).await? {
@@ -241,7 +241,7 @@ impl Outbox {
             ("LastError", called.error().map_or(Value::Null, |error| Value::String(error.to_owned()))),
             ("OutcomeUnknown", Value::Boolean(unknown)),
         ];
-        if before.gives_back(end) {
+        if gives_back(before, end) {
             properties.push(("Claim", Value::Null));
         }
         claimed.patch(properties, schedule, operation)
@@ -267,14 +267,6 @@ impl Outbox {
     }
 }
 
-impl DecisionRow {
-    /// Whether its claim is given back at its end. One that is held when somebody has it carried out again is kept: an
-    /// earlier call may have worked.
-    fn gives_back(&self, end: &End) -> bool {
-        *end == End::Refused && self.reruns == 0
-    }
-}
-
 impl Plan {
     fn retry_value(&self) -> Option<(&'static str, Value)> {
         self.retry.map(|retry| ("Retry", Value::Integer(retry.into())))
@@ -290,4 +282,10 @@ impl Called {
             Outcome::Again(failure) => Some(&failure.reason),
         }
     }
+}
+
+/// Whether the claim of a decision is given back at this end. One that is held when somebody has it carried out again is
+/// kept: an earlier call may have worked.
+fn gives_back(row: &DecisionRow, end: &End) -> bool {
+    *end == End::Refused && row.reruns == 0
 }

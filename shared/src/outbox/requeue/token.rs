@@ -84,7 +84,9 @@ impl Tokens {
                 form.append_pair("grant_type", "client_credentials");
                 form.append_pair("client_id", client_id).append_pair("client_secret", &client_secret.0);
                 for (name, value) in [("scope", scope), ("resource", resource)] {
-                    value.iter().for_each(|value| drop(form.append_pair(name, value)));
+                    if let Some(value) = value {
+                        form.append_pair(name, value);
+                    }
                 }
                 let grant = Grant { url: token_url.clone(), form: form.finish().into() };
                 Self::Fetched { grant, kept: Mutex::new(None) }
