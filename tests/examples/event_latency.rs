@@ -1,6 +1,6 @@
 //! How long it takes from an event to the job that waits again: `event_latency [EVENTS [A_SECOND]]`, each event about
 //! another failed job, over real HTTP with real signatures, on a host of its own.
-#![expect(clippy::print_stdout, clippy::expect_used, reason = "a tool for the command line")]
+#![expect(clippy::print_stdout, clippy::expect_used, clippy::indexing_slicing, reason = "a tool for the command line")]
 
 use std::{env, time::Duration};
 

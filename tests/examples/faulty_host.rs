@@ -12,6 +12,7 @@ use local::{
 };
 use shared::{
     Engine, Settings,
+    exchange::Incoming,
     ledger::Ledger,
     outbox::{Courier, Outbox, OwnService},
     policy::Policy,
@@ -53,7 +54,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let outbox = outbox.with_requeues(ledger, policy, Some(&own), Courier::new(true)?)?;
     let _running = Running::start(Background { database, table: TABLE, outbox: Some(outbox) });
     println!("listening on {url}");
-    let handler = move |incoming| {
+    let handler = move |incoming: Incoming| {
         let (engine, webhook) = (engine.clone(), webhook.clone());
         async move {
             if Webhook::is_for(&incoming.path) { webhook.handle(incoming).await } else { engine.handle(incoming).await }

@@ -163,9 +163,9 @@ async fn send(post: Arc<Post>) {
 async fn rows(url: &str, path: &str) -> Vec<Value> {
     let client = reqwest::Client::new();
     let (mut rows, mut next) = (Vec::new(), Some(format!("{url}/data/{path}")));
-    while let Some(url) = next {
+    while let Some(url) = &next {
         // The table fails for readers, too.
-        let Ok(answer) = client.get(&url).send().await else { continue };
+        let Ok(answer) = client.get(url).send().await else { continue };
         let Ok(body) = answer.json::<Value>().await else { continue };
         if body["error"].is_object() {
             continue;
@@ -264,13 +264,13 @@ fn report(decided: &[Value], effects: &[(i64, String)], (sent, post, kills, time
     }
     let [answered, repeated, known] =
         [&post.answered, &post.repeated, &post.known].map(|count| count.load(Ordering::Relaxed));
-    println!(
+    eprintln!(
         "{} events, {sent} deliveries by {SENDERS} senders, {repeated} of them sent again, {kills} kills, {time:.1?}",
         decided.len()
     );
-    println!("{answered} answered with 200, {known} of them known already");
+    eprintln!("{answered} answered with 200, {known} of them known already");
     for (life, line) in table {
-        println!("{life:?}: {line:?}");
+        eprintln!("{life:?}: {line:?}");
     }
 }
 

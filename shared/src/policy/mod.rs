@@ -112,11 +112,6 @@ impl Policy {
         allowed.map_or(at, |allowed| allowed.first(at))
     }
 
-    /// How often a rule requeues a job; `None` where it requeues nothing, or is not there any more.
-    pub fn limit(&self, rule: &str) -> Option<Limit> {
-        self.requeue(rule).map(|requeue| requeue.limit)
-    }
-
     /// Refuses sources without authentication where the host can be reached from elsewhere: `loopback` says that it
     /// cannot.
     pub fn check_open(&self, loopback: bool) -> Result<(), OpenSource> {
