@@ -48,7 +48,7 @@ impl Outbox {
         if let Some(at) = row.due_at().filter(|at| *at > now) {
             return Ok(until(at));
         }
-        let plan = self.plan(round, &row).await?;
+        let plan = self.plan(round, &row, now).await?;
         // The index knows whole milliseconds.
         if Due::text(plan.at) > Due::text(now) {
             let due = [("DueDateTime", Ledger::time_value(plan.at))];
@@ -85,9 +85,9 @@ impl Outbox {
 
     /// When a decision is to be carried out: at first after the backoff of its retry, and never outside of the rule's
     /// window.
-    async fn plan(&self, round: &Round<'_>, row: &DecisionRow) -> Result<Plan, StoreError> {
+    async fn plan(&self, round: &Round<'_>, row: &DecisionRow, now: Timestamp) -> Result<Plan, StoreError> {
         let (Some(claim), None, 0) = (&row.claim, row.retry, row.reruns) else {
-            return Ok(Plan { at: round.open_at(row, self.now()), retry: None });
+            return Ok(Plan { at: round.open_at(row, now), retry: None });
         };
         let policy = &round.requeues.policy;
         let ledger = &round.requeues.ledger;
@@ -96,9 +96,9 @@ impl Outbox {
         let claims = items.get(&key).map(|item| Stored::from_item(&ledger.service().model, item)).transpose()?;
         let claims = if let Some(Stored::Claims(claims)) = claims { claims } else { Claims::default() };
         let retry = policy.limit(&row.rule).map_or(1, |limit| counted(&claims, claim, limit));
-        let from = row.received.unwrap_or_else(|| self.now());
+        let from = row.received.unwrap_or(now);
         let at = policy.schedule(&row.rule, retry, from, jitter());
-        Ok(Plan { at: round.open_at(row, at.max(self.now())), retry: Some(retry) })
+        Ok(Plan { at: round.open_at(row, at.max(now)), retry: Some(retry) })
     }
 
     /// Takes a row for an attempt; as it is then, or `None` when it is not what was read any more. Until it is finished it
