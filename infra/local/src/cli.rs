@@ -6,7 +6,7 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::BoolishValueParser, error::ErrorKind};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use local::dev_issuer::Grant;
 
 /// Longest time that a token of the dev issuer is good for.
@@ -31,6 +31,10 @@ enum Subcommands {
     Serve(Box<Serve>),
     /// Print a token of the dev issuer, which `--auth jwt` without `--issuer` accepts.
     Token(Token),
+    /// Show how failed jobs come back without a person: a host of its own, in memory, with jobs that fail.
+    Demo(Demo),
+    /// Say what the rules would do about an event, and why, without doing it.
+    CheckRules(CheckRules),
 }
 
 /// What a command line asks for.
@@ -40,6 +44,10 @@ pub(crate) enum Command {
     Serve(Box<Serve>),
     /// To print a token of the issuer beside the data file.
     Token(PathBuf, Grant),
+    /// To show how failed jobs come back.
+    Demo(Box<Serve>),
+    /// To say what would be done about an event.
+    CheckRules(CheckRules),
 }
 
 /// How to serve.
@@ -69,7 +77,10 @@ pub(crate) struct Serve {
     /// Let endpoints of business events be anywhere: on this machine, in the own network.
     #[arg(long, env = "REBATCH_ALLOW_PRIVATE_TARGETS", value_parser = BoolishValueParser::new())]
     pub(crate) allow_private_targets: bool,
-    /// Send no business events, and write no history of jobs. A real table has a function for that.
+    /// What is done about events that come in: sources, rules, targets; `infra/policy.toml` where it is there.
+    #[arg(long, value_name = "FILE", env = "REBATCH_POLICY")]
+    pub(crate) policy: Option<PathBuf>,
+    /// Send no business events, requeue nothing, and write no history of jobs. A real table has a function for that.
     #[arg(long)]
     pub(crate) no_outbox: bool,
     #[command(flatten)]
@@ -128,6 +139,55 @@ struct Token {
     data: PathBuf,
 }
 
+/// How to show it.
+#[derive(Clone, Debug, Args)]
+struct Demo {
+    /// Address to listen on, a loopback one; port 0 picks a free one.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8080")]
+    listen: String,
+    /// Folder of services, one folder each.
+    #[arg(long, value_name = "DIR", env = "REBATCH_SERVICES")]
+    services: Option<PathBuf>,
+}
+
+impl Demo {
+    fn serve(self) -> Serve {
+        Serve {
+            listen: self.listen,
+            data: DATA.into(),
+            memory: true,
+            services: self.services,
+            endpoint: None,
+            table: None,
+            public_url: None,
+            allow_private_targets: true,
+            policy: None,
+            no_outbox: false,
+            auth: Auth::default(),
+        }
+    }
+}
+
+/// Which event to check, and against what.
+#[derive(Clone, Debug, Args, PartialEq, Eq)]
+pub(crate) struct CheckRules {
+    /// File with one event or several, in any of the formats; `-` is the standard input.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) event: PathBuf,
+    /// File of sources, targets and rules.
+    #[arg(long, value_name = "FILE", env = "REBATCH_POLICY")]
+    pub(crate) policy: Option<PathBuf>,
+    /// The source that the event comes from; the only one without it.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) source: Option<String>,
+    /// When the event comes in, such as `2026-11-20T22:00:00Z`; now without it.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) at: Option<Timestamp>,
+    /// How often its job was requeued before.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) retries: u32,
+}
+
 /// What a command line that does not lead to serving leads to.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
@@ -148,22 +208,41 @@ impl Command {
             Some(Subcommands::Token(Token { scope: scopes, name, ttl: lifetime, data })) => {
                 Self::Token(data, Grant { name, scopes, lifetime })
             }
+            Some(Subcommands::CheckRules(options)) => Self::CheckRules(options),
             Some(Subcommands::Serve(serve)) => Self::Serve(serve),
+            Some(Subcommands::Demo(demo)) => Self::Demo(Box::new(demo.serve())),
             None => Self::Serve(Box::new(cli.serve)),
         })
     }
 }
 
 impl Serve {
-    /// The folder of services: the one that was named, else `infra/services` below the current directory, else the
-    /// one of the workspace this program was built in.
+    /// The policy file: the one that was named, else `infra/policy.toml`, if it is there.
+    pub(crate) fn policy_file(&self) -> Option<PathBuf> {
+        let file = infra(self.policy.as_deref(), "policy.toml");
+        (self.policy.is_some() || file.is_file()).then_some(file)
+    }
+
+    /// The folder of services: the one that was named, else `infra/services`.
     pub(crate) fn services_folder(&self) -> PathBuf {
-        let here = Path::new("infra/services");
-        match &self.services {
-            Some(named) => named.clone(),
-            None if here.is_dir() => here.to_owned(),
-            None => Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("services"),
-        }
+        infra(self.services.as_deref(), "services")
+    }
+}
+
+impl CheckRules {
+    /// The policy: the file that was named, else `infra/policy.toml`, found as the folder of services is.
+    pub(crate) fn policy_file(&self) -> PathBuf {
+        infra(self.policy.as_deref(), "policy.toml")
+    }
+}
+
+/// What was named, else that name in `infra` below the current directory, else in the workspace this program was built in.
+fn infra(named: Option<&Path>, name: &str) -> PathBuf {
+    let here = Path::new("infra").join(name);
+    match named {
+        Some(named) => named.to_owned(),
+        None if here.exists() => here,
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name(name),
     }
 }
 
@@ -197,7 +276,7 @@ mod tests {
     fn parse(arguments: &[&str]) -> Result<Serve, Refused> {
         read(arguments).map(|command| match command {
             Command::Serve(serve) => *serve,
-            Command::Token(..) => panic!("{arguments:?} asks for a token"),
+            other => panic!("{arguments:?} asks for {other:?}"),
         })
     }
 
@@ -224,8 +303,19 @@ mod tests {
     }
 
     #[test]
+    fn an_event_is_checked_against_the_policy_of_the_host() {
+        let Ok(Command::CheckRules(options)) = read(&["check-rules", "--event", "-", "--retries", "3"]) else {
+            panic!("no check")
+        };
+        assert_eq!((options.event.as_path(), options.retries, options.at), (Path::new("-"), 3, None));
+        assert!(options.policy_file().ends_with("infra/policy.toml") && options.policy_file().is_file());
+        let named = CheckRules { policy: Some("x.toml".into()), ..options };
+        assert_eq!(named.policy_file(), Path::new("x.toml"));
+    }
+
+    #[test]
     fn mistakes_are_one_line() {
-        let misuses: [&[&str]; 9] = [
+        let misuses: [&[&str]; 12] = [
             &["--nonsense"],
             &["serve", "--memory", "--data", "x.db"],
             &["--endpoint", "http://127.0.0.1:8000"],
@@ -235,6 +325,9 @@ mod tests {
             &["--jwks-ttl", "soon"],
             &["token"],
             &["token", "--scope", "admin", "--ttl", "x"],
+            &["check-rules"],
+            &["check-rules", "--event", "e.json", "--at", "tomorrow"],
+            &["check-rules", "--event", "e.json", "--retries", "-1"],
         ];
         for misuse in misuses {
             let Err(Refused::Misused(line)) = parse(misuse) else { panic!("accepted {misuse:?}") };

@@ -339,9 +339,9 @@ fn how_a_rule_requeues_is_checked() {
                 "7:35: a wait of 2h to begin with is longer than the longest, 1h",
             ),
             ("backoff = { initial = \"8d\" }", "7:23: initial is 0s to 7d, not 8d"),
-            ("backoff = { initial = \"1m\", factor = 0.5 }", "7:37: factor is 1 to 10, not 0.5"),
-            ("backoff = { initial = \"1m\", factor = nan }", "7:37: factor is 1 to 10, not NaN"),
-            ("backoff = { initial = \"1m\", jitter = 2 }", "7:37: jitter is 0 to 1, not 2"),
+            ("backoff = { initial = \"1m\", factor = 0.5 }", "7:38: factor is 1 to 10, not 0.5"),
+            ("backoff = { initial = \"1m\", factor = nan }", "7:38: factor is 1 to 10, not NaN"),
+            ("backoff = { initial = \"1m\", jitter = 2 }", "7:38: jitter is 0 to 1, not 2"),
             ("window = \"never\"", "7:10: there is no window 'never'"),
             (
                 "window = { outside = \"always\" }",
