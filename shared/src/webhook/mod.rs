@@ -77,7 +77,7 @@ impl Webhook {
     pub async fn handle(&self, incoming: Incoming) -> Outgoing {
         // Boxed: a caller's future would hold the state of the whole way to the table otherwise.
         let answered = Box::pin(timeout(self.time_budget, self.answer(incoming, Timestamp::now()))).await;
-        answered.unwrap_or(Err(Refusal::Late)).unwrap_or_else(|refusal| refusal.into_outgoing())
+        answered.unwrap_or(Err(Refusal::Late)).unwrap_or_else(Refusal::into_outgoing)
     }
 
     async fn answer(&self, mut incoming: Incoming, now: Timestamp) -> Result<Outgoing, Refusal> {
