@@ -198,7 +198,7 @@ impl Environment {
             ("GET", path) => (Kind::Status, job_of(path)),
             _ => (
                 Kind::Action,
-                serde_json::from_str::<Value>(&request.body).ok().and_then(|body| body["batchJobId"].as_i64()),
+                serde_json::from_str::<Value>(&request.body).ok().and_then(|body| body.get("batchJobId")?.as_i64()),
             ),
         };
         let mut state = self.lock();
