@@ -75,7 +75,7 @@ pub(super) fn event(
     } else {
         let ids = [business_event_id, around.kind, last_segment(around.kind)];
         let by_status = || job.and_then(|_| by_status(status));
-        ids.into_iter().find_map(|id| kinds(id)).or_else(by_status).map_or(What::Other, What::Job)
+        ids.into_iter().find_map(kinds).or_else(by_status).map_or(What::Other, What::Job)
     };
     if matches!(what, What::Job(_)) && job.is_none() {
         return Err(MemberFault { member: "JobId", what: Fault::Missing });
