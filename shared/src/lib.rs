@@ -28,13 +28,15 @@
 //! | [`respond`] | answers of single requests; the one table of errors | all above |
 //! | [`execute`] | reads what planning needs, commits what it decides | all above |
 //! | [`ledger`] | what was decided about events that came in, and what was done | `edm`, `events`, `plan`, `policy`, `service`, `store` |
-//! | [`outbox`] | what leaves the service: events to endpoints; the history of jobs | `edm`, `events`, `jobs`, `plan`, `service`, `store` |
-//! | [`function`] | what the Lambda functions share: their environment, an engine that is ready in time | `auth`, `execute`, `gateway`, `service`, `store` |
+//! | [`outbox`] | what leaves the service: events to endpoints, calls to targets; the history of jobs | `edm`, `events`, `jobs`, `ledger`, `plan`, `policy`, `service`, `store` |
+//! | [`webhook`] | where events come in: who sends them, what becomes of them | `auth`, `batch`, `events`, `exchange`, `ledger`, `policy`, `store`, `uri` |
+//! | [`function`] | what the Lambda functions share: their environment, an engine or a webhook that is ready in time | `auth`, `execute`, `gateway`, `ledger`, `policy`, `service`, `store`, `webhook` |
 //!
 //! The pure modules have no clock, no random source and no I/O: `now` and fresh keys are arguments. A test reads the
 //! sources and fails where an arrow of this table is broken. Where to look for what:
 //! a stale etag — `plan::update`; a failed change set — `execute::batch`; which status an error has — `respond::error`;
-//! why a job was not requeued — `jobs::action`; what was sent to an endpoint — `outbox::attempt`.
+//! why a job was not requeued — `jobs::action`; why an event requeued nothing — `policy::decide`, `ledger::record`; what was sent to an endpoint — `outbox::attempt`;
+//! what a target's answer means — `outbox::requeue`.
 //!
 //! # A request is a batch of one
 //!
@@ -95,6 +97,17 @@
 //! conditional write. Rows of one endpoint and one job go out in their order. The event id follows from the job's
 //! incarnation and generation, so that a repeat is known as one. See [`outbox`] for who may do what, and when.
 //!
+//! # From an event to a requeued job
+//!
+//! An event comes in ([`webhook`]): its source is found and shows who it is, [`events::read`] makes one
+//! [`events::JobEvent`] of whatever form it had, [`policy::Policy::decide`] says what the rules want, and
+//! [`ledger::Ledger::record`] writes it down in one transaction: the decision, whose key is that of the event, and a claim
+//! on the job's retries. Both are conditions of the transaction, so that nothing has to be read before and no race can
+//! beat them. The decision is also the row that the [`outbox`] works off: it is in the index of what is due as long as
+//! there is something to do. A call to the target has the event's id as its request id; what came of it is written in one
+//! transaction with the row of the attempt, and with the claim that is given back where the target refused for good.
+//! A failed job of the own service goes once around: stream, event, endpoint, webhook, decision, call, job.
+//!
 //! # Who may do what
 //!
 //! [`Engine::handle`] finds the service and then the caller ([`auth::Authenticator`]); what a request needs is checked
@@ -126,6 +139,7 @@ pub mod respond;
 pub mod service;
 pub mod store;
 pub mod uri;
+pub mod webhook;
 pub mod wire;
 
 pub use execute::{Engine, SeedError, Serves, Settings};

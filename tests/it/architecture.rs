@@ -32,7 +32,7 @@ const ARROWS: [(&str, &[&str]); 21] = [
             "uri", "wire",
         ],
     ),
-    ("function", &["auth", "execute", "gateway", "service", "store"]),
+    ("function", &["auth", "execute", "gateway", "ledger", "policy", "service", "store", "webhook"]),
 ];
 
 /// What a pure module may not say, and the only files that may.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, Method};
 use shared::outbox::{Attempt, Courier};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -247,6 +247,43 @@ async fn a_huge_answer_is_not_read_to_its_end() {
     let long_head = format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "x".repeat(4 * 1024 * 1024));
     let receiver = Receiver::start(Manner::Hang(long_head.leak())).await;
     assert!(receiver.post(&private(), TIMEOUT).await.result.is_err());
+}
+
+#[tokio::test]
+async fn what_an_answer_says_is_kept_up_to_a_limit() {
+    let call = async |manner, timeout| {
+        let receiver = Receiver::start(manner).await;
+        let url = receiver.url("127.0.0.1");
+        let start = Instant::now();
+        let answer = private().call((Method::POST, &url), HeaderMap::new(), Bytes::from_static(b"{}"), timeout).await;
+        (answer.attempt.result.ok(), answer.body, answer.arrived, start.elapsed())
+    };
+    let (status, body, arrived, _) = call(Manner::Answer(OK), TIMEOUT).await;
+    assert_eq!((status, &*body, arrived), (Some(200), &b"ok"[..], true));
+    let (status, body, _, _) = call(Manner::Flood("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"), TIMEOUT).await;
+    assert_eq!((status, body.len()), (Some(200), 16 * 1024));
+    let cut = Manner::Hang("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
+    let (status, body, arrived, time) = call(cut, Duration::from_millis(500)).await;
+    assert_eq!((status, &*body, arrived), (Some(200), &b"half"[..], true));
+    assert!(time < Duration::from_secs(5), "{time:?}");
+    assert_eq!((call(Manner::Close, TIMEOUT).await.0, call(Manner::Close, TIMEOUT).await.2), (None, true));
+}
+
+#[tokio::test]
+async fn a_request_that_cannot_be_sent_has_not_arrived() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    for (url, private) in [
+        (format!("http://127.0.0.1:{port}/"), true),
+        ("http://no.such.host.invalid/".to_owned(), true),
+        ("not a URL".to_owned(), true),
+        (format!("http://127.0.0.1:{port}/"), false),
+    ] {
+        let courier = Courier::new(private).unwrap();
+        let answer = courier.call((Method::GET, &url), HeaderMap::new(), Bytes::new(), Duration::from_secs(3)).await;
+        assert!(answer.attempt.result.is_err() && !answer.arrived, "{url}: {answer:?}");
+    }
 }
 
 #[tokio::test]

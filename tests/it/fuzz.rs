@@ -6,7 +6,7 @@ use tests::fuzz::Fuzz;
 fn mutated_inputs_are_read_or_refused() {
     let report = Fuzz::new().run(0..20_000, 2);
     assert!(report.failures.is_empty(), "{}", report.failures.first().unwrap());
-    assert!(report.counts.iter().all(|(all, accepted)| *all == 5_000 && *accepted > 100), "{:?}", report.counts);
+    assert!(report.counts.iter().all(|(all, accepted)| *all == 4_000 && *accepted > 100), "{:?}", report.counts);
 }
 
 #[test]

@@ -107,6 +107,54 @@ async fn the_states_that_a_requeue_takes_a_job_out_of_are_configured() {
 }
 
 #[tokio::test]
+async fn a_call_can_narrow_the_states_that_it_takes_the_job_out_of() {
+    let rig = Rig::seeded().await;
+    let from = |states| format!("requeue-from: {states}");
+    job_in(&rig, 1, "Executing").await;
+    let refused = requeue(&rig, 1, &[&from("Error")]).await;
+    assert_eq!((refused.status, rig.calls()), (409, vec!["UpdateItem".to_owned()]));
+    assert!(details(&refused).contains("is Executing; only a job that is Error can be"), "{}", details(&refused));
+    assert_eq!(requeue(&rig, 1, &[&from("Error,Canceled"), &from("Executing")]).await.status, 200);
+    let refused = requeue(&rig, 1, &[&from("Canceled, Waiting, Error")]).await;
+    assert!(details(&refused).contains("only a job that is Error, Canceled can be"), "{}", details(&refused));
+    rig.strict.forget();
+    for (states, part) in
+        [("error", "'error' is no state"), ("Error,", "'' is no state"), ("Waiting, Hold", "none of these")]
+    {
+        let answer = requeue(&rig, FAILED, &[&from(states)]).await;
+        assert_eq!((answer.status, rig.calls().len()), (400, 0), "{states}");
+        assert!(answer.text().contains(part), "{}", answer.text());
+    }
+    let id = "repeatability-request-id: one";
+    for _ in 0..2 {
+        let answer = requeue(&rig, FAILED, &[&from("Error"), id]).await;
+        assert_eq!(
+            (answer.status, rig.calls()),
+            (200, vec!["UpdateItem".to_owned()]),
+            "a repeat is answered as before"
+        );
+    }
+    assert_eq!(job(&rig, FAILED).await["RetryCount"], 1);
+}
+
+#[tokio::test]
+async fn a_request_of_a_batch_narrows_the_states_as_well() {
+    let rig = Rig::seeded().await;
+    let action = |group, id, states| {
+        let mut request = member(group, id, "POST", ACTION, json!({ "batchJobId": FAILED }));
+        request["headers"]["Requeue-From"] = json!(states);
+        request
+    };
+    for group in [None, Some("g")] {
+        let answer = rig.batch(DATA, &[action(group, "1", "Canceled")]).await;
+        assert_eq!(answer.statuses(), [409]);
+        assert_eq!(answer.json()["responses"][0]["body"]["IsSuccess"], false);
+    }
+    assert_eq!(rig.batch(DATA, &[action(None, "1", "Failed")]).await.statuses(), [400]);
+    assert_eq!(rig.batch(DATA, &[action(Some("g"), "1", "Error")]).await.statuses(), [200]);
+}
+
+#[tokio::test]
 async fn a_repeat_with_the_same_request_id_gets_the_first_answer_and_changes_nothing() {
     let rig = Rig::seeded().await;
     let id = ["repeatability-request-id: 8D1220EB-0000-4000-8000-000000000001"];

@@ -7,9 +7,11 @@
 
 pub mod binaries;
 pub mod dynamodb_server;
+pub mod environment;
 pub mod fuzz;
 pub mod golden;
 pub mod host;
+pub mod http;
 pub mod issuer;
 pub mod receiver;
 pub mod runtime_api;

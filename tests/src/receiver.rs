@@ -7,10 +7,9 @@ use std::{
 };
 
 use serde_json::Value;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
-};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::http::{Request, answer, reset};
 
 /// What becomes of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,37 +100,21 @@ impl Receiver {
                 Reply::With(status, line) => (status, format!("{line}\r\n")),
                 Reply::Hang => std::future::pending().await,
                 Reply::Reset => {
-                    // Closing with data that was not read is a reset.
-                    connection.set_zero_linger().ok()?;
+                    reset(&connection);
                     return None;
                 }
             };
-            let answer = format!("HTTP/1.1 {status} -\r\n{line}content-length: 0\r\n\r\n");
-            connection.write_all(answer.as_bytes()).await.ok()?;
+            answer(&mut connection, status, &line, "").await?;
         }
     }
 
     /// Reads a request and notes it; `None` when the connection ends.
     async fn read(&self, connection: &mut TcpStream) -> Option<Seen> {
-        let mut bytes = Vec::new();
-        let mut buffer = [0; 4096];
-        loop {
-            if let Some((head, body)) = std::str::from_utf8(&bytes).ok().and_then(|text| text.split_once("\r\n\r\n")) {
-                let headers = head.lines().skip(1).filter_map(|line| line.split_once(": "));
-                let headers: Vec<_> =
-                    headers.map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned())).collect();
-                let length = headers.iter().find(|(name, _)| name == "content-length");
-                if length.is_none_or(|(_, length)| length.parse() == Ok(body.len())) {
-                    let path = head.split(' ').nth(1)?.to_owned();
-                    let mut all = self.lock();
-                    let seen = Seen { at: Instant::now(), number: all.len(), path, headers, body: body.to_owned() };
-                    all.push(seen.clone());
-                    return Some(seen);
-                }
-            }
-            let length = connection.read(&mut buffer).await.ok().filter(|length| *length > 0)?;
-            bytes.extend_from_slice(buffer.get(..length)?);
-        }
+        let Request { path, headers, body, .. } = Request::read(connection).await?;
+        let mut all = self.lock();
+        let seen = Seen { at: Instant::now(), number: all.len(), path, headers, body };
+        all.push(seen.clone());
+        Some(seen)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Seen>> {

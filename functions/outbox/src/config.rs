@@ -11,6 +11,11 @@ pub(crate) struct Config {
     pub(crate) services: PathBuf,
     /// `PUBLIC_URL`: what clients call the root of the API; events say it as their source.
     pub(crate) public_url: Option<String>,
+    /// `POLICY_FILE`: what is decided about events that came in, and where jobs are requeued; `policy.toml` beside the
+    /// binary by default. Without the file no jobs are requeued.
+    pub(crate) policy: PathBuf,
+    /// `OWN_URL`: URL of the root of the service with batch jobs, for targets without a URL.
+    pub(crate) own_url: Option<String>,
     /// `ALLOW_PRIVATE_TARGETS`: `true` lets endpoints be in the own network.
     pub(crate) allow_private_targets: bool,
 }
@@ -30,12 +35,14 @@ impl Config {
     /// Reads the variables through `var`; an empty one counts as absent.
     pub(crate) fn from_vars(var: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let var = |name| var(name).filter(|value| !value.is_empty());
-        let beside = || Path::new(&var("LAMBDA_TASK_ROOT").unwrap_or_default()).join("services");
+        let beside = |name| Path::new(&var("LAMBDA_TASK_ROOT").unwrap_or_default()).join(name);
         let allow = "ALLOW_PRIVATE_TARGETS";
         Ok(Self {
             table: var("TABLE_NAME").ok_or(ConfigError::Missing("TABLE_NAME"))?,
-            services: var("SERVICES_DIR").map_or_else(beside, PathBuf::from),
+            services: var("SERVICES_DIR").map_or_else(|| beside("services"), PathBuf::from),
             public_url: var("PUBLIC_URL"),
+            policy: var("POLICY_FILE").map_or_else(|| beside("policy.toml"), PathBuf::from),
+            own_url: var("OWN_URL"),
             allow_private_targets: match var(allow).as_deref() {
                 Some("true") => true,
                 Some("false") | None => false,
@@ -51,6 +58,13 @@ mod tests {
 
     fn read(vars: &[(&str, &str)]) -> Result<Config, ConfigError> {
         Config::from_vars(|name| vars.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned()))
+    }
+
+    #[test]
+    fn what_is_not_said_is_beside_the_binary() {
+        let config = read(&[("TABLE_NAME", "t"), ("LAMBDA_TASK_ROOT", "/var/task"), ("OWN_URL", "")]).unwrap();
+        let paths = [&config.services, &config.policy].map(|path| path.to_str().unwrap());
+        assert_eq!((paths, config.own_url), (["/var/task/services", "/var/task/policy.toml"], None));
     }
 
     #[test]

@@ -7,7 +7,9 @@ use lambda_runtime::Error;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use shared::{
-    outbox::{Courier, Outbox},
+    ledger::Ledger,
+    outbox::{Courier, Outbox, OwnService, Swept},
+    policy::Policy,
     service::Services,
     store::{self, Deadline, Store},
 };
@@ -16,9 +18,10 @@ use crate::config::Config;
 
 /// Left of the function's time for its answer.
 const MARGIN: Duration = Duration::from_secs(5);
-/// For sending in an invocation by the stream. Attempts are begun in the first five seconds of it, so that all end in
-/// time; what is not sent then is left to the schedule. The shard is not held up for longer.
-const SWEEP: Duration = Duration::from_secs(20);
+/// For sending in an invocation by the stream. Attempts are begun as long as they can end in it: deliveries in the first 25
+/// seconds, calls to a target in the first ten that has ten seconds for each answer. What is not sent then is left to the
+/// schedule. The shard is not held up for longer.
+const SWEEP: Duration = Duration::from_secs(40);
 /// The longest a function can run.
 const MAX_TIME: Duration = Duration::from_mins(15);
 
@@ -58,7 +61,7 @@ pub(crate) enum Answer {
     Records { batch_item_failures: Vec<Failure> },
     /// To whoever looks: what was sent.
     #[serde(rename_all = "camelCase")]
-    Swept { sent: usize, delivered: usize, given_up: usize, next_due: Option<String> },
+    Swept { sent: usize, delivered: usize, requeued: usize, refused: usize, given_up: usize, next_due: Option<String> },
 }
 
 /// A record that has to come again, and all after it.
@@ -83,7 +86,13 @@ impl Handler {
         let services = Arc::new(Services::load_with_jobs(&config.services)?);
         let store = Store::new(store::from_environment(None).await, config.table);
         let courier = Courier::new(config.allow_private_targets)?;
-        let outbox = Outbox::new(&services, store, courier, config.public_url.as_deref())?;
+        let mut outbox = Outbox::new(&services, store, courier, config.public_url.as_deref())?;
+        if let (Some(ledger), true) = (Ledger::find(&services)?, config.policy.try_exists()?) {
+            let policy = Arc::new(Policy::load(&config.policy)?);
+            let own = config.own_url.map(OwnService::open);
+            // Targets are in a file of whoever runs this, not of a caller: they may be in the own network.
+            outbox = outbox.with_requeues(ledger, policy, own.as_ref(), Courier::new(true)?)?;
+        }
         Ok(Self { outbox })
     }
 
@@ -96,7 +105,7 @@ impl Handler {
             let recorded = self.outbox.records(&records, until).await;
             tracing::info!(?recorded, records = records.len(), "written down");
             // Behind records of anything else, changes wait for their rows: nothing is sent meanwhile.
-            let own = records.iter().all(|record| self.outbox.is_delivery(record));
+            let own = records.iter().all(|record| self.outbox.is_outgoing(record));
             if own && records.iter().any(|record| self.outbox.is_due(record)) {
                 let swept = self.outbox.sweep(Deadline::after(left.min(SWEEP))).await;
                 tracing::info!(?swept, "sent");
@@ -112,7 +121,8 @@ impl Handler {
         let swept = self.outbox.sweep(until).await;
         tracing::info!(?swept, "sent");
         let next_due = swept.next_due.map(|due| due.to_string());
-        Ok(Answer::Swept { sent: swept.sent, delivered: swept.delivered, given_up: swept.given_up, next_due })
+        let Swept { sent, delivered, requeued, refused, given_up, .. } = swept;
+        Ok(Answer::Swept { sent, delivered, requeued, refused, given_up, next_due })
     }
 }
 

@@ -1,4 +1,5 @@
-//! Lambda function: writes down what changes of batch jobs are to the outside, and sends what is due.
+//! Lambda function: writes down what changes of batch jobs are to the outside, and sends what is due: events to endpoints,
+//! and calls that requeue jobs to targets.
 //!
 //! # Who invokes it
 //!
@@ -9,17 +10,25 @@
 //!     {"prefix": "E|finance-operations||BatchJobs"},
 //!     {"prefix": "E|finance-operations||BusinessEventEndpoints"}]}}}}
 //!   ```
-//! - A second mapping of the same stream for **new deliveries**, which sends what is due for up to 20 seconds:
+//! - A second mapping of the same stream for **new deliveries**, and for **decisions** that are new or carried out again,
+//!   which sends what is due for up to 40 seconds. Its two filters:
 //!   ```json
 //!   {"eventName": ["INSERT"],
 //!    "dynamodb": {"Keys": {"pk": {"S": [{"prefix": "E|finance-operations||BusinessEventDeliveries"}]}}}}
 //!   ```
-//! - A **schedule**, once a minute: retries, what is sent again by hand, what waits for endpoints that were deleted, and
-//!   whatever there was no time for. An attempt takes up to ten seconds, and is begun only when it can end in time: a
+//!   ```json
+//!   {"dynamodb": {"Keys": {"pk": {"S": [{"prefix": "E|finance-operations||RequeueDecisions"}]}},
+//!                 "NewImage": {"dp": {"S": [{"exists": true}]}}}}
+//!   ```
+//!   The second one takes INSERT and MODIFY, which is what the action Rerun does, of rows that something is to be done
+//!   about. The outbox's own changes of them come along, and send nothing.
+//! - A **schedule**, once a minute: retries, requeues that wait for their time, what is sent again by hand, what waits for
+//!   endpoints that were deleted, and whatever there was no time for. An attempt to deliver takes up to ten seconds, one to
+//!   requeue up to twice the target's `timeout` and ten seconds for a token; each is begun only when it can end in time: a
 //!   timeout of a minute or more leaves room for several.
 //!
-//! Which it is follows from the records: only a batch of nothing but deliveries sends. Without filters all of it works,
-//! by the schedule. Both mappings need `ReportBatchItemFailures`; the stream has to show both images.
+//! Which it is follows from the records: only a batch of nothing but deliveries and decisions sends. Without filters all of
+//! it works, by the schedule. Both mappings need `ReportBatchItemFailures`; the stream has to show both images.
 
 mod config;
 mod handler;

@@ -4,16 +4,27 @@ use std::{
     fs::File,
     io::{self, Read},
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
-use local::dev_issuer::{DevIssuer, DevIssuerError};
-use shared::auth::{AuthConfigError, Authenticator, JwtConfig, KeySet, KeySetError, Tokens, TokensError};
+use jiff::Timestamp;
+use local::dev_issuer::{DevIssuer, DevIssuerError, Grant};
+use shared::{
+    auth::{AuthConfigError, Authenticator, JwtConfig, KeySet, KeySetError, Tokens, TokensError},
+    outbox::TokenProvider,
+};
 
 use crate::cli::{Auth, AuthMode};
 
 /// The variable that has the token, where no file does.
 const TOKEN_VARIABLE: &str = "REBATCH_TOKEN";
+/// What the host calls itself in its own tokens.
+const OWN_NAME: &str = "rebatch";
+/// What it may do then.
+const OWN_SCOPES: [&str; 2] = ["jobs.requeue", "data.read"];
+/// How long one of its own tokens is good for.
+const OWN_LIFETIME: Duration = Duration::from_mins(5);
 /// Longer than any file of tokens or keys.
 const MAX_FILE: u64 = 1 << 20;
 
@@ -40,21 +51,40 @@ pub(crate) enum AuthError {
     DevIssuer(#[from] DevIssuerError),
 }
 
-/// Who is let in. `data` is where the dev issuer's key is beside; `var` reads the environment.
-pub(crate) fn authenticator(
+/// Who is let in, and how the host calls itself.
+pub(crate) struct Authentication {
+    /// Finds out who calls.
+    pub(crate) authenticator: Authenticator,
+    /// Makes a token for a call of the host to itself; none where it needs none, or can have none.
+    pub(crate) own_token: TokenProvider,
+}
+
+/// What the options say. `data` is where the dev issuer's key is beside; `var` reads the environment.
+pub(crate) fn authentication(
     options: &Auth,
     data: &Path,
     var: impl Fn(&str) -> Option<String>,
-) -> Result<Authenticator, AuthError> {
+) -> Result<Authentication, AuthError> {
     check(options)?;
+    let without = |authenticator| Authentication { authenticator, own_token: Arc::new(|| None) };
     match options.mode {
-        AuthMode::None => Ok(Authenticator::Open),
-        AuthMode::Token => Ok(Authenticator::Token(tokens(options, var)?)),
+        AuthMode::None => Ok(without(Authenticator::Open)),
+        AuthMode::Token => {
+            let text = token_text(options, var)?;
+            let first = text.split_whitespace().next().map(str::to_owned);
+            let authenticator = Authenticator::Token(Tokens::parse(&text)?);
+            Ok(Authentication { authenticator, own_token: Arc::new(move || first.clone()) })
+        }
         AuthMode::Jwt if options.issuer.is_empty() => {
             tracing::warn!("the dev issuer's tokens are accepted: for trying things out");
-            Ok(DevIssuer::beside(data)?.authenticator()?)
+            let issuer = DevIssuer::beside(data)?;
+            let authenticator = issuer.authenticator()?;
+            let scopes = OWN_SCOPES.map(str::to_owned).to_vec();
+            let grant = Grant { name: OWN_NAME.into(), scopes, lifetime: OWN_LIFETIME };
+            let own_token: TokenProvider = Arc::new(move || issuer.token(&grant, Timestamp::now()).ok());
+            Ok(Authentication { authenticator, own_token })
         }
-        AuthMode::Jwt => issuer(options),
+        AuthMode::Jwt => issuer(options).map(without),
     }
 }
 
@@ -80,12 +110,11 @@ fn check(options: &Auth) -> Result<(), AuthError> {
     issuer.or_else(|| given(&of_issuer)).map_or(Ok(()), |option| Err(AuthError::Unused { option, mode: "jwt" }))
 }
 
-fn tokens(options: &Auth, var: impl Fn(&str) -> Option<String>) -> Result<Tokens, AuthError> {
-    let text = match &options.token_file {
-        Some(path) => String::from_utf8_lossy(&read(path)?).into_owned(),
-        None => var(TOKEN_VARIABLE).ok_or(AuthError::NoToken)?,
-    };
-    Ok(Tokens::parse(&text)?)
+fn token_text(options: &Auth, var: impl Fn(&str) -> Option<String>) -> Result<String, AuthError> {
+    match &options.token_file {
+        Some(path) => Ok(String::from_utf8_lossy(&read(path)?).into_owned()),
+        None => var(TOKEN_VARIABLE).ok_or(AuthError::NoToken),
+    }
 }
 
 fn issuer(options: &Auth) -> Result<Authenticator, AuthError> {
@@ -130,7 +159,7 @@ mod tests {
     fn refused(options: &Auth, token: Option<&str>) -> String {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data.db");
-        authenticator(options, &data, |_| token.map(str::to_owned)).unwrap_err().to_string()
+        authentication(options, &data, |_| token.map(str::to_owned)).err().unwrap().to_string()
     }
 
     #[test]
@@ -139,9 +168,11 @@ mod tests {
         let path = folder.path().join("token");
         std::fs::write(&path, format!("{TOKEN}\n")).unwrap();
         let from_file = Auth { token_file: Some(path.clone()), ..options(AuthMode::Token) };
-        assert!(matches!(authenticator(&from_file, &path, |_| None), Ok(Authenticator::Token(_))));
-        let from_variable = authenticator(&options(AuthMode::Token), &path, |_| Some(TOKEN.into()));
-        assert!(matches!(from_variable, Ok(Authenticator::Token(_))));
+        let from_file_only = authentication(&from_file, &path, |_| None).unwrap();
+        assert!(matches!(from_file_only.authenticator, Authenticator::Token(_)));
+        assert_eq!((from_file_only.own_token)().as_deref(), Some(TOKEN), "the host calls itself with it");
+        let from_variable = authentication(&options(AuthMode::Token), &path, |_| Some(TOKEN.into())).unwrap();
+        assert!(matches!(from_variable.authenticator, Authenticator::Token(_)));
         assert!(refused(&options(AuthMode::Token), None).contains(TOKEN_VARIABLE));
         assert!(refused(&options(AuthMode::Token), Some("secret")).contains("6 characters"));
         std::fs::remove_file(&path).unwrap();

@@ -31,6 +31,8 @@ enum Subcommands {
     Serve(Box<Serve>),
     /// Print a token of the dev issuer, which `--auth jwt` without `--issuer` accepts.
     Token(Token),
+    /// Show how failed jobs come back without a person: a host of its own, in memory, with jobs that fail.
+    Demo(Demo),
     /// Say what the rules would do about an event, and why, without doing it.
     CheckRules(CheckRules),
 }
@@ -42,6 +44,8 @@ pub(crate) enum Command {
     Serve(Box<Serve>),
     /// To print a token of the issuer beside the data file.
     Token(PathBuf, Grant),
+    /// To show how failed jobs come back.
+    Demo(Box<Serve>),
     /// To say what would be done about an event.
     CheckRules(CheckRules),
 }
@@ -73,7 +77,10 @@ pub(crate) struct Serve {
     /// Let endpoints of business events be anywhere: on this machine, in the own network.
     #[arg(long, env = "REBATCH_ALLOW_PRIVATE_TARGETS", value_parser = BoolishValueParser::new())]
     pub(crate) allow_private_targets: bool,
-    /// Send no business events, and write no history of jobs. A real table has a function for that.
+    /// What is done about events that come in: sources, rules, targets; `infra/policy.toml` where it is there.
+    #[arg(long, value_name = "FILE", env = "REBATCH_POLICY")]
+    pub(crate) policy: Option<PathBuf>,
+    /// Send no business events, requeue nothing, and write no history of jobs. A real table has a function for that.
     #[arg(long)]
     pub(crate) no_outbox: bool,
     #[command(flatten)]
@@ -132,6 +139,35 @@ struct Token {
     data: PathBuf,
 }
 
+/// How to show it.
+#[derive(Clone, Debug, Args)]
+struct Demo {
+    /// Address to listen on, a loopback one; port 0 picks a free one.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8080")]
+    listen: String,
+    /// Folder of services, one folder each.
+    #[arg(long, value_name = "DIR", env = "REBATCH_SERVICES")]
+    services: Option<PathBuf>,
+}
+
+impl Demo {
+    fn serve(self) -> Serve {
+        Serve {
+            listen: self.listen,
+            data: DATA.into(),
+            memory: true,
+            services: self.services,
+            endpoint: None,
+            table: None,
+            public_url: None,
+            allow_private_targets: true,
+            policy: None,
+            no_outbox: false,
+            auth: Auth::default(),
+        }
+    }
+}
+
 /// Which event to check, and against what.
 #[derive(Clone, Debug, Args, PartialEq, Eq)]
 pub(crate) struct CheckRules {
@@ -174,12 +210,19 @@ impl Command {
             }
             Some(Subcommands::CheckRules(options)) => Self::CheckRules(options),
             Some(Subcommands::Serve(serve)) => Self::Serve(serve),
+            Some(Subcommands::Demo(demo)) => Self::Demo(Box::new(demo.serve())),
             None => Self::Serve(Box::new(cli.serve)),
         })
     }
 }
 
 impl Serve {
+    /// The policy file: the one that was named, else `infra/policy.toml`, if it is there.
+    pub(crate) fn policy_file(&self) -> Option<PathBuf> {
+        let file = infra(self.policy.as_deref(), "policy.toml");
+        (self.policy.is_some() || file.is_file()).then_some(file)
+    }
+
     /// The folder of services: the one that was named, else `infra/services`.
     pub(crate) fn services_folder(&self) -> PathBuf {
         infra(self.services.as_deref(), "services")

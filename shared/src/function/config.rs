@@ -33,13 +33,17 @@ impl Config {
     /// Reads the variables of a function that serves this much through `var`; an empty one counts as absent.
     pub fn from_vars(serves: Serves, var: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let var = |name: &str| var(name).filter(|value| !value.is_empty());
-        let beside = || Path::new(&var("LAMBDA_TASK_ROOT").unwrap_or_default()).join("services");
         Ok(Self {
             table: var("TABLE_NAME").ok_or(ConfigError::Missing("TABLE_NAME"))?,
-            services: var("SERVICES_DIR").map_or_else(beside, PathBuf::from),
+            services: var("SERVICES_DIR").map_or_else(|| beside(&var, "services"), PathBuf::from),
             settings: settings(serves, var)?,
         })
     }
+}
+
+/// The path of what lies beside the binary.
+pub(super) fn beside(var: impl Fn(&str) -> Option<String>, name: &str) -> PathBuf {
+    Path::new(&var("LAMBDA_TASK_ROOT").unwrap_or_default()).join(name)
 }
 
 /// The engine's settings. `PUBLIC_URL`: what clients call the root of the API, when it is not what they send as `Host`.

@@ -1,7 +1,12 @@
-//! What the Lambda functions behind a gateway share: what their environment says, and an engine that is ready in time.
+//! What the Lambda functions behind a gateway share: what their environment says, and an engine or a webhook that is ready
+//! in time.
 
 mod config;
 mod lazy;
+mod pending;
+mod webhook;
 
 pub use config::{Config, ConfigError};
-pub use lazy::{LazyEngine, LoadError};
+pub use lazy::LazyEngine;
+pub use pending::LoadError;
+pub use webhook::{LazyWebhook, PolicyError, WebhookConfig};

@@ -88,11 +88,11 @@ impl Jobs {
         values
     }
 
-    /// Whether the action may put a job that is known back to waiting.
-    pub fn check_requeue(&self, job: &Record) -> Result<(), Refusal> {
+    /// Whether the action may put a job that is known back to waiting, out of one of the `allowed` states.
+    pub fn check_requeue(&self, job: &Record, allowed: &[Status]) -> Result<(), Refusal> {
         let (id, status) = (self.id(job), self.status(job));
-        if !status.is_some_and(|status| self.requeue_from.contains(&status)) {
-            return Err(Refusal::State { job: id, status, allowed: self.requeue_from.clone() });
+        if !status.is_some_and(|status| allowed.contains(&status)) {
+            return Err(Refusal::State { job: id, status, allowed: allowed.to_vec() });
         }
         self.check_limit(job)
     }
@@ -125,7 +125,7 @@ impl Jobs {
         match transition(from, to) {
             Transition::Illegal => return Err(JobFault::Transition { from, to }),
             Transition::Requeue => {
-                self.check_requeue(old)?;
+                self.check_requeue(old, &self.requeue_from)?;
                 let count = integer(old, self.fields.retry_count).unwrap_or(0);
                 set(new, vec![(self.fields.retry_count, Value::Integer(count))]);
                 self.requeue(new, touch);

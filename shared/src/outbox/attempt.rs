@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use jiff::Timestamp;
 
 use crate::{
-    edm::{DateTimeOffset, ETag, Value, Version},
+    edm::{DateTimeOffset, ETag, Model, Value, Version},
     events::{Meta, Verdict, envelope, id_text, next_attempt, sign, verdict},
     store::{Commit, Condition, Deadline, Due, Patch, Schedule, StoreError, Write, WriteKind},
 };
@@ -194,6 +194,20 @@ impl Outbox {
         }
     }
 
+    /// Writes all of it; false when a condition does not hold, or others keep having one of the rows.
+    pub(super) async fn settle(&self, model: &Model, writes: &[Write], operation: &str) -> Result<bool, StoreError> {
+        let deadline = Deadline::after(STORE_TIME);
+        loop {
+            match self.store.commit(model, writes, operation, deadline).await? {
+                Commit::Done => return Ok(true),
+                Commit::Refused(_) => return Ok(false),
+                // A transaction had the row (somebody wants it sent again, perhaps): what it left is seen next time.
+                Commit::Conflict if deadline.is_before(CONFLICT_PAUSE) => return Ok(false),
+                Commit::Conflict => tokio::time::sleep(CONFLICT_PAUSE).await,
+            }
+        }
+    }
+
     /// Changes a row that is still as it was read; its new etag, or `None` when it is not.
     async fn change(
         &self,
@@ -208,17 +222,8 @@ impl Outbox {
         let patch = Patch { properties, schedule, version: version.clone(), ..Patch::default() };
         let condition = Condition::Version(etag.clone());
         let write = Write { key: row.key.clone(), kind: WriteKind::Patch(patch), condition };
-        let deadline = Deadline::after(STORE_TIME);
-        loop {
-            match self.store.commit(desk.model(), std::slice::from_ref(&write), &operation, deadline).await? {
-                Commit::Done => break,
-                Commit::Refused(_) => return Ok(None),
-                // A transaction had the row (somebody wants it sent again, perhaps): what it left is seen next time.
-                Commit::Conflict if deadline.is_before(CONFLICT_PAUSE) => return Ok(None),
-                Commit::Conflict => tokio::time::sleep(CONFLICT_PAUSE).await,
-            }
-        }
-        Ok(Some(ETag { incarnation: etag.incarnation.clone(), version: Version(version) }))
+        let done = self.settle(desk.model(), &[write], &operation).await?;
+        Ok(done.then(|| ETag { incarnation: etag.incarnation.clone(), version: Version(version) }))
     }
 }
 

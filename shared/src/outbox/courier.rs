@@ -1,4 +1,4 @@
-//! Sends one request to an endpoint, and only to where requests may go.
+//! Sends one request to an endpoint or a target, and only to where requests may go.
 
 use std::{
     error::Error,
@@ -6,8 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
-use http::{HeaderMap, header::RETRY_AFTER};
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, Method, header::RETRY_AFTER};
 use jiff::Timestamp;
 use reqwest::{
     Client, Response, Url,
@@ -20,10 +20,10 @@ use crate::events::retry_after;
 
 use super::address::is_public;
 
-/// So much of an answer is read, to use the connection again. What it says is of no interest.
+/// So much of an answer is read and kept, in bytes.
 const MAX_ANSWER: usize = 16 * 1024;
 
-/// So long is waited for it.
+/// So long is waited for what an answer says where it is of no interest: to use the connection again.
 const DRAIN_TIME: Duration = Duration::from_secs(1);
 
 /// The longest text of an error, in characters.
@@ -47,6 +47,23 @@ pub struct Attempt {
     pub retry_after: Option<Duration>,
     /// How long it took.
     pub duration: Duration,
+}
+
+/// What came of a request whose answer says something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// What is known of every attempt.
+    pub attempt: Attempt,
+    /// What the answer says, cut to 16 KiB: less than it says when it did not end in time.
+    pub body: Bytes,
+    /// Whether the request may have arrived. One to which nobody listens, or that may not be sent there, has not.
+    pub arrived: bool,
+}
+
+/// Why there is no answer.
+struct Lost {
+    reason: String,
+    arrived: bool,
 }
 
 /// There is no client without certificates of authorities.
@@ -92,27 +109,62 @@ impl Courier {
 
     /// Sends a POST. `timeout` is for all of it, from the name of the host to the status of the answer.
     pub async fn post(&self, url: &str, headers: HeaderMap, body: Bytes, timeout: Duration) -> Attempt {
-        let start = Instant::now();
-        let answer = match self.send(url, headers, body, timeout).await {
-            Ok(answer) => answer,
-            Err(reason) => return Attempt { result: Err(reason), retry_after: None, duration: start.elapsed() },
-        };
-        let duration = start.elapsed();
-        let wait = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-        let retry_after = wait.and_then(|value| retry_after(value, Timestamp::now()));
-        let status = answer.status().as_u16();
         // An answer that does not end in time loses its connection, and nothing else.
-        let _ = tokio::time::timeout(DRAIN_TIME, drain(answer)).await;
-        Attempt { result: Ok(status), retry_after, duration }
+        self.exchange((Method::POST, url), headers, body, (timeout, DRAIN_TIME)).await.attempt
     }
 
-    async fn send(&self, url: &str, headers: HeaderMap, body: Bytes, timeout: Duration) -> Result<Response, String> {
-        let url = Url::parse(url).map_err(|error| format!("the URL of the endpoint: {error}"))?;
+    /// Sends a request, and reads what its answer says. `timeout` is for all of it.
+    pub async fn call(
+        &self,
+        (method, url): (Method, &str),
+        headers: HeaderMap,
+        body: Bytes,
+        timeout: Duration,
+    ) -> Answer {
+        self.exchange((method, url), headers, body, (timeout, timeout)).await
+    }
+
+    async fn exchange(
+        &self,
+        target: (Method, &str),
+        headers: HeaderMap,
+        body: Bytes,
+        (timeout, reading): (Duration, Duration),
+    ) -> Answer {
+        let start = Instant::now();
+        let attempt = |result, retry_after| Attempt { result, retry_after, duration: start.elapsed() };
+        let answer = match self.send(target, headers, body, timeout).await {
+            Ok(answer) => answer,
+            Err(Lost { reason, arrived }) => {
+                return Answer { attempt: attempt(Err(reason), None), body: Bytes::new(), arrived };
+            }
+        };
+        let wait = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let retry_after = wait.and_then(|value| retry_after(value, Timestamp::now()));
+        let attempt = attempt(Ok(answer.status().as_u16()), retry_after);
+        let mut body = BytesMut::new();
+        // The client's own timeout goes on as well.
+        let _ = tokio::time::timeout(reading, read(answer, &mut body)).await;
+        Answer { attempt, body: body.freeze(), arrived: true }
+    }
+
+    async fn send(
+        &self,
+        (method, url): (Method, &str),
+        headers: HeaderMap,
+        body: Bytes,
+        timeout: Duration,
+    ) -> Result<Response, Lost> {
+        let unsent = |reason| Lost { reason, arrived: false };
+        let url = Url::parse(url).map_err(|error| unsent(format!("the URL of the endpoint: {error}")))?;
         if !self.allow_private && literal(&url).is_some_and(|address| !is_public(address)) {
-            return Err(NotPublic.to_string());
+            return Err(unsent(NotPublic.to_string()));
         }
-        let request = self.client.post(url).headers(headers).body(body).timeout(timeout);
-        request.send().await.map_err(|error| reason(&error, timeout))
+        let request = self.client.request(method, url).headers(headers).body(body).timeout(timeout);
+        request.send().await.map_err(|error| Lost {
+            reason: reason(&error, timeout),
+            arrived: !error.is_connect() && !error.is_builder(),
+        })
     }
 }
 
@@ -126,11 +178,15 @@ fn literal(url: &Url) -> Option<IpAddr> {
 }
 
 /// Reads an answer to its end, unless it is a long one.
-async fn drain(mut answer: Response) {
-    let mut left = MAX_ANSWER;
-    while let Ok(Some(chunk)) = answer.chunk().await {
-        let Some(rest) = left.checked_sub(chunk.len()) else { return };
-        left = rest;
+async fn read(mut answer: Response, body: &mut BytesMut) {
+    while let Ok(Some(mut chunk)) = answer.chunk().await {
+        let left = MAX_ANSWER - body.len();
+        let is_last = chunk.len() > left;
+        chunk.truncate(left);
+        body.extend_from_slice(&chunk);
+        if is_last {
+            return;
+        }
     }
 }
 

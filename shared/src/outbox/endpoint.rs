@@ -11,7 +11,7 @@ use crate::{
 use super::{
     Outbox, STORE_TIME,
     desk::{Desk, Mail, item_key},
-    gate::Gate,
+    gate::{Door, Gate},
     operation,
 };
 
@@ -52,6 +52,11 @@ impl Endpoint {
             secret: secret.map(Secret::parse).transpose(),
             active: get(desk, record, "Active") == Some(&Value::Boolean(true)),
         })
+    }
+
+    /// Where its gate is.
+    pub(super) fn door(&self, desk: &Desk) -> Door {
+        Door { note: gate_note(desk, self.id), of: self.etag.version.0.clone() }
     }
 
     /// Whether it is told of an event of a company now.
@@ -100,12 +105,12 @@ impl Outbox {
         mail: &Mail,
         (id, key): (Uuid, &ItemKey),
     ) -> Result<Option<(Endpoint, Option<Gate>)>, StoreError> {
-        let gate = Self::gate_key(desk, id);
-        let items = self.store.get(&[key.clone(), gate.clone()], Deadline::after(STORE_TIME)).await?;
+        let note = gate_note(desk, id);
+        let items = self.store.get(&[key.clone(), note.clone()], Deadline::after(STORE_TIME)).await?;
         let Some(item) = items.get(key) else { return Ok(None) };
         let Stored::Entity(entity) = Stored::from_item(desk.model(), item)? else { return Ok(None) };
         let endpoint = Endpoint::read(desk, mail, &entity)?;
-        let gate = items.get(&gate).and_then(|item| Gate::read(item, &endpoint));
+        let gate = items.get(&note).and_then(|item| Gate::read(item, &endpoint.door(desk)));
         Ok(endpoint.active.then_some((endpoint, gate)))
     }
 
@@ -138,6 +143,10 @@ impl Outbox {
         }
         Ok(())
     }
+}
+
+fn gate_note(desk: &Desk, endpoint: Uuid) -> ItemKey {
+    desk.note("gate", &endpoint.to_string())
 }
 
 fn get<'r>(desk: &Desk, record: &'r Record, name: &str) -> Option<&'r Value> {

@@ -14,7 +14,7 @@ use crate::{
 };
 
 use super::{
-    Outbox, STORE_TIME,
+    ANSWER_TIME, Outbox, STORE_TIME,
     delivery::State,
     desk::{Desk, Mail},
     lane::{Pace, Worked},
@@ -73,7 +73,7 @@ impl Outbox {
             while let Some(given_up) = rows.next().await {
                 worked.given_up += usize::from(given_up?);
             }
-            if pace.is_over() {
+            if pace.is_over(ANSWER_TIME) {
                 worked.next = Some(self.now());
                 return Ok(worked);
             }
@@ -87,7 +87,7 @@ impl Outbox {
     /// Gives up a row of an endpoint that was deleted, also when it is under way: what comes of the attempt is added.
     async fn give_up(&self, (desk, mail): (&Desk, &Mail), key: ItemKey, pace: Pace<'_>) -> Result<bool, StoreError> {
         for _ in 0..TRIES {
-            if pace.is_over() {
+            if pace.is_over(ANSWER_TIME) {
                 break;
             }
             let row = self.row(desk, mail, &key).await?;

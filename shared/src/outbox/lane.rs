@@ -1,7 +1,7 @@
 //! One lane: the rows of one endpoint and one job, one after another.
 
 use std::{
-    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
@@ -12,19 +12,18 @@ use tokio::{sync::Mutex, time::Instant};
 use crate::store::{Deadline, Due, StoreError};
 
 use super::{
-    ANSWER_TIME, Outbox, STORE_TIME,
+    ANSWER_TIME, INDEX_LAG, Outbox, STORE_TIME,
     attempt::{End, Health, health},
     delivery::{Delivery, State},
     desk::{Desk, Mail},
     earlier,
     endpoint::Endpoint,
     later,
+    watch::Watch,
 };
 
 /// How old may be what a visit knows of its endpoint.
 const FRESH: Duration = Duration::from_secs(1);
-/// The index may lag behind the rows that were changed just now.
-const INDEX_LAG: Duration = Duration::from_secs(1);
 
 /// How long work may go on.
 #[derive(Clone, Copy)]
@@ -40,12 +39,8 @@ pub(super) struct Visit<'a> {
     pub(super) mail: &'a Mail,
     pub(super) endpoint: &'a Endpoint,
     pub(super) pace: Pace<'a>,
-    /// The endpoint failed before: one row is tried, and the others wait for what comes of it.
-    pub(super) probing: bool,
-    /// Set when no further row is to be begun.
-    halt: AtomicBool,
-    /// Lanes whose event it failed at, as long as no other event arrived.
-    doubts: AtomicUsize,
+    /// What is seen of the endpoint.
+    pub(super) watch: Watch,
     /// Set when the endpoint was changed meanwhile.
     stale: AtomicBool,
     /// When it was looked whether it was.
@@ -57,10 +52,12 @@ pub(super) struct Visit<'a> {
 pub(super) struct Worked {
     pub(super) sent: usize,
     pub(super) delivered: usize,
+    pub(super) requeued: usize,
+    pub(super) refused: usize,
     pub(super) given_up: usize,
     /// When there is something to do next.
     pub(super) next: Option<Timestamp>,
-    /// The worst that was seen of the endpoint.
+    /// The worst that was seen of the endpoint or target.
     pub(super) health: Option<Health>,
 }
 
@@ -74,9 +71,9 @@ enum Found {
 }
 
 impl Pace<'_> {
-    /// Whether there is no time for another attempt.
-    pub(super) fn is_over(&self) -> bool {
-        self.stop.load(Ordering::Relaxed) || self.until.is_before(ANSWER_TIME + STORE_TIME)
+    /// Whether there is no time for another attempt that takes up to so long.
+    pub(super) fn is_over(&self, attempt: Duration) -> bool {
+        self.stop.load(Ordering::Relaxed) || self.until.is_before(attempt + STORE_TIME)
     }
 }
 
@@ -88,8 +85,8 @@ impl<'a> Visit<'a> {
         pace: Pace<'a>,
         probing: bool,
     ) -> Self {
-        let (halt, stale, looked) = (AtomicBool::new(false), AtomicBool::new(false), Mutex::new(Instant::now()));
-        Self { desk, mail, endpoint, pace, probing, halt, doubts: AtomicUsize::new(0), stale, looked }
+        let (watch, stale, looked) = (Watch::new(probing), AtomicBool::new(false), Mutex::new(Instant::now()));
+        Self { desk, mail, endpoint, pace, watch, stale, looked }
     }
 
     /// Whether the endpoint was changed meanwhile.
@@ -97,35 +94,24 @@ impl<'a> Visit<'a> {
         self.stale.load(Ordering::Relaxed)
     }
 
-    /// Takes in what an attempt says of the endpoint. One event that it fails at is that event's matter; a second one
-    /// that it fails at, with none that arrived, is the endpoint's.
-    fn judge(&self, health: Health) -> Health {
-        let judged = match health {
-            Health::Well => {
-                self.doubts.store(0, Ordering::Relaxed);
-                Health::Well
-            }
-            Health::Doubtful if self.probing || self.doubts.fetch_add(1, Ordering::Relaxed) > 0 => {
-                Health::Failing(None)
-            }
-            health => health,
-        };
-        if matches!(judged, Health::Failing(_) | Health::Gone) {
-            self.halt.store(true, Ordering::Relaxed);
-        }
-        judged
-    }
-
     fn is_over(&self) -> bool {
-        self.halt.load(Ordering::Relaxed) || self.pace.is_over()
+        self.watch.is_halted() || self.pace.is_over(ANSWER_TIME)
     }
 }
 
 impl Worked {
-    pub(super) fn add(&mut self, other: &Self) {
+    /// Adds what was done.
+    pub(super) fn count(&mut self, other: &Self) {
         self.sent += other.sent;
         self.delivered += other.delivered;
+        self.requeued += other.requeued;
+        self.refused += other.refused;
         self.given_up += other.given_up;
+    }
+
+    /// Adds all of it.
+    pub(super) fn add(&mut self, other: &Self) {
+        self.count(other);
         self.next = earlier(self.next, other.next);
         self.health = match (self.health, other.health) {
             (Some(Health::Gone), _) | (_, Some(Health::Gone)) => Some(Health::Gone),
@@ -155,7 +141,7 @@ impl Outbox {
         if looked.elapsed() >= FRESH {
             if !self.is_unchanged(visit.desk, visit.endpoint).await? {
                 visit.stale.store(true, Ordering::Relaxed);
-                visit.halt.store(true, Ordering::Relaxed);
+                visit.watch.halt();
             }
             *looked = Instant::now();
         }
@@ -181,12 +167,10 @@ impl Outbox {
                         worked.next = earlier(worked.next, Some(later(self.now(), INDEX_LAG)));
                         return Ok(());
                     };
-                    if visit.probing {
-                        visit.halt.store(true, Ordering::Relaxed);
-                    }
+                    visit.watch.begin();
                     let (begun, attempt) = self.send(desk, endpoint, &row).await;
                     worked.sent += 1;
-                    let health = visit.judge(health(&attempt));
+                    let health = visit.watch.judge(health(&attempt));
                     worked.add(&Worked { health: Some(health), ..Worked::default() });
                     match self.finish((desk, mail), row, (begun, &attempt)).await? {
                         None => return Ok(()),

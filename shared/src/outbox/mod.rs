@@ -1,4 +1,4 @@
-//! What leaves the service: business events on their way to endpoints, and the history of jobs.
+//! What leaves the service: business events on their way to endpoints, calls that requeue jobs, and the history of jobs.
 //!
 //! Two halves, which meet only in the table:
 //!
@@ -25,7 +25,8 @@
 //! | `records`, `change` | from the stream to rows |
 //! | `delivery`, `endpoint` | the rows: how they are written and read |
 //! | `sweep`, `turn`, `lane`, `attempt` | all endpoints, one endpoint, one lane, one row |
-//! | `gate` | endpoints that are left alone |
+//! | `requeue` | from decisions to jobs that wait again, at targets |
+//! | `gate`, `watch` | endpoints and targets that fail are left alone |
 //! | `gone` | endpoints that were deleted, and what waited for them |
 //! | `courier`, `address` | one request |
 
@@ -40,21 +41,25 @@ mod gate;
 mod gone;
 mod lane;
 mod records;
+mod requeue;
 mod sweep;
 mod turn;
+mod watch;
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use uuid::Uuid;
 
-pub use courier::{Attempt, Courier, CourierError};
+pub use courier::{Answer, Attempt, Courier, CourierError};
 pub use desk::OutboxError;
 pub use records::Recorded;
+pub use requeue::{OwnService, RequeueError, TokenProvider};
 pub use sweep::Swept;
 
 use crate::{plan::operation_id, service::Services, store::Store};
 use desk::Desk;
+use requeue::Requeues;
 
 /// How long an endpoint has for its answer (`reference/microsoft-wire.md` §2.3).
 pub const ANSWER_TIME: Duration = Duration::from_secs(10);
@@ -63,6 +68,8 @@ const LEASE: Duration = Duration::from_secs(30);
 /// How long a delivery is kept once it is delivered or given up. It has to be longer than the stream keeps a record: what
 /// comes again from there must find the row that it wrote.
 pub const KEPT: Duration = Duration::from_hours(30 * 24);
+/// The index may lag behind the rows that were changed just now.
+const INDEX_LAG: Duration = Duration::from_secs(1);
 /// How long a call of the outbox to the table may take.
 const STORE_TIME: Duration = Duration::from_secs(5);
 
@@ -75,6 +82,8 @@ pub struct Outbox {
     desks: Arc<Vec<Arc<Desk>>>,
     store: Store,
     courier: Courier,
+    /// Where jobs are requeued, if they are.
+    requeues: Option<Arc<Requeues>>,
     clock: Clock,
 }
 
@@ -91,7 +100,7 @@ impl Outbox {
             .iter()
             .filter_map(|service| Desk::new(service, public_url).transpose().map(|desk| desk.map(Arc::new)));
         let desks = Arc::new(desks.collect::<Result<_, _>>()?);
-        Ok(Self { desks, store, courier, clock: Arc::new(Timestamp::now) })
+        Ok(Self { desks, store, courier, requeues: None, clock: Arc::new(Timestamp::now) })
     }
 
     /// The same with another clock.

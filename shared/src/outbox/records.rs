@@ -99,19 +99,21 @@ impl Outbox {
     /// Whether a record tells that there may be something for a sweep: a row that is due, an endpoint that changed.
     pub fn is_due(&self, record: &Json) -> bool {
         let Ok(record) = StreamRecord::read(record) else { return false };
-        match self.role(&record.key) {
-            Some((_, Role::Endpoint)) => true,
-            Some((_, Role::Delivery)) => {
-                let due = record.new.as_ref().and_then(Due::time_of);
-                due.is_some_and(|time| time <= Due::text(self.now()).as_str())
-            }
-            Some((_, Role::Job)) | None => false,
+        if self.is_to_leave(&record.key) {
+            let due = record.new.as_ref().and_then(Due::time_of);
+            return due.is_some_and(|time| time <= Due::text(self.now()).as_str());
         }
+        matches!(self.role(&record.key), Some((_, Role::Endpoint)))
     }
 
-    /// Whether a record tells of a delivery, which the outbox itself has written.
-    pub fn is_delivery(&self, record: &Json) -> bool {
-        StreamRecord::read(record).is_ok_and(|record| matches!(self.role(&record.key), Some((_, Role::Delivery))))
+    /// Whether a record tells of what is to leave, a delivery or a decision: no row comes of it.
+    pub fn is_outgoing(&self, record: &Json) -> bool {
+        StreamRecord::read(record).is_ok_and(|record| self.is_to_leave(&record.key))
+    }
+
+    fn is_to_leave(&self, key: &ItemKey) -> bool {
+        let is_decision = self.requeues.as_ref().is_some_and(|requeues| requeues.ledger.is_decision(key));
+        is_decision || matches!(self.role(key), Some((_, Role::Delivery)))
     }
 
     fn role(&self, key: &ItemKey) -> Option<(&Arc<Desk>, Role)> {

@@ -1,4 +1,4 @@
-//! All endpoints, side by side: once, as a function is invoked, or for as long as a process lives.
+//! All endpoints and targets, side by side: once, as a function is invoked, or for as long as a process lives.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -37,14 +37,24 @@ pub struct Swept {
     pub sent: usize,
     /// Rows that were delivered.
     pub delivered: usize,
+    /// Jobs that were requeued.
+    pub requeued: usize,
+    /// Jobs that targets refused to requeue.
+    pub refused: usize,
     /// Rows that were given up.
     pub given_up: usize,
     /// When the next row is due, as far as is known.
     pub next_due: Option<Timestamp>,
 }
 
-/// An endpoint: position of its desk, and its id.
-type Name = (usize, Uuid);
+/// Who has a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Name {
+    /// An endpoint: position of its desk, and its id.
+    Endpoint(usize, Uuid),
+    /// A target: its position.
+    Target(usize),
+}
 
 /// The turns under way.
 struct Sweep<'o> {
@@ -118,49 +128,67 @@ impl<'o> Sweep<'o> {
         let outbox = self.outbox;
         let pace = Pace { until, stop: self.stop };
         self.next.clear();
+        self.begin_targets(pace);
         for (at, desk) in outbox.desks.iter().enumerate() {
             let Some(mail) = &desk.mail else { continue };
             let deadline = Deadline::after(STORE_TIME);
             let mut endpoints = outbox.endpoints(desk, mail, deadline).await?;
-            endpoints.retain(|endpoint| {
-                let name = (at, endpoint.id);
-                endpoint.active
-                    && !(self.busy.contains(&name) && {
-                        self.again.insert(name);
-                        true
-                    })
-            });
+            endpoints.retain(|endpoint| endpoint.active && self.is_free(Name::Endpoint(at, endpoint.id)));
+            let slots = self.slots;
             for Endpoint { id, key, .. } in endpoints {
-                self.push((at, id), async move { outbox.turn((desk, mail), (id, &key), pace).await });
+                self.push(Name::Endpoint(at, id), async move {
+                    // The semaphore is never closed.
+                    let _slot = slots.acquire().await;
+                    outbox.turn((desk, mail), (id, &key), pace).await
+                });
             }
             for id in outbox.gone(desk, deadline).await? {
-                if !self.busy.contains(&(at, id)) {
-                    self.push((at, id), outbox.clear((desk, mail), id, pace));
+                if !self.busy.contains(&Name::Endpoint(at, id)) {
+                    self.push(Name::Endpoint(at, id), async move {
+                        let _slot = slots.acquire().await;
+                        outbox.clear((desk, mail), id, pace).await
+                    });
                 }
             }
         }
         Ok(())
     }
 
+    /// Gives each target a turn that has none. They are few, and no endpoint is to make them wait.
+    fn begin_targets(&mut self, pace: Pace<'o>) {
+        let outbox = self.outbox;
+        let Some(requeues) = &outbox.requeues else { return };
+        for (at, address) in requeues.addresses.iter().enumerate() {
+            if self.is_free(Name::Target(at)) {
+                self.push(Name::Target(at), outbox.target_turn((requeues, address), pace));
+            }
+        }
+    }
+
+    /// Whether somebody has no turn; who has one is remembered to have another one after it.
+    fn is_free(&mut self, name: Name) -> bool {
+        let busy = self.busy.contains(&name);
+        if busy {
+            self.again.insert(name);
+        }
+        !busy
+    }
+
     fn push(&mut self, name: Name, turn: impl Future<Output = Result<Worked, StoreError>> + Send + 'o) {
-        let slots = self.slots;
         self.busy.insert(name);
-        let turn = async move {
-            // The semaphore is never closed.
-            let _slot = slots.acquire().await;
-            (name, turn.await)
-        };
-        self.turns.push(turn.boxed());
+        self.turns.push(turn.map(move |worked| (name, worked)).boxed());
     }
 
     fn end(&mut self, name: Name, worked: Result<Worked, StoreError>) {
         self.busy.remove(&name);
         let worked = worked.unwrap_or_else(|error| {
-            tracing::warn!(%error, endpoint = %name.1, "the turn of an endpoint ended early");
+            tracing::warn!(%error, ?name, "a turn ended early");
             Worked { next: Some(later(self.outbox.now(), STORE_TIME)), ..Worked::default() }
         });
         self.swept.sent += worked.sent;
         self.swept.delivered += worked.delivered;
+        self.swept.requeued += worked.requeued;
+        self.swept.refused += worked.refused;
         self.swept.given_up += worked.given_up;
         let again = self.again.remove(&name).then(|| self.outbox.now());
         if let Some(next) = earlier(worked.next, again) {

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::store::{Deadline, Due, ItemKey, StoreError};
 
 use super::{
-    Outbox, STORE_TIME,
+    ANSWER_TIME, Outbox, STORE_TIME,
     attempt::Health,
     desk::{Desk, Mail},
     earlier,
@@ -20,10 +20,10 @@ use super::{
 
 /// Lanes of one endpoint that are worked off side by side.
 const LANES_AT_ONCE: usize = 8;
-/// How old a row gets at an endpoint that does not answer.
-const MAX_AGE: Duration = Duration::from_hours(24);
+/// How old a row gets at an endpoint or a target that does not answer.
+pub(super) const MAX_AGE: Duration = Duration::from_hours(24);
 /// Rows that are given up in one turn.
-const BURIALS: usize = 500;
+pub(super) const BURIALS: usize = 500;
 /// What an endpoint's queue has.
 struct Queue {
     /// Of each lane the first row that is due, the earliest first.
@@ -65,11 +65,9 @@ impl Outbox {
             let first = failures as usize % queue.heads.len();
             queue.heads.rotate_left(first);
             let worked = self.pass(&visit, &queue.heads).await;
-            total.sent += worked.sent;
-            total.delivered += worked.delivered;
-            total.given_up += worked.given_up;
+            total.count(&worked);
             match self.after_round(&visit, failures, &worked, &queue, &mut total).await? {
-                After::Again if pace.is_over() => {
+                After::Again if pace.is_over(ANSWER_TIME) => {
                     total.next = Some(self.now());
                     return Ok(total);
                 }
@@ -97,7 +95,7 @@ impl Outbox {
             _ if visit.is_stale() => Ok(After::Again),
             Some(Health::Failing(asked)) => {
                 let gate = Gate::shut(failures, asked, self.now());
-                self.set_gate(desk, endpoint, Some(gate), Deadline::after(STORE_TIME)).await?;
+                self.set_gate(&endpoint.door(desk), Some(gate), Deadline::after(STORE_TIME)).await?;
                 if gate.is_long_dead() {
                     total.given_up += self.bury_heads(visit, &queue.heads).await?;
                 }
@@ -110,7 +108,7 @@ impl Outbox {
             Some(Health::Doubtful) => Ok(After::Again),
             Some(Health::Well) => {
                 if failures > 0 {
-                    self.set_gate(desk, endpoint, None, Deadline::after(STORE_TIME)).await?;
+                    self.set_gate(&endpoint.door(desk), None, Deadline::after(STORE_TIME)).await?;
                 }
                 Ok(After::Again)
             }
@@ -123,7 +121,7 @@ impl Outbox {
     async fn pass(&self, visit: &Visit<'_>, heads: &[String]) -> Worked {
         let mut worked = Worked::default();
         let lanes = stream::iter(heads.to_vec()).map(|sort| self.lane(visit, sort));
-        let mut lanes = lanes.buffer_unordered(if visit.probing { 1 } else { LANES_AT_ONCE });
+        let mut lanes = lanes.buffer_unordered(if visit.watch.probing { 1 } else { LANES_AT_ONCE });
         while let Some(lane) = lanes.next().await {
             worked.add(&lane);
         }
@@ -161,7 +159,7 @@ impl Outbox {
         let before = self.now().checked_sub(MAX_AGE).unwrap_or(Timestamp::MIN);
         let mut buried = 0;
         for sort in heads.iter().take(BURIALS) {
-            if visit.pace.is_over() {
+            if visit.pace.is_over(ANSWER_TIME) {
                 break;
             }
             buried += usize::from(self.bury_old(visit, sort, before).await?);

@@ -5,7 +5,7 @@ use http::Method;
 use crate::{
     auth::Permission,
     edm::{EntityKey, Numbers, Value},
-    jobs::{Jobs, Refusal, batch_job_id},
+    jobs::{Jobs, Refusal, Status, batch_job_id},
     respond,
     store::{Patch, Requirement, Stored},
     uri::EntityPath,
@@ -17,7 +17,7 @@ use super::{
     job::leave_mark,
     overlay::Step,
     place::Collection,
-    prepare::Prepared,
+    prepare::{Prepared, REQUEUE_FROM},
     rerun::RERUN,
     unit::{Outcome, Unit, not_allowed},
 };
@@ -55,12 +55,13 @@ impl Unit<'_> {
         let id = id.map_err(|refusal| self.refuse(request, 0, refusal))?;
         let collection = Collection::of_set(self.service(), jobs.set, request.company);
         let item = collection.entity_key(&EntityKey(vec![Value::Integer(id)])).map_err(PlanError::from)?;
+        let allowed = requeue_from(request, jobs)?;
         let mark = self.mark();
         if !self.overlay.knows(&item) && !self.overlay.is_patched(&item) {
             if !self.overlay.require(&item) {
                 return Err(self.refuse(request, id, Refusal::Unknown(id)).into());
             }
-            let patch = self.requeue_patch(jobs, mark);
+            let patch = self.requeue_patch(jobs, &allowed, mark);
             self.overlay.patch(&item, patch);
             return Ok(respond::requeued(self.context, request, jobs, id));
         }
@@ -69,9 +70,9 @@ impl Unit<'_> {
         if request.request_id.is_some() && job.marks.contains(&mark) {
             return Ok(respond::requeued(self.context, request, jobs, id));
         }
-        let allowed = jobs.check_requeue(&job.record);
-        let allowed = allowed.and_then(|()| self.check_first_change(jobs, &item, &job).map_err(|_| Refusal::Twice(id)));
-        allowed.map_err(|refusal| self.refuse(request, id, refusal))?;
+        let checked = jobs.check_requeue(&job.record, &allowed);
+        let checked = checked.and_then(|()| self.check_first_change(jobs, &item, &job).map_err(|_| Refusal::Twice(id)));
+        checked.map_err(|refusal| self.refuse(request, id, refusal))?;
         self.overlay.observe(&item)?;
         let mut job = (*job).clone();
         jobs.requeue(&mut job.record, &self.touch());
@@ -81,10 +82,10 @@ impl Unit<'_> {
         Ok(respond::requeued(self.context, request, jobs, id))
     }
 
-    fn requeue_patch(&self, jobs: &Jobs, mark: String) -> Patch {
+    fn requeue_patch(&self, jobs: &Jobs, allowed: &[Status], mark: String) -> Patch {
         let fields = &jobs.fields;
         let (count, limit) = (self.job_property(fields.retry_count), self.job_property(fields.retry_limit));
-        let values = jobs.requeue_from.iter().map(|status| Value::Enum(status.number())).collect();
+        let values = allowed.iter().map(|status| Value::Enum(status.number())).collect();
         let mut patch = Patch {
             increments: vec![(count.clone(), 1)],
             requires: vec![
@@ -104,4 +105,15 @@ impl Unit<'_> {
         let metadata_url = format!("{}/$metadata", self.context.root_url(&request.root));
         PlanError::NotSetToWaiting(Box::new(respond::Refused { refusal, job, reply, metadata_url }))
     }
+}
+
+/// The states that a call takes a job out of: those of the service that the caller wants, too.
+fn requeue_from(request: &Prepared, jobs: &Jobs) -> Result<Vec<Status>, PlanError> {
+    let Some(wanted) = &request.requeue_from else { return Ok(jobs.requeue_from.clone()) };
+    let allowed: Vec<Status> = jobs.requeue_from.iter().filter(|status| wanted.contains(status)).copied().collect();
+    if allowed.is_empty() {
+        let reason = "the action takes a job out of none of these states".into();
+        return Err(PlanError::Header { name: REQUEUE_FROM, reason });
+    }
+    Ok(allowed)
 }

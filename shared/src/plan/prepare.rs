@@ -8,6 +8,7 @@ use http::Method;
 use crate::{
     batch::{Headers, Preferences, Request, RequestId, Return},
     edm::{ETag, Numbers},
+    jobs::Status,
     service::profile::{Profile, Returned},
     uri::{self, Encoding, QueryOptions, Resource},
 };
@@ -22,6 +23,11 @@ use super::{
 const MAX_REQUEST_ID: usize = 100;
 /// Longest `Change-Reason`, in bytes.
 const MAX_REASON: usize = 500;
+
+/// The header that narrows the states of a requeue.
+pub(super) const REQUEUE_FROM: &str = "requeue-from";
+/// Characters of what a client sent that a message repeats.
+const MAX_SHOWN: usize = 60;
 
 /// A request that is ready to be evaluated.
 #[derive(Clone, Debug)]
@@ -64,6 +70,8 @@ pub struct Prepared {
     pub request_id: Option<String>,
     /// `Change-Reason`: kept in the history of what is changed.
     pub reason: Option<String>,
+    /// `Requeue-From`: the only states that SetBatchJobToWaiting is to take the job out of, by this call.
+    pub requeue_from: Option<Vec<Status>>,
 }
 
 impl Prepared {
@@ -195,6 +203,7 @@ pub fn prepare_at(
         body_numbers: negotiate::body_numbers(headers),
         request_id: bounded(headers, "repeatability-request-id", MAX_REQUEST_ID)?,
         reason: bounded(headers, "change-reason", MAX_REASON)?,
+        requeue_from: requeue_from(headers)?,
     })
 }
 
@@ -210,6 +219,20 @@ fn bounded(headers: &Headers, name: &'static str, max: usize) -> Result<Option<S
         return Err(PlanError::Header { name, reason });
     }
     Ok(Some(value.to_owned()))
+}
+
+/// The states in `Requeue-From`: names in one list, or in several.
+fn requeue_from(headers: &Headers) -> Result<Option<Vec<Status>>, PlanError> {
+    if headers.get(REQUEUE_FROM).is_none() {
+        return Ok(None);
+    }
+    let names = headers.get_all(REQUEUE_FROM).flat_map(|list| list.split(',')).map(str::trim);
+    let state = |name: &str| {
+        let shown: String = name.chars().take(MAX_SHOWN).collect();
+        let reason = format!("'{shown}' is no state of a batch job");
+        Status::from_name(name).ok_or(PlanError::Header { name: REQUEUE_FROM, reason })
+    };
+    names.map(state).collect::<Result<_, _>>().map(Some)
 }
 
 /// GET and DELETE have no body; POST, PATCH and PUT have one that can be read.

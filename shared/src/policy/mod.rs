@@ -122,6 +122,11 @@ impl Policy {
         }
     }
 
+    /// How often a rule requeues a job, if it does.
+    pub fn limit(&self, rule: &str) -> Option<Limit> {
+        Some(self.requeue(rule)?.limit)
+    }
+
     fn requeue(&self, rule: &str) -> Option<&Requeue> {
         self.rules.iter().find(|known| known.name == rule)?.requeue()
     }

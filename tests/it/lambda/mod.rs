@@ -2,6 +2,7 @@
 
 mod batch;
 mod closed;
+mod event_webhook;
 mod events;
 mod gateway;
 mod job_state;

@@ -81,6 +81,25 @@ const ENTITIES: [&str; 5] = [
     "trippin/People\n{\"value\":{\"@odata.id\":\"People('a')\"}}",
 ];
 
+/// What is sent as events: its `Content-Type`, a line break, the body.
+const EVENTS: [&str; 5] = [
+    "application/json\n{\"BusinessEventId\":\"BatchJobFailedBusinessEvent\",\"BusinessEventLegalEntity\":\"usmf\",\
+     \"ControlNumber\":5637611082,\"EventId\":\"ACDF982F-7F7C-5B20-A698-36B5DB107107\",\
+     \"EventTime\":\"/Date(1672408320000)/\",\"EventTimeIso8601\":\"2022-12-30T13:52:00.0000000Z\",\
+     \"JobDescription\":\"Close \\\"May\\\"\",\"JobId\":5637144576,\"JobStatus\":\"Error\",\
+     \"ParentContextRecordSubjects\":[]}",
+    "application/json; charset=utf-8\n[{\"id\":\"1\",\"topic\":\"t\",\"subject\":\"s\",\
+     \"eventType\":\"BatchJobFailedBusinessEvent\",\"eventTime\":\"2022-12-30T13:51:15.2942742Z\",\
+     \"data\":\"{\\\"EventTime\\\":\\\"/Date(-1+0000)/\\\",\\\"JobId\\\":\\\"5\\\"}\",\"dataVersion\":\"1.0\"},\
+     {\"id\":\"2\",\"eventType\":\"a.b.C\",\"data\":{\"JobId\":7,\"JobStatus\":\"Canceled\"}}]",
+    "application/json\n[{\"id\":\"1\",\"eventType\":\"Microsoft.EventGrid.SubscriptionValidationEvent\",\
+     \"data\":{\"validationCode\":\"512d38b6\"}}]",
+    "application/cloudevents+json\n{\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"/s\",\"type\":\"t\",\
+     \"time\":\"2022-12-30T13:51:15Z\",\"data_base64\":\"e30=\",\"subject\":null}",
+    "application/cloudevents-batch+json\n[{\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"/s\",\"type\":\"t\",\
+     \"data\":{\"EventId\":\"{acdf982f-7f7c-5b20-a698-36b5db107107}\",\"ControlNumber\":-9223372036854775808}}]",
+];
+
 /// Seeds by subject.
 #[derive(Debug, Default)]
 pub(super) struct Corpus {
@@ -88,6 +107,7 @@ pub(super) struct Corpus {
     urls: Vec<Vec<u8>>,
     entities: Vec<Vec<u8>>,
     literals: Vec<Vec<u8>>,
+    events: Vec<Vec<u8>>,
 }
 
 impl Corpus {
@@ -98,6 +118,7 @@ impl Corpus {
             urls: URLS.iter().map(bytes).collect(),
             entities: ENTITIES.iter().map(bytes).collect(),
             literals: Vec::new(),
+            events: EVENTS.iter().map(bytes).collect(),
         };
         for service in services.iter() {
             for (_, set) in service.model.sets() {
@@ -122,6 +143,7 @@ impl Corpus {
             Subject::Url => &self.urls,
             Subject::Entity => &self.entities,
             Subject::Literal => &self.literals,
+            Subject::Event => &self.events,
         }
     }
 

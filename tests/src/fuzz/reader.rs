@@ -6,6 +6,7 @@ use shared::{
     auth::Caller,
     batch::{BatchItem, Format},
     edm::{self, Entity, Incarnation, Model, PropertyType, TypeId, TypeKind, Version},
+    events::{self, EventKind, ReadFormat, Received, What},
     plan::Context,
     query,
     service::{Service, Services},
@@ -26,11 +27,13 @@ pub enum Subject {
     Entity,
     /// Literals of URLs, for each property of a type.
     Literal,
+    /// Events in all forms.
+    Event,
 }
 
 impl Subject {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Batch, Self::Url, Self::Entity, Self::Literal];
+    pub const ALL: [Self; 5] = [Self::Batch, Self::Url, Self::Entity, Self::Literal, Self::Event];
 }
 
 /// The readers, with the shipped models and with what limits they are given.
@@ -65,6 +68,7 @@ impl Reader {
             Subject::Url => self.url(&String::from_utf8_lossy(input)),
             Subject::Entity => self.entity(input),
             Subject::Literal => self.literal(input),
+            Subject::Event => event(input),
         }
     }
 
@@ -193,6 +197,31 @@ impl Reader {
         let model = &self.services.iter().find(|found| found.name == service)?.model;
         Some((model, model.set(model.set_id(set)?).entity_type))
     }
+}
+
+/// Reads what may be events: the content type, the body. The headers of a binary CloudEvent are that content type, too.
+fn event(input: &[u8]) -> bool {
+    let (content_type, body) = first_line(input);
+    let mut understood = false;
+    let formats = [ReadFormat::Auto, ReadFormat::FinanceOperations, ReadFormat::EventGrid, ReadFormat::CloudEvents];
+    for (format, binary) in formats.into_iter().flat_map(|format| [(format, false), (format, true)]) {
+        let header = |name: &str| match name {
+            "content-type" => Some(content_type.as_str()),
+            "ce-specversion" if binary => Some("1.0"),
+            "ce-id" | "ce-source" | "ce-type" if binary => Some(content_type.as_str()),
+            _ => None,
+        };
+        let Ok(received) = events::read(format, EventKind::from_business_event_id, header, body) else { continue };
+        let Received::Events(read) = received else { continue };
+        for event in read {
+            let event = event.inspect_err(|fault| assert!(!fault.event.id.is_nil(), "{fault}"));
+            let Ok(event) = event else { continue };
+            assert!(!event.id.is_nil() && !event.given_id.is_empty(), "{event:?}");
+            assert!(event.job.is_some() || !matches!(event.what, What::Job(_)), "{event:?}");
+            understood = true;
+        }
+    }
+    understood
 }
 
 /// Applies a filter to an entity without values.

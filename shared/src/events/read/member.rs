@@ -5,6 +5,8 @@ use serde_json::{Map, Value};
 
 use super::{Fault, error::MemberFault, kind_of};
 
+/// 0001-01-01, in seconds since 1970: nothing that is written down is older.
+const FIRST: i64 = -62_135_596_800;
 /// 1900-01-01, in seconds since 1970: the empty date of Finance & Operations.
 const EMPTY_DATE: i64 = -2_208_988_800;
 
@@ -59,7 +61,7 @@ impl<'j> Members<'j> {
 
 /// An instant that was read; the empty date is none.
 pub(super) fn instant(member: &'static str, read: Option<Timestamp>) -> Result<Option<Timestamp>, MemberFault> {
-    let at = read.ok_or(MemberFault { member, what: Fault::NoTime })?;
+    let at = read.filter(|at| at.as_second() >= FIRST).ok_or(MemberFault { member, what: Fault::NoTime })?;
     Ok(Some(at).filter(|at| at.as_second() != EMPTY_DATE))
 }
 

@@ -1,0 +1,29 @@
+//! Lambda function: where events of batch jobs come in, `POST /events/{source}`.
+
+use lambda_runtime::{Diagnostic, Error, LambdaEvent, Runtime, service_fn};
+use serde_json::value::RawValue;
+use shared::{
+    function::{LazyWebhook, WebhookConfig},
+    gateway::EventError,
+    log,
+};
+use tracing_subscriber::filter::LevelFilter;
+
+// One request at a time: more threads would only cost time at the start.
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    tracing_subscriber::fmt().json().with_env_filter(log::filter(LevelFilter::INFO)).init();
+    let webhook = LazyWebhook::new(WebhookConfig::from_vars(|name| std::env::var(name).ok())?)?;
+    let webhook = &webhook;
+    let service = service_fn(|event: LambdaEvent<Box<RawValue>>| async move {
+        webhook.answer(event.payload.get()).await.map_err(|error| diagnostic(&error))
+    });
+    tokio::select! {
+        end = Runtime::new(service).run() => end,
+        failed = webhook.load() => match failed? {},
+    }
+}
+
+fn diagnostic(error: &EventError) -> Diagnostic {
+    Diagnostic { error_type: error.name().to_owned(), error_message: error.to_string() }
+}

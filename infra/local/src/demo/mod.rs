@@ -1,0 +1,144 @@
+//! `rebatch demo`: jobs that fail, and how they come back without a person.
+//!
+//! The host tells its own webhook of what happens to its jobs: a subscription with a signature, as another system would
+//! have it. The rule requeues a job three times; nothing else happens to it then.
+
+mod board;
+mod client;
+mod jobs;
+mod screen;
+
+use std::{
+    io::{self, IsTerminal, Write},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde_json::json;
+use shared::policy::{Policy, PolicyFileError};
+use tokio::{
+    task::spawn_blocking,
+    time::{MissedTickBehavior, interval},
+};
+use uuid::Uuid;
+
+use board::Board;
+use client::{ClientError, OData};
+use screen::Screen;
+
+/// Between looks at the jobs.
+const LOOK: Duration = Duration::from_millis(300);
+
+/// The rules of the demonstration; `{secret}` is the secret of the subscription.
+const POLICY: &str = r#"
+[sources.demo]
+format = "finance-operations"
+target = "own"
+authentication = { signature = ["{secret}"] }
+
+[targets.own]
+
+[[rules]]
+name = "leave clean-up alone"
+description = "Clean up*"
+action = "ignore"
+
+[[rules]]
+name = "requeue three times"
+action = "requeue"
+max_retries = 3
+backoff = { initial = "1s", factor = 2, cap = "10s", jitter = 0.1 }
+"#;
+
+/// A new secret of Standard Webhooks.
+pub(crate) fn secret() -> String {
+    let bytes: Vec<u8> = [Uuid::new_v4(), Uuid::new_v4()].iter().flat_map(|id| *id.as_bytes()).collect();
+    format!("whsec_{}", STANDARD.encode(bytes))
+}
+
+/// The policy of the demonstration, with this secret.
+pub(crate) fn policy(secret: &str) -> Result<Policy, DemoError> {
+    Ok(Policy::parse("the demonstration's policy", &POLICY.replace("{secret}", secret), |_| None)?)
+}
+
+/// Makes the jobs and the subscription, and shows what happens until somebody ends it.
+pub(crate) async fn run(host: &str, secret: &str, stop: impl Future<Output = ()>) -> Result<(), DemoError> {
+    let odata = OData::new(host)?;
+    let subscription = json!({
+        "Name": "own webhook", "Url": format!("{host}/events/demo"), "Secret": secret,
+        "BusinessEventIds": ["BatchJobFailedBusinessEvent", "BatchJobFinishedBusinessEvent"],
+    });
+    odata.create("BusinessEventEndpoints", &subscription).await?;
+    jobs::create(&odata).await?;
+    let server = jobs::run(odata.clone());
+    tokio::select! {
+        ended = server => Ok(ended?),
+        shown = show(&odata, host, stop) => shown,
+    }
+}
+
+/// Why the demonstration ends.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DemoError {
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error(transparent)]
+    Policy(#[from] PolicyFileError),
+    #[error("the terminal: {0}")]
+    Terminal(#[from] io::Error),
+}
+
+async fn show(odata: &OData, host: &str, stop: impl Future<Output = ()>) -> Result<(), DemoError> {
+    if !io::stdout().is_terminal() {
+        return lines(odata, host, stop).await;
+    }
+    let mut screen = Screen::open()?;
+    let open = Arc::new(AtomicBool::new(true));
+    let keys = spawn_blocking({
+        let open = Arc::clone(&open);
+        move || screen::wait_for_end(|| open.load(Ordering::Relaxed))
+    });
+    let shown = tokio::select! {
+        shown = async {
+            loop {
+                let board = odata.board(jobs::FIRST).await?;
+                screen.show(&board, host)?;
+                tokio::time::sleep(LOOK).await;
+            }
+        } => shown,
+        pressed = keys => pressed.unwrap_or(Ok(())).map_err(DemoError::from),
+        () = stop => Ok(()),
+    };
+    open.store(false, Ordering::Relaxed);
+    shown
+}
+
+/// One line for each change, where nobody looks at a screen.
+async fn lines(odata: &OData, host: &str, stop: impl Future<Output = ()>) -> Result<(), DemoError> {
+    print(&[format!("to explore: {host}/data/BatchJobs {host}/data/RequeueDecisions {host}/data/RequeueAttempts")])?;
+    let mut looks = interval(LOOK);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut before = Board::default();
+    tokio::pin!(stop);
+    loop {
+        tokio::select! {
+            _ = looks.tick() => {}
+            () = &mut stop => return Ok(()),
+        }
+        let board = odata.board(jobs::FIRST).await?;
+        print(&board.changes(&before))?;
+        before = board;
+    }
+}
+
+fn print(lines: &[String]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    for line in lines {
+        writeln!(out, "{line}")?;
+    }
+    out.flush()
+}

@@ -1,0 +1,204 @@
+//! The host: everything that the command line asks for, brought together.
+
+use std::{io, net::SocketAddr, sync::Arc};
+
+use local::{
+    embedded::{Embedded, EmbeddedError},
+    http::{Limits, serve},
+    lock::{DataLock, LockError},
+    outbox::{Background, Running},
+};
+use shared::{
+    Engine, SeedError, Settings,
+    ledger::{Ledger, LedgerError},
+    outbox::{Courier, CourierError, Outbox, OutboxError, OwnService, RequeueError},
+    policy::{OpenSource, Policy, PolicyFileError},
+    service::{ServiceError, Services},
+    store::{self, Store, StoreError},
+    webhook::Webhook,
+};
+use tokio::net::{TcpListener, lookup_host};
+
+use crate::{
+    auth::{self, AuthError},
+    cli::Serve,
+};
+
+/// The table of the embedded database.
+const EMBEDDED_TABLE: &str = "rebatch";
+
+/// Why the host does not start.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    #[error("'{0}' is not an address to listen on: {1}")]
+    Address(String, io::Error),
+    #[error("will not listen on {0}: without --auth, only loopback addresses are allowed")]
+    Public(SocketAddr),
+    #[error(transparent)]
+    Auth(#[from] AuthError),
+    #[error("cannot listen on {0}: {1}")]
+    Listen(String, io::Error),
+    #[error(transparent)]
+    Services(#[from] ServiceError),
+    #[error(transparent)]
+    Policy(#[from] PolicyFileError),
+    #[error(transparent)]
+    OpenSource(#[from] OpenSource),
+    #[error("no service here keeps requeues ([requeues]), and a policy file is given")]
+    NoLedger,
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    #[error(transparent)]
+    Embedded(#[from] EmbeddedError),
+    #[error("cannot use the table: {0}")]
+    Table(#[from] StoreError),
+    #[error(transparent)]
+    Courier(#[from] CourierError),
+    #[error(transparent)]
+    Outbox(#[from] OutboxError),
+    #[error(transparent)]
+    Requeues(#[from] RequeueError),
+    #[error("cannot load the seeds: {0}")]
+    Seed(#[from] SeedError),
+    #[error(transparent)]
+    System(#[from] io::Error),
+}
+
+/// A host that can serve.
+pub(crate) struct Host {
+    listener: TcpListener,
+    engine: Engine,
+    webhook: Option<Webhook>,
+    background: Option<Background>,
+    _lock: Option<DataLock>,
+}
+
+impl Host {
+    /// Brings together what the options say. `policy` is used instead of the file, where there is one.
+    pub(crate) async fn start(args: &Serve, policy: Option<Policy>) -> Result<Self, StartError> {
+        let authentication = auth::authentication(&args.auth, &args.data, |name| std::env::var(name).ok())?;
+        let listener = listen(&args.listen, authentication.authenticator.is_open()).await?;
+        let address = listener.local_addr()?;
+        let services = Arc::new(Services::load(&args.services_folder())?);
+        let requeues = requeues(args, policy, &services, address)?;
+        let (store, embedded, lock) = open(args).await?;
+        store.ensure_table().await?;
+        let webhook =
+            requeues.as_ref().map(|(policy, ledger)| Webhook::new(Arc::clone(policy), ledger.clone(), store.clone()));
+        let background = match embedded {
+            None => None,
+            Some(database) => {
+                let own = |ledger: &Ledger| OwnService {
+                    url: format!("{}{}", reachable(address), ledger.service().root),
+                    token: authentication.own_token.clone(),
+                };
+                let outbox = || -> Result<Outbox, StartError> {
+                    let courier = Courier::new(args.allow_private_targets)?;
+                    let outbox = Outbox::new(&services, store.clone(), courier, args.public_url.as_deref())?;
+                    Ok(match requeues {
+                        None => outbox,
+                        Some((policy, ledger)) => {
+                            let own = own(&ledger);
+                            outbox.with_requeues(ledger, policy, Some(&own), Courier::new(true)?)?
+                        }
+                    })
+                };
+                let outbox = if args.no_outbox { None } else { Some(outbox()?) };
+                Some(Background { database, table: EMBEDDED_TABLE, outbox })
+            }
+        };
+        let authenticator = authentication.authenticator;
+        let settings = Settings { public_url: args.public_url.clone(), authenticator, ..Settings::default() };
+        let engine = Engine::new(services, store, settings);
+        let rows = engine.seed().await?;
+        tracing::info!(rows, "seeded");
+        Ok(Self { listener, engine, webhook, background, _lock: lock })
+    }
+
+    /// The URL it listens on.
+    pub(crate) fn url(&self) -> io::Result<String> {
+        Ok(reachable(self.listener.local_addr()?))
+    }
+
+    /// Answers requests until `stop` completes; those in flight, and what leaves, are brought to their end.
+    pub(crate) async fn serve(self, stop: impl Future<Output = ()>) {
+        let (engine, webhook) = (self.engine, self.webhook);
+        let handler = move |incoming: shared::exchange::Incoming| {
+            let (engine, webhook) = (engine.clone(), webhook.clone());
+            async move {
+                match webhook {
+                    Some(webhook) if Webhook::is_for(&incoming.path) => webhook.handle(incoming).await,
+                    _ => engine.handle(incoming).await,
+                }
+            }
+        };
+        let background = self.background.map(Running::start);
+        serve(self.listener, handler, Limits::default(), stop).await;
+        if let Some(background) = background {
+            background.stop().await;
+        }
+    }
+}
+
+/// The policy, and where what it decides is kept; `None` when nothing is done about events.
+fn requeues(
+    args: &Serve,
+    policy: Option<Policy>,
+    services: &Services,
+    address: SocketAddr,
+) -> Result<Option<(Arc<Policy>, Ledger)>, StartError> {
+    let policy = match (policy, args.policy_file()) {
+        (Some(policy), _) => policy,
+        (None, Some(file)) => Policy::load(&file)?,
+        (None, None) => return Ok(None),
+    };
+    if let Err(open) = policy.check_open(address.ip().is_loopback()) {
+        // What nobody asked for does not keep the host from serving; neither does it let everybody in.
+        return if args.policy.is_some() {
+            Err(open.into())
+        } else {
+            tracing::error!("no events are taken in: {open}; name a policy file (--policy)");
+            Ok(None)
+        };
+    }
+    match Ledger::find(services)? {
+        Some(ledger) => Ok(Some((Arc::new(policy), ledger))),
+        None if args.policy.is_some() => Err(StartError::NoLedger),
+        None => Ok(None),
+    }
+}
+
+/// The URL of an address, as this machine reaches it.
+fn reachable(address: SocketAddr) -> String {
+    if address.ip().is_unspecified() {
+        format!("http://127.0.0.1:{}", address.port())
+    } else {
+        format!("http://{address}")
+    }
+}
+
+/// Listens on an address. Where everybody is let in, it must be one that only this machine reaches.
+async fn listen(address: &str, open: bool) -> Result<TcpListener, StartError> {
+    let resolved: Vec<SocketAddr> =
+        lookup_host(address).await.map_err(|error| StartError::Address(address.to_owned(), error))?.collect();
+    if let Some(public) = resolved.iter().find(|a| open && !a.ip().is_loopback()) {
+        return Err(StartError::Public(*public));
+    }
+    TcpListener::bind(resolved.as_slice()).await.map_err(|error| StartError::Listen(address.to_owned(), error))
+}
+
+async fn open(args: &Serve) -> Result<(Store, Option<Embedded>, Option<DataLock>), StartError> {
+    if let Some(table) = &args.table {
+        let client = store::from_environment(args.endpoint.as_deref()).await;
+        return Ok((Store::new(client, table.clone()), None, None));
+    }
+    let (database, lock) = if args.memory {
+        (Embedded::memory()?, None)
+    } else {
+        let lock = DataLock::acquire(&args.data)?;
+        (Embedded::open(&args.data)?, Some(lock))
+    };
+    Ok((Store::new(store::through(database.clone()), EMBEDDED_TABLE.to_owned()), Some(database), lock))
+}

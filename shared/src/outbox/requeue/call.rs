@@ -1,0 +1,153 @@
+//! One attempt to requeue a job: the requests of it, and what came of them.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use jiff::{Timestamp, fmt::rfc2822::DateTimePrinter};
+
+use crate::{
+    jobs::{SET_BATCH_JOB_TO_WAITING, Status},
+    ledger::DecisionRow,
+    outbox::{Clock, STORE_TIME, courier::Answer, courier::Courier},
+};
+
+use super::{
+    Address,
+    answer::{Failure, Outcome, outcome, status},
+    token::{Bearer, TOKEN_TIME, Tokens},
+};
+
+/// Longest `Change-Reason`, in bytes.
+const MAX_REASON: usize = 500;
+
+/// What came of an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Called {
+    /// When it began.
+    pub(super) begun: Timestamp,
+    /// How long it took.
+    pub(super) duration: Duration,
+    /// What it came to.
+    pub(super) outcome: Outcome,
+    /// Status of the last answer.
+    pub(super) status: Option<u16>,
+}
+
+/// One attempt under way.
+struct Attempt<'a> {
+    address: &'a Address,
+    courier: &'a Courier,
+    clock: &'a Clock,
+    /// When it has to be over.
+    end: Instant,
+    status: Option<u16>,
+}
+
+impl Address {
+    /// The longest that an attempt takes.
+    pub(super) fn attempt_time(&self) -> Duration {
+        let reads = u32::from(!self.target.repeatability);
+        let token = if let Tokens::Fetched { .. } = self.tokens { TOKEN_TIME } else { Duration::ZERO };
+        self.target.timeout * (1 + reads) + token
+    }
+
+    /// How long a claim holds: longer than an attempt and the two writes around it take.
+    pub(super) fn lease(&self) -> Duration {
+        self.attempt_time() + 3 * STORE_TIME
+    }
+
+    /// Makes an attempt.
+    pub(super) async fn call(&self, courier: &Courier, clock: &Clock, row: &DecisionRow) -> Called {
+        let (begun, start) = (clock(), Instant::now());
+        let mut attempt = Attempt { address: self, courier, clock, end: start + self.attempt_time(), status: None };
+        let outcome = attempt.make(row).await.unwrap_or_else(Outcome::Again);
+        Called { begun, duration: start.elapsed(), outcome, status: attempt.status }
+    }
+}
+
+impl Attempt<'_> {
+    async fn make(&mut self, row: &DecisionRow) -> Result<Outcome, Failure> {
+        let from = state_of(row);
+        if !self.address.target.repeatability {
+            let url = format!("BatchJobs(BatchJobRecId={})?$select=BatchJobRecId,Status", row.job);
+            let answer = self.ask(Method::GET, &url, HeaderMap::new(), Bytes::new()).await?;
+            match status(&answer) {
+                Ok(state) if state == from.name() => {}
+                Ok(state) if row.outcome_unknown => {
+                    return Ok(Outcome::Done(Some(format!(
+                        "the job is {state} after a call whose answer is not known"
+                    ))));
+                }
+                Ok(state) => return Ok(Outcome::Refused(format!("the job is {state} already"))),
+                Err(outcome) => return Ok(outcome),
+            }
+        }
+        let url = format!("BatchJobs/Microsoft.Dynamics.DataEntities.{SET_BATCH_JOB_TO_WAITING}");
+        let body = format!(r#"{{"batchJobId":{}}}"#, row.job);
+        let answer = self.ask(Method::POST, &url, headers(row, from), body.into()).await?;
+        Ok(outcome(&answer))
+    }
+
+    /// Sends a request with a token; once more with another one when the target does not take it.
+    async fn ask(&mut self, method: Method, path: &str, headers: HeaderMap, body: Bytes) -> Result<Answer, Failure> {
+        let tokens = &self.address.tokens;
+        let bearer = tokens.bearer(self.courier, (self.clock)(), None).await?;
+        let answer = self.send(method.clone(), path, headers.clone(), body.clone(), bearer.as_ref()).await;
+        if !matches!(answer.attempt.result, Ok(401 | 403)) {
+            return Ok(answer);
+        }
+        match tokens.bearer(self.courier, (self.clock)(), bearer.as_ref()).await? {
+            Some(other) => Ok(self.send(method, path, headers, body, Some(&other)).await),
+            None => Ok(answer),
+        }
+    }
+
+    async fn send(
+        &mut self,
+        method: Method,
+        path: &str,
+        mut headers: HeaderMap,
+        body: Bytes,
+        bearer: Option<&Bearer>,
+    ) -> Answer {
+        let given = [
+            (header::ACCEPT, "application/json"),
+            (HeaderName::from_static("odata-version"), "4.0"),
+            (HeaderName::from_static("odata-maxversion"), "4.0"),
+        ];
+        headers.extend(given.map(|(name, value)| (name, HeaderValue::from_static(value))));
+        if let Some(bearer) = bearer {
+            headers.insert(header::AUTHORIZATION, bearer.clone());
+        }
+        let timeout = self.address.target.timeout.min(self.end.saturating_duration_since(Instant::now()));
+        let url = format!("{}/{path}", self.address.url);
+        let answer = self.courier.call((method, &url), headers, body, timeout).await;
+        self.status = answer.attempt.result.as_ref().ok().copied();
+        answer
+    }
+}
+
+/// The state that an event tells of.
+fn state_of(row: &DecisionRow) -> Status {
+    if row.event == "Canceled" { Status::Canceled } else { Status::Error }
+}
+
+/// What a call of the action says besides its body.
+fn headers(row: &DecisionRow, from: Status) -> HeaderMap {
+    let reason = format!("rule \"{}\", event {}", row.rule, row.request_id());
+    let reason: String = reason.chars().map(|c| if c == ' ' || c.is_ascii_graphic() { c } else { '?' }).collect();
+    let reason = reason.get(..MAX_REASON).unwrap_or(&reason).to_owned();
+    let first_sent = row.received.and_then(|at| DateTimePrinter::new().timestamp_to_rfc9110_string(&at).ok());
+    let given = [
+        ("content-type", Some("application/json".to_owned())),
+        ("repeatability-request-id", Some(row.request_id())),
+        ("repeatability-first-sent", first_sent),
+        ("requeue-from", Some(from.name().to_owned())),
+        ("change-reason", Some(reason)),
+    ];
+    let lines = given
+        .into_iter()
+        .filter_map(|(name, value)| Some((HeaderName::from_static(name), HeaderValue::try_from(value?).ok()?)));
+    lines.collect()
+}

@@ -1,0 +1,112 @@
+//! Whether a request is one of its source.
+
+use http::header;
+use jiff::Timestamp;
+use percent_encoding::percent_decode_str;
+
+use crate::{
+    auth::{AuthError, Tokens},
+    events::{Secret, SignatureFault, verify},
+    exchange::Incoming,
+    policy::{Source, SourceAuthentication},
+};
+
+/// Name of the query parameter that a secret may stand in.
+const CODE: &str = "code";
+const SIGNATURE: &str = "webhook-signature";
+
+/// Why a request is not let in. Nothing of what it brought is in any of these.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Denied {
+    /// A header of Standard Webhooks is missing.
+    #[error("the header {0} is needed")]
+    Unsigned(&'static str),
+    /// With a '.' in it, it could be another id and another time of the same signature.
+    #[error("webhook-id is empty or has a '.'")]
+    Id,
+    /// The signature is not one of this message, or not of this time.
+    #[error(transparent)]
+    Signature(SignatureFault),
+    /// No secret, or none of this source.
+    #[error("the secret of the source is needed")]
+    Secret,
+    /// No token, or none that is accepted.
+    #[error(transparent)]
+    Bearer(AuthError),
+    /// A token of somebody else.
+    #[error("the caller is none of those of the source")]
+    Caller,
+}
+
+/// Finds out whether a request is one of its source, and takes what showed it out of the request.
+pub(super) async fn authenticate(source: &Source, incoming: &mut Incoming, now: Timestamp) -> Result<(), Denied> {
+    let result = match &source.authentication {
+        SourceAuthentication::None => Ok(()),
+        SourceAuthentication::Signature(secrets) => signed(secrets, incoming, now),
+        SourceAuthentication::Shared { header, code, secrets } => {
+            let header = header.as_ref().map(header::HeaderName::as_str);
+            knows(header, *code, secrets, incoming)
+        }
+        SourceAuthentication::Bearer { authenticator, callers } => {
+            let caller = authenticator.authenticate(&incoming.headers, now).await.map_err(Denied::Bearer);
+            caller.and_then(|caller| {
+                let known = callers.is_empty() || callers.contains(&caller.name);
+                if known { Ok(()) } else { Err(Denied::Caller) }
+            })
+        }
+    };
+    forget(source, incoming);
+    result
+}
+
+/// Whether a handshake may be answered: the sender signs nothing yet, but its URL has the secret that it was given.
+pub(super) fn may_ask(source: &Source, incoming: &Incoming) -> Result<(), Denied> {
+    match &source.authentication {
+        SourceAuthentication::Shared { header, code: true, secrets } => {
+            knows(header.as_ref().map(header::HeaderName::as_str), true, secrets, incoming)
+        }
+        _ => Ok(()),
+    }
+}
+
+fn signed(secrets: &[Secret], incoming: &Incoming, now: Timestamp) -> Result<(), Denied> {
+    let header = |name| incoming.headers.get(name).ok_or(Denied::Unsigned(name));
+    let (id, sent, signatures) = (header("webhook-id")?, header("webhook-timestamp")?, header(SIGNATURE)?);
+    if id.is_empty() || id.contains('.') {
+        return Err(Denied::Id);
+    }
+    let mut verified = Err(SignatureFault::NoMatch);
+    for secret in secrets {
+        // All of them are tried, whichever fits: the time it takes tells nothing of them.
+        let this = verify(secret, id, sent, signatures, &incoming.body, now.as_second());
+        if verified.is_err() {
+            verified = this;
+        }
+    }
+    verified.map_err(Denied::Signature)
+}
+
+fn knows(header: Option<&str>, code: bool, secrets: &Tokens, incoming: &Incoming) -> Result<(), Denied> {
+    let in_header = header.and_then(|name| incoming.headers.get(name)).is_some_and(|given| secrets.contain(given));
+    let in_query = code && code_of(incoming).is_some_and(|given| secrets.contain(&given));
+    if in_header || in_query { Ok(()) } else { Err(Denied::Secret) }
+}
+
+/// The first `code` of the query. A `+` is one: base64 has it.
+fn code_of(incoming: &Incoming) -> Option<String> {
+    let pairs = incoming.query.as_deref()?.split('&').filter_map(|pair| pair.split_once('='));
+    let (_, value) = pairs.into_iter().find(|(name, _)| *name == CODE)?;
+    percent_decode_str(value).decode_utf8().ok().map(std::borrow::Cow::into_owned)
+}
+
+/// From here on, what showed who the sender is has no use.
+fn forget(source: &Source, incoming: &mut Incoming) {
+    incoming.query = None;
+    let shared = match &source.authentication {
+        SourceAuthentication::Shared { header: Some(header), .. } => header.as_str(),
+        _ => SIGNATURE,
+    };
+    for name in [header::AUTHORIZATION.as_str(), SIGNATURE, shared] {
+        while incoming.headers.take(name).is_some() {}
+    }
+}

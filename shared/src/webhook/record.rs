@@ -1,0 +1,119 @@
+//! The events of a request, each written down with what is decided about it.
+
+use std::collections::HashMap;
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use jiff::Timestamp;
+
+use super::{Webhook, answer, error::Refusal};
+use crate::{
+    events::{EventFault, JobEvent},
+    exchange::Outgoing,
+    ledger::Recorded,
+    policy::{Decision, Source, Verdict},
+    store::{Deadline, StoreError},
+};
+
+/// How many jobs' events are written down at a time.
+const SIDE_BY_SIDE: usize = 16;
+
+/// An event, or what is left of one.
+type Read = Result<JobEvent, EventFault>;
+
+impl Webhook {
+    /// Writes the events of a request down. If none of them can be read, none is, and the sender is told.
+    pub(super) async fn record(
+        &self,
+        source: &Source,
+        received: Vec<Read>,
+        now: Timestamp,
+        deadline: Deadline,
+    ) -> Result<Outgoing, Refusal> {
+        if !received.is_empty() && received.iter().all(Result::is_err) {
+            return Err(Refusal::NoEvents(received.into_iter().filter_map(Result::err).collect()));
+        }
+        let groups = stream::iter(by_job(&received));
+        let recorded = groups.map(|group| self.record_in_order(source, &received, group, now, deadline));
+        let recorded: Vec<Vec<(usize, Recorded)>> = recorded.buffer_unordered(SIDE_BY_SIDE).try_collect().await?;
+        let mut recorded: Vec<_> = recorded.into_iter().flatten().collect();
+        recorded.sort_unstable_by_key(|(index, _)| *index);
+        let faults = received.iter().filter(|read| read.is_err()).count();
+        tracing::info!(source = source.name, events = received.len(), faults, "events are written down");
+        let recorded: Vec<Recorded> = recorded.into_iter().map(|(_, recorded)| recorded).collect();
+        Ok(answer::recorded(&recorded))
+    }
+
+    /// Writes the events of one job down, one after another.
+    async fn record_in_order(
+        &self,
+        source: &Source,
+        received: &[Read],
+        group: Vec<usize>,
+        now: Timestamp,
+        deadline: Deadline,
+    ) -> Result<Vec<(usize, Recorded)>, StoreError> {
+        let mut all = Vec::with_capacity(group.len());
+        for index in group {
+            let Some(read) = received.get(index) else { continue };
+            let (event, verdict) = match read {
+                Ok(event) => (event, self.policy.decide(source, event, now)),
+                Err(fault) => (&*fault.event, unreadable(fault)),
+            };
+            let keep = self.policy.keep_decisions();
+            let recorded = self.ledger.record(&self.store, (source, event), &verdict, (now, keep), deadline).await?;
+            all.push((index, recorded));
+        }
+        Ok(all)
+    }
+}
+
+fn unreadable(fault: &EventFault) -> Verdict {
+    Verdict { decision: Decision::Unreadable, rule: None, reason: fault.to_string(), limit: None }
+}
+
+/// The places of the events of each job, in their order; an event without a job is alone.
+fn by_job(received: &[Read]) -> Vec<Vec<usize>> {
+    let mut groups: Vec<Vec<usize>> = Vec::new();
+    let mut of_job = HashMap::new();
+    for (index, read) in received.iter().enumerate() {
+        let new = groups.len();
+        let at = match read.as_ref().ok().and_then(|event| event.job) {
+            Some(job) => *of_job.entry(job).or_insert(new),
+            None => new,
+        };
+        match groups.get_mut(at) {
+            Some(group) => group.push(index),
+            None => groups.push(vec![index]),
+        }
+    }
+    groups
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::events::What;
+    use uuid::Uuid;
+
+    #[test]
+    fn events_of_a_job_stay_in_their_order_and_others_are_alone() {
+        let event = |job| {
+            Ok(JobEvent {
+                id: Uuid::nil(),
+                given_id: String::new(),
+                what: What::Other,
+                type_name: String::new(),
+                control_number: 0,
+                time: None,
+                legal_entity: String::new(),
+                job,
+                job_description: String::new(),
+                job_status: String::new(),
+                error_text: String::new(),
+            })
+        };
+        let received = [Some(1), None, Some(2), Some(1), None, Some(1)].map(event);
+        assert_eq!(by_job(&received), [vec![0, 3, 5], vec![1], vec![2], vec![4]]);
+        assert!(by_job(&[]).is_empty());
+    }
+}

@@ -1,0 +1,171 @@
+//! A failed job comes back without a person: the host tells its own webhook, with real requests and real signatures, until
+//! the limit of the rule.
+
+use std::{
+    io::Write,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tests::host::Host;
+
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+const JOB: i64 = 5_800_000_001;
+/// For anything to happen that is to happen.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+const POLICY: &str = r#"
+[sources.own]
+format = "finance-operations"
+target = "own"
+authentication = { signature = [{ env = "REBATCH_TEST_SECRET" }] }
+
+[targets.own]
+
+[[rules]]
+name = "three times"
+action = "requeue"
+max_retries = 3
+"#;
+
+/// A host with the policy, and a client.
+struct Loop {
+    host: Host,
+    client: reqwest::Client,
+    _folder: TempDir,
+}
+
+impl Loop {
+    async fn start(more: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let policy = folder.path().join("policy.toml");
+        std::fs::File::create(&policy).unwrap().write_all(POLICY.as_bytes()).unwrap();
+        let data = folder.path().join("data.db");
+        let mut arguments = vec!["--data", data.to_str().unwrap(), "--policy", policy.to_str().unwrap()];
+        arguments.extend(["--allow-private-targets"].iter().chain(more));
+        let mut command = tests::host::command(&arguments);
+        command.env("REBATCH_TEST_SECRET", SECRET);
+        Self { host: Host::run(command).await, client: reqwest::Client::new(), _folder: folder }
+    }
+
+    async fn send(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
+        let url = format!("{}/data/{path}", self.host.url());
+        let mut request = self.client.request(method.parse().unwrap(), url).header("accept", "application/json");
+        if let Some(body) = body {
+            request = request.header("content-type", "application/json").body(body.to_string());
+        }
+        let answer = request.send().await.unwrap();
+        let status = answer.status().as_u16();
+        (status, serde_json::from_str(&answer.text().await.unwrap()).unwrap_or_default())
+    }
+
+    async fn subscribe(&self, secret: &str) {
+        let endpoint = json!({
+            "Name": "own", "Url": format!("{}/events/own", self.host.url()), "Secret": secret,
+            "BusinessEventIds": ["BatchJobFailedBusinessEvent", "BatchJobFinishedBusinessEvent"],
+        });
+        assert_eq!(self.send("POST", "BusinessEventEndpoints", Some(endpoint)).await.0, 201);
+    }
+
+    async fn set(&self, status: &str) {
+        let path = format!("BatchJobs({JOB})");
+        let (answer, body) = self.send("PATCH", &path, Some(json!({ "Status": status }))).await;
+        assert!(answer < 300, "{status}: {body}");
+    }
+
+    async fn fail(&self) {
+        self.set("Executing").await;
+        self.set("Error").await;
+    }
+
+    async fn job(&self) -> Value {
+        self.send("GET", &format!("BatchJobs({JOB})"), None).await.1
+    }
+
+    async fn rows(&self, set: &str) -> Vec<Value> {
+        let (_, body) = self.send("GET", &format!("{set}?$filter=BatchJobRecId eq {JOB}"), None).await;
+        body["value"].as_array().cloned().unwrap_or_default()
+    }
+
+    /// Waits until something is as it is to be.
+    async fn until<F: Future<Output = bool>>(&self, what: &str, holds: impl Fn() -> F) {
+        let start = Instant::now();
+        while !holds().await {
+            assert!(start.elapsed() < PATIENCE, "never {what}: {:#?}", self.rows("RequeueDecisions").await);
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+    }
+
+    async fn until_decided(&self, decision: &str, count: usize) {
+        let what = format!("{count} times {decision}");
+        let decided = async || {
+            let rows = self.rows("RequeueDecisions").await;
+            rows.iter().filter(|row| row["Decision"] == decision && row["Status"] != "Pending").count() == count
+        };
+        self.until(&what, decided).await;
+    }
+}
+
+#[tokio::test]
+async fn a_failed_job_is_requeued_until_the_limit_and_anew_after_it_finished() {
+    let the = Loop::start(&[]).await;
+    the.subscribe(SECRET).await;
+    let job = json!({ "BatchJobRecId": JOB, "JobDescription": "Import", "Status": "Waiting" });
+    assert_eq!(the.send("POST", "BatchJobs", Some(job)).await.0, 201);
+    for retry in 1..=3 {
+        the.fail().await;
+        the.until("waiting again", async || the.job().await["Status"] == "Waiting").await;
+        assert_eq!(the.job().await["RetryCount"], retry);
+    }
+    the.fail().await;
+    the.until_decided("Exhausted", 1).await;
+    assert_eq!(the.job().await["Status"], "Error", "it is left to a person now");
+    let retries: Vec<Value> = the.rows("RequeueAttempts").await.iter().map(|row| row["Outcome"].clone()).collect();
+    assert_eq!(retries, ["Requeued", "Requeued", "Requeued"]);
+    let history = the.rows("BatchJobHistory").await;
+    let reasons: Vec<&str> =
+        history.iter().filter(|row| row["Change"] == "Requeued").filter_map(|row| row["Reason"].as_str()).collect();
+    assert_eq!(reasons.len(), 3);
+    assert!(reasons.iter().all(|reason| reason.contains("three times")), "{reasons:?}");
+
+    // A person has it done once more; the job ends well, and the counter starts again.
+    let rows = the.rows("RequeueDecisions").await;
+    let exhausted = rows.iter().find(|row| row["Decision"] == "Exhausted").unwrap();
+    let id = exhausted["EventId"].as_str().unwrap();
+    let path = format!(
+        "RequeueDecisions(BatchJobRecId={JOB},Target='own',EventId={id})/Microsoft.Dynamics.DataEntities.Rerun"
+    );
+    assert_eq!(the.send("POST", &path, None).await.0, 204);
+    the.until("waiting again", async || the.job().await["Status"] == "Waiting").await;
+    the.set("Executing").await;
+    the.set("Finished").await;
+    the.until_decided("Reset", 1).await;
+    the.set("Waiting").await;
+    the.fail().await;
+    the.until("waiting again", async || the.job().await["Status"] == "Waiting").await;
+    the.until_decided("Requeue", 4).await;
+}
+
+#[tokio::test]
+async fn nobody_requeues_who_has_not_the_secret() {
+    let the = Loop::start(&[]).await;
+    the.subscribe("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD").await;
+    let job = json!({ "BatchJobRecId": JOB, "JobDescription": "Import", "Status": "Waiting" });
+    assert_eq!(the.send("POST", "BatchJobs", Some(job)).await.0, 201);
+    the.fail().await;
+    let refused = async || {
+        let (_, body) = the.send("GET", "BusinessEventDeliveries", None).await;
+        let rows = body["value"].as_array().cloned().unwrap_or_default();
+        rows.iter().any(|row| row["Attempts"][0]["StatusCode"] == 401)
+    };
+    the.until("refused", refused).await;
+    assert_eq!((the.job().await["Status"].clone(), the.rows("RequeueDecisions").await), ("Error".into(), vec![]));
+}
+
+#[tokio::test]
+async fn the_host_calls_itself_with_a_token_where_it_asks_for_tokens() {
+    let the = Loop::start(&["--auth", "jwt"]).await;
+    let unknown = the.send("GET", "BatchJobs", None).await;
+    assert_eq!(unknown.0, 401);
+}

@@ -1,0 +1,312 @@
+//! Events come several times, in any order, from many senders at once; the table fails now and then, the environment
+//! throttles, breaks off and loses answers, and the host is killed again and again. In the end each failure was decided
+//! once, and no job was requeued more often than its rule allows. The full numbers: see `soak`.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    path::Path,
+    process::Stdio,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use jiff::Timestamp;
+use rand::{Rng, seq::SliceRandom};
+use serde_json::{Value, json};
+use shared::events::{Secret, sign};
+use tests::{
+    binaries::example,
+    environment::{CLIENT_ID, CLIENT_SECRET, Call, Environment, Kind, SCOPE, Trouble},
+    host::Host,
+};
+use tokio::process::Command;
+use uuid::Uuid;
+
+use crate::soak::rounds;
+
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+const SENDERS: usize = 16;
+/// The limit of the rule.
+const LIMIT: usize = 5;
+/// Each event is sent so many times at most.
+const COPIES: usize = 5;
+/// Percent of the calls to the table that suffer something.
+const FAULTS: &str = "2";
+/// In jobs that finish, each so-manieth event says so.
+const FINISHES: usize = 20;
+/// For all to be done once nobody sends any more.
+const PATIENCE: Duration = Duration::from_mins(5);
+const FIRST: i64 = 5_950_000_001;
+
+/// What happens to a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Life {
+    /// It fails and fails.
+    Fails,
+    /// It fails fewer times than the limit.
+    FailsThrice,
+    /// It finishes now and then.
+    Finishes,
+}
+
+/// An event to send.
+#[derive(Clone, Debug)]
+struct Event {
+    id: String,
+    body: String,
+}
+
+/// What the senders share.
+struct Post {
+    url: Mutex<String>,
+    waiting: Mutex<VecDeque<Event>>,
+    answered: AtomicUsize,
+    repeated: AtomicUsize,
+    known: AtomicUsize,
+}
+
+fn life(job: usize) -> Life {
+    [Life::Fails, Life::Fails, Life::FailsThrice, Life::Finishes][job % 4]
+}
+
+/// The name of the event, by its place among those of its job.
+fn name(life: Life, at: usize) -> &'static str {
+    match life {
+        Life::Finishes if at % FINISHES == FINISHES - 1 => "Finished",
+        Life::FailsThrice if at >= 3 => "Started",
+        _ => "Failed",
+    }
+}
+
+fn event(job: usize, at: usize) -> Event {
+    let name = name(life(job), at);
+    let id = Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{job} {at}").as_bytes()).to_string().to_uppercase();
+    let body = json!({
+        "BusinessEventId": format!("BatchJob{name}BusinessEvent"), "BusinessEventLegalEntity": "usmf",
+        "ControlNumber": 1_000_000 + at, "EventId": id, "EventTimeIso8601": Timestamp::now().to_string(),
+        "JobDescription": "soak", "JobId": FIRST + i64::try_from(job).unwrap(),
+    });
+    Event { id, body: body.to_string() }
+}
+
+fn policy(environment: &Environment) -> String {
+    format!(
+        "[sources.fo]\ntarget = \"fo\"\nauthentication = {{ signature = [\"{SECRET}\"] }}\n\
+         [targets.fo]\nurl = \"{}\"\nrepeatability = true\ntimeout = \"2s\"\n\
+         [targets.fo.authentication.client_credentials]\ntoken_url = \"{}\"\nclient_id = \"{CLIENT_ID}\"\n\
+         client_secret = \"{CLIENT_SECRET}\"\nscope = \"{SCOPE}\"\n\
+         [[rules]]\nname = \"again\"\naction = \"requeue\"\nmax_retries = {LIMIT}\n",
+        environment.url(),
+        environment.token_url()
+    )
+}
+
+/// What an environment does on a bad day; quiet again once there is little left to do.
+fn trouble(call: &Call) -> Option<Trouble> {
+    let bad = match call.kind {
+        Kind::Token => return (call.number % 7 == 3).then_some(Trouble::Html(503)),
+        _ => rand::rng().random_range(0..100),
+    };
+    Some(match bad {
+        0..3 => Trouble::LostAfter,
+        3..5 => Trouble::Lost,
+        5..7 => Trouble::HtmlAfter(200),
+        7..9 => Trouble::HtmlAfter(500),
+        9..10 => Trouble::Throttled(1),
+        10..11 => Trouble::Unauthorized,
+        11..12 => Trouble::Html(503),
+        12..13 => Trouble::Slow(Duration::from_millis(2_500)),
+        _ => return None,
+    })
+}
+
+async fn start(data: &Path, policy: &Path, seed: usize, post: &Post) -> Host {
+    let mut command = Command::new(example("faulty_host"));
+    command.args([data, policy]).args([FAULTS, &seed.to_string()]).stdout(Stdio::piped()).kill_on_drop(true);
+    let host = Host::run(command).await;
+    host.url().clone_into(&mut post.url.lock().unwrap());
+    host
+}
+
+/// Sends what waits until nothing does; what is not answered with 2xx is sent again, as every sender does.
+async fn send(post: Arc<Post>) {
+    let client = reqwest::Client::builder().timeout(Duration::from_secs(10)).build().unwrap();
+    let secret = Secret::parse(SECRET).unwrap();
+    loop {
+        let Some(event) = post.waiting.lock().unwrap().pop_front() else { return };
+        loop {
+            let now = Timestamp::now().as_second();
+            let signature = sign(&secret, &event.id, now, event.body.as_bytes());
+            let url = format!("{}/events/fo", post.url.lock().unwrap());
+            let request = client.post(url).header("content-type", "application/json").header("webhook-id", &event.id);
+            let request = request.header("webhook-timestamp", now).header("webhook-signature", signature);
+            match request.body(event.body.clone()).send().await {
+                Ok(answer) if answer.status() == 200 => {
+                    let known = answer.json::<Value>().await.is_ok_and(|body| body["events"][0]["duplicate"] == true);
+                    post.known.fetch_add(usize::from(known), Ordering::Relaxed);
+                    post.answered.fetch_add(1, Ordering::Relaxed);
+                    break;
+                }
+                Ok(answer) if answer.status() != 503 => panic!("{}: {}", answer.status(), event.body),
+                _ => {
+                    post.repeated.fetch_add(1, Ordering::Relaxed);
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+    }
+}
+
+async fn rows(url: &str, path: &str) -> Vec<Value> {
+    let client = reqwest::Client::new();
+    let (mut rows, mut next) = (Vec::new(), Some(format!("{url}/data/{path}")));
+    while let Some(url) = &next {
+        // The table fails for readers, too.
+        let Ok(answer) = client.get(url).send().await else { continue };
+        let Ok(body) = answer.json::<Value>().await else { continue };
+        if body["error"].is_object() {
+            continue;
+        }
+        rows.extend(body["value"].as_array().cloned().unwrap_or_default());
+        next = body["@odata.nextLink"].as_str().map(str::to_owned);
+    }
+    rows
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn soak_of_events_that_come_often_and_in_any_order() {
+    let (jobs, events, kills) = (rounds(8, 50), rounds(40, 200), rounds(2, 20));
+    let environment = Environment::start(true, trouble).await;
+    for job in 0..jobs {
+        let id = FIRST + i64::try_from(job).unwrap();
+        environment.set(id, "Error");
+        environment.keeps_failing(id);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (data, policy_file) = (folder.path().join("data.db"), folder.path().join("policy.toml"));
+    std::fs::write(&policy_file, policy(&environment)).unwrap();
+    let mut waiting: Vec<Event> = Vec::new();
+    for job in 0..jobs {
+        for at in 0..events {
+            let copies = rand::rng().random_range(1..=COPIES);
+            waiting.extend(std::iter::repeat_n(event(job, at), copies));
+        }
+    }
+    waiting.shuffle(&mut rand::rng());
+    let sent = waiting.len();
+    let post = Arc::new(Post {
+        url: Mutex::default(),
+        waiting: Mutex::new(waiting.into()),
+        answered: AtomicUsize::new(0),
+        repeated: AtomicUsize::new(0),
+        known: AtomicUsize::new(0),
+    });
+    let begun = Instant::now();
+    let mut host = start(&data, &policy_file, 0, &post).await;
+    let senders: Vec<_> = (0..SENDERS).map(|_| tokio::spawn(send(Arc::clone(&post)))).collect();
+    for kill in 1..=kills {
+        // At about the same distance of events, as long as there are any.
+        let until = sent * kill / (kills + 1);
+        while post.answered.load(Ordering::Relaxed) < until && begun.elapsed() < 10 * PATIENCE {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        host.kill().await;
+        host = start(&data, &policy_file, kill, &post).await;
+    }
+    for sender in senders {
+        sender.await.unwrap();
+    }
+    let decided = settled(&host).await;
+    let effects: Vec<(i64, String)> =
+        environment.effects().into_iter().map(|effect| (effect.job, effect.request_id)).collect();
+    report(&decided, &effects, (sent, &post, kills, begun.elapsed()));
+    check(jobs, events, &decided, &effects);
+    host.kill().await;
+}
+
+/// The decisions, once none of them is under way any more.
+async fn settled(host: &Host) -> Vec<Value> {
+    let start = Instant::now();
+    loop {
+        let pending = rows(
+            host.url(),
+            "RequeueDecisions?$filter=Status eq Microsoft.Dynamics.DataEntities.RequeueStatus'Pending'",
+        )
+        .await;
+        if pending.is_empty() {
+            return rows(host.url(), "RequeueDecisions").await;
+        }
+        assert!(start.elapsed() < PATIENCE, "stuck: {pending:#?}");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+fn of_job(row: &Value) -> usize {
+    usize::try_from(row["BatchJobRecId"].as_i64().unwrap() - FIRST).unwrap()
+}
+
+fn is(row: &Value, name: &str, value: &str) -> bool {
+    row[name] == value
+}
+
+fn report(decided: &[Value], effects: &[(i64, String)], (sent, post, kills, time): (usize, &Post, usize, Duration)) {
+    let mut table: BTreeMap<Life, BTreeMap<String, usize>> = BTreeMap::new();
+    for row in decided {
+        let line = table.entry(life(of_job(row))).or_default();
+        *line.entry(row["Decision"].as_str().unwrap().to_owned()).or_default() += 1;
+    }
+    for (job, _) in effects {
+        let line = table.entry(life(usize::try_from(job - FIRST).unwrap())).or_default();
+        *line.entry("requeued".into()).or_default() += 1;
+    }
+    let [answered, repeated, known] =
+        [&post.answered, &post.repeated, &post.known].map(|count| count.load(Ordering::Relaxed));
+    eprintln!(
+        "{} events, {sent} deliveries by {SENDERS} senders, {repeated} of them sent again, {kills} kills, {time:.1?}",
+        decided.len()
+    );
+    eprintln!("{answered} answered with 200, {known} of them known already");
+    for (life, line) in table {
+        eprintln!("{life:?}: {line:?}");
+    }
+}
+
+fn check(jobs: usize, events: usize, decided: &[Value], effects: &[(i64, String)]) {
+    let ids: BTreeSet<&str> = decided.iter().filter_map(|row| row["EventId"].as_str()).collect();
+    assert_eq!((decided.len(), ids.len()), (jobs * events, jobs * events), "every event has one decision");
+    let distinct: BTreeSet<&(i64, String)> = effects.iter().collect();
+    assert_eq!(distinct.len(), effects.len(), "no failure has requeued its job twice");
+    let mut requeued: HashMap<usize, usize> = HashMap::new();
+    for (job, _) in effects {
+        *requeued.entry(usize::try_from(job - FIRST).unwrap()).or_default() += 1;
+    }
+    for job in 0..jobs {
+        let rows: Vec<&Value> = decided.iter().filter(|row| of_job(row) == job).collect();
+        let count = |decision: &str| rows.iter().filter(|row| is(row, "Decision", decision)).count();
+        let done = requeued.get(&job).copied().unwrap_or(0);
+        assert_eq!(count("Requeue"), done, "job {job}: what was decided was done, and nothing else");
+        assert!(rows.iter().all(|row| !is(row, "Decision", "Requeue") || is(row, "Status", "Requeued")), "job {job}");
+        let failures = (0..events).filter(|at| name(life(job), *at) == "Failed").count();
+        match life(job) {
+            Life::Fails | Life::FailsThrice => {
+                assert_eq!(done, failures.min(LIMIT), "job {job}");
+                assert_eq!(count("Exhausted"), failures - done, "job {job}");
+            }
+            Life::Finishes => {
+                // Between two ends, never more than the limit.
+                for epoch in 0..events / FINISHES {
+                    let places = epoch * FINISHES..(epoch + 1) * FINISHES;
+                    let ours = rows.iter().filter(|row| {
+                        let at = row["ControlNumber"].as_i64().and_then(|n| usize::try_from(n - 1_000_000).ok());
+                        is(row, "Decision", "Requeue") && at.is_some_and(|at| places.contains(&at))
+                    });
+                    assert!(ours.count() <= LIMIT, "job {job}, between its ends {epoch}");
+                }
+                assert!(done >= LIMIT, "job {job}");
+            }
+        }
+    }
+}
