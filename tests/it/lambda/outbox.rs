@@ -1,7 +1,22 @@
 //! The outbox function: what the stream and the schedule hand to it.
 
+use std::{io::Write, time::Duration};
+
+use jiff::Timestamp;
 use serde_json::{Value, json};
-use tests::receiver::{Receiver, Reply};
+use shared::{
+    events::{EventKind, JobEvent, What},
+    ledger::Ledger,
+    policy::Policy,
+    store::{self, Deadline, Store},
+};
+use tests::{
+    environment::{CLIENT_ID, CLIENT_SECRET, Environment, SCOPE},
+    receiver::{Receiver, Reply},
+};
+use uuid::Uuid;
+
+use crate::rig::services;
 
 use super::{Running, TABLE};
 
@@ -73,6 +88,62 @@ async fn records_of_changes_do_not_wait_for_endpoints() {
     assert_eq!(receiver.seen().len(), 0);
     let swept = running.function.invoke(json!({ "source": "aws.scheduler" })).await.unwrap();
     assert_eq!((&swept["delivered"], receiver.seen().len()), (&json!(2), 2));
+}
+
+/// A decision is carried out as its record comes, once more when somebody wants it, and by the schedule when it waited.
+#[tokio::test]
+async fn decisions_are_carried_out_as_the_stream_tells_of_them() {
+    let environment = Environment::start(false, |_| None).await;
+    let policy = format!(
+        "[targets.fo]\nurl = \"{}\"\nauthentication.client_credentials = {{ token_url = \"{}\", client_id = \"{CLIENT_ID}\", \
+         client_secret = {{ env = \"SECRET\" }}, scope = \"{SCOPE}\" }}\n[sources.fo]\ntarget = \"fo\"\nauthentication = \"none\"\n\
+         [[rules]]\nname = \"again\"\naction = \"requeue\"\n",
+        environment.url(),
+        environment.token_url(),
+    );
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(policy.as_bytes()).unwrap();
+    let path = file.path().to_str().unwrap();
+    let running = Running::start("outbox", &[("POLICY_FILE", path), ("SECRET", CLIENT_SECRET)]).await;
+    let policy = Policy::parse("policy.toml", &policy, |_| Some(CLIENT_SECRET.into())).unwrap();
+    let mut after = None;
+    pump(&running, &mut after, false).await;
+    environment.set(7, "Error");
+    let now = Timestamp::now();
+    let event = JobEvent {
+        id: Uuid::from_u128(1),
+        given_id: "1".into(),
+        what: What::Job(EventKind::Failed),
+        type_name: EventKind::Failed.business_event_id().into(),
+        control_number: 1,
+        time: Some(now),
+        legal_entity: "usmf".into(),
+        job: Some(7),
+        job_description: "Import".into(),
+        job_status: "Error".into(),
+        error_text: String::new(),
+    };
+    let (source, store) = (policy.source("fo").unwrap(), Store::new(store::through(running.database.clone()), TABLE));
+    let verdict = policy.decide(source, &event, now);
+    let until = Deadline::after(Duration::from_mins(1));
+    let ledger = Ledger::find(&services()).unwrap().unwrap();
+    ledger.record(&store, (source, &event), &verdict, (now, policy.keep_decisions()), until).await.unwrap();
+    let records = async |after: &mut Option<String>| {
+        let mut records = running.database.records(TABLE, after.as_deref()).unwrap();
+        *after = records.last().map(|last| last["dynamodb"]["SequenceNumber"].as_str().unwrap().to_owned());
+        records.retain(|record| record["dynamodb"]["NewImage"]["dp"].is_object());
+        running.function.invoke(json!({ "Records": records })).await.unwrap();
+        records.len()
+    };
+    assert_eq!((records(&mut after).await, environment.effects().len()), (1, 1));
+    // What the outbox changed itself.
+    assert_eq!((records(&mut after).await, environment.effects().len()), (1, 1));
+    environment.set(7, "Error");
+    let row = format!("RequeueDecisions(BatchJobRecId=7,Target='fo',EventId={})", event.id);
+    assert_eq!(running.odata("POST", &format!("{row}/Microsoft.Dynamics.DataEntities.Rerun"), json!({})).await, 204);
+    assert_eq!((records(&mut after).await, environment.effects().len()), (1, 2));
+    let swept = running.function.invoke(json!({ "source": "aws.scheduler" })).await.unwrap();
+    assert_eq!((&swept["requeued"], &swept["refused"], &swept["nextDue"]), (&json!(0), &json!(0), &Value::Null));
 }
 
 #[tokio::test]

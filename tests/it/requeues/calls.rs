@@ -17,8 +17,9 @@ async fn a_failed_job_is_requeued_by_calls_as_the_environment_wants_them() {
     it.rig.calls();
     let swept = it.sweep().await;
     assert_eq!((swept.sent, swept.requeued, swept.next_due), (1, 1, None));
-    let budget = it.rig.calls();
-    eprintln!("{budget:?}");
+    let turn = ["GetItem", "Query"];
+    let row = ["GetItem", "GetItem", "UpdateItem", "TransactWriteItems"];
+    assert_eq!(it.rig.calls(), [&["Query"; 0][..], &turn, &row, &turn].concat());
     assert_eq!((environment.status(JOB).as_str(), environment.effects().len()), ("Waiting", 1));
     let [read] = &environment.requests(Kind::Status)[..] else { panic!() };
     assert_eq!(read.path, "/data/BatchJobs(BatchJobRecId=7)?$select=BatchJobRecId,Status");
@@ -145,6 +146,19 @@ async fn what_the_target_refuses_is_final_and_the_claim_is_given_back() {
         assert_eq!(it.sweep().await.requeued, 1, "{number}");
     }
     assert_eq!(it.fail(1, 15).await.decision.name(), "Exhausted");
+}
+
+#[tokio::test]
+async fn those_who_wait_for_a_token_that_does_not_come_ask_once() {
+    let slow = Trouble::Html(503);
+    let (it, environment) = Loop::with(move |call| (call.kind == Kind::Token).then_some(slow)).await;
+    for job in 1..=40 {
+        environment.set(job, "Error");
+        it.fail(job, job).await;
+    }
+    let swept = it.sweep().await;
+    let fetched = environment.requests(Kind::Token).len();
+    assert!((1..=16).contains(&swept.sent) && fetched <= 3, "{fetched} fetches for {swept:?}");
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use jiff::{Timestamp, fmt::rfc2822::DateTimePrinter};
+use tokio::time::timeout;
 
 use crate::{
     jobs::{SET_BATCH_JOB_TO_WAITING, Status},
@@ -20,6 +21,9 @@ use super::{
 
 /// Longest `Change-Reason`, in bytes.
 const MAX_REASON: usize = 500;
+
+/// Of an attempt, besides waiting for answers.
+const SLACK: Duration = Duration::from_secs(1);
 
 /// What came of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,7 +53,7 @@ impl Address {
     pub(super) fn attempt_time(&self) -> Duration {
         let reads = u32::from(!self.target.repeatability);
         let token = if let Tokens::Fetched { .. } = self.tokens { TOKEN_TIME } else { Duration::ZERO };
-        self.target.timeout * (1 + reads) + token
+        self.target.timeout * (1 + reads) + token + SLACK
     }
 
     /// How long a claim holds: longer than an attempt and the two writes around it take.
@@ -61,7 +65,11 @@ impl Address {
     pub(super) async fn call(&self, courier: &Courier, clock: &Clock, row: &DecisionRow) -> Called {
         let (begun, start) = (clock(), Instant::now());
         let mut attempt = Attempt { address: self, courier, clock, end: start + self.attempt_time(), status: None };
-        let outcome = attempt.make(row).await.unwrap_or_else(Outcome::Again);
+        let made = timeout(self.attempt_time(), attempt.make(row)).await.unwrap_or_else(|_| {
+            let reason = format!("the attempt took more than {} s", self.attempt_time().as_secs());
+            Err(Failure { may_have_acted: true, ..Failure::of_target(&reason, None) })
+        });
+        let outcome = made.unwrap_or_else(Outcome::Again);
         Called { begun, duration: start.elapsed(), outcome, status: attempt.status }
     }
 }
@@ -120,9 +128,9 @@ impl Attempt<'_> {
         if let Some(bearer) = bearer {
             headers.insert(header::AUTHORIZATION, bearer.clone());
         }
-        let timeout = self.address.target.timeout.min(self.end.saturating_duration_since(Instant::now()));
+        let left = self.end.saturating_duration_since(Instant::now());
         let url = format!("{}/{path}", self.address.url);
-        let answer = self.courier.call((method, &url), headers, body, timeout).await;
+        let answer = self.courier.call((method, &url), headers, body, left.min(self.address.target.timeout)).await;
         self.status = answer.attempt.result.as_ref().ok().copied();
         answer
     }

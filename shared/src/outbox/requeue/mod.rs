@@ -51,7 +51,7 @@ use token::Tokens;
 pub struct OwnService {
     /// URL of the service's root: `http://127.0.0.1:8080/data`.
     pub url: String,
-    /// Makes a token for each call.
+    /// Makes a token for each call, always of the same caller: the ids of requests are those of a caller.
     pub token: TokenProvider,
 }
 

@@ -142,14 +142,7 @@ impl Outbox {
             }
             if self.settle(&ledger.service().model, &writes, &operation).await? {
                 if end == End::Failed {
-                    let (job, target, rule) = (row.job, round.address.name(), &row.rule);
-                    tracing::warn!(
-                        job,
-                        target,
-                        rule,
-                        error = called.error(),
-                        "a requeue was given up: somebody has to look"
-                    );
+                    tell_failed(row, called);
                 }
                 return Ok(Some(end));
             }
@@ -174,9 +167,17 @@ impl Outbox {
         let failure = Failure::of_target("the target did not answer for a day", None);
         let (begun, outcome) = (self.now(), Outcome::Again(failure));
         let called = Called { begun, duration: std::time::Duration::ZERO, outcome, status: None };
-        let operation = operation();
-        let write = self.conclusion(round, (&row, &row), (&called, &End::Failed), &operation);
-        self.settle(&round.requeues.ledger.service().model, &[write], &operation).await
+        let (operation, ledger) = (operation(), &round.requeues.ledger);
+        let note = self.note(round, &called, &End::Failed);
+        let writes = [
+            self.conclusion(round, (&row, &row), (&called, &End::Failed), &operation),
+            ledger.attempt(&row, row.attempt_count + 1, &note, Uuid::new_v4())?,
+        ];
+        let done = self.settle(&ledger.service().model, &writes, &operation).await?;
+        if done {
+            tell_failed(&row, &called);
+        }
+        Ok(done)
     }
 
     /// How a decision ends by an attempt.
@@ -288,4 +289,9 @@ impl Called {
 /// kept: an earlier call may have worked.
 fn gives_back(row: &DecisionRow, end: &End) -> bool {
     *end == End::Refused && row.reruns == 0
+}
+
+fn tell_failed(row: &DecisionRow, called: &Called) {
+    let (job, target, rule) = (row.job, &row.target, &row.rule);
+    tracing::warn!(job, target, rule, error = called.error(), "a requeue was given up: somebody has to look");
 }

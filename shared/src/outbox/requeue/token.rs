@@ -1,6 +1,9 @@
 //! How calls to a target show who makes them: OAuth 2.0 client credentials (RFC 6749 §4.4), or a token that is given.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
@@ -42,7 +45,15 @@ pub(super) enum Tokens {
     /// One that does not change.
     Fixed(Bearer),
     /// Fetched.
-    Fetched { grant: Grant, kept: Mutex<Option<Kept>> },
+    Fetched { grant: Grant, last: Mutex<Last> },
+}
+
+/// What the last fetch came to.
+#[derive(Default)]
+pub(super) struct Last {
+    kept: Option<Kept>,
+    /// When it failed: who waited for it need not try the same again.
+    failed: Option<(Instant, Failure)>,
 }
 
 /// A value of the header `Authorization`, marked as one that is not to be shown.
@@ -55,7 +66,7 @@ pub(super) struct Grant {
 }
 
 /// A token and how long it is used.
-pub(super) struct Kept {
+struct Kept {
     bearer: Bearer,
     until: Timestamp,
 }
@@ -89,7 +100,7 @@ impl Tokens {
                     }
                 }
                 let grant = Grant { url: token_url.clone(), form: form.finish().into() };
-                Self::Fetched { grant, kept: Mutex::new(None) }
+                Self::Fetched { grant, last: Mutex::default() }
             }
         })
     }
@@ -109,16 +120,23 @@ impl Tokens {
                 None => None,
                 Some(token) => Some(bearer(&token).ok_or_else(|| failed("the host's token is none"))?),
             },
-            Self::Fetched { grant, kept } => {
-                let mut kept = kept.lock().await;
-                let good = kept.as_ref().filter(|kept| kept.until > now && Some(&kept.bearer) != refused);
+            Self::Fetched { grant, last } => {
+                let asked = Instant::now();
+                let mut last = last.lock().await;
+                let good = last.kept.as_ref().filter(|kept| kept.until > now && Some(&kept.bearer) != refused);
                 if let Some(good) = good {
                     return Ok(Some(good.bearer.clone()));
                 }
-                let new = grant.fetch(courier, now).await?;
-                let bearer = new.bearer.clone();
-                *kept = Some(new);
-                Some(bearer)
+                if let Some((_, failure)) = last.failed.as_ref().filter(|(at, _)| *at >= asked) {
+                    return Err(failure.clone());
+                }
+                match grant.fetch(courier, now).await {
+                    Ok(new) => Some(last.kept.insert(new).bearer.clone()),
+                    Err(failure) => {
+                        last.failed = Some((Instant::now(), failure.clone()));
+                        return Err(failure);
+                    }
+                }
             }
         };
         Ok(given.filter(|bearer| Some(bearer) != refused))
