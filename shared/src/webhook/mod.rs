@@ -107,7 +107,8 @@ impl Webhook {
 
     /// The source that a path names, in one segment.
     fn source(&self, incoming: &Incoming) -> Option<&Source> {
-        let segment = incoming.path.strip_prefix(PATH)?;
+        // A gateway may have a stage or a base path before it.
+        let (_, segment) = incoming.path.rsplit_once(PATH)?;
         match incoming.path_encoding {
             Encoding::Percent => self.policy.source(&percent_decode_str(segment).decode_utf8().ok()?),
             Encoding::Decoded => self.policy.source(segment),
