@@ -18,6 +18,7 @@ mod batch_json;
 mod batch_multipart;
 mod call_budget;
 mod captures;
+mod check_rules;
 mod clients;
 mod closed_loop;
 mod courier;

@@ -35,7 +35,7 @@ impl Config {
         let var = |name: &str| var(name).filter(|value| !value.is_empty());
         Ok(Self {
             table: var("TABLE_NAME").ok_or(ConfigError::Missing("TABLE_NAME"))?,
-            services: var("SERVICES_DIR").map_or_else(|| beside(&var, "services"), PathBuf::from),
+            services: var("SERVICES_DIR").map_or_else(|| beside(var, "services"), PathBuf::from),
             settings: settings(serves, var)?,
         })
     }

@@ -49,7 +49,7 @@ impl WebhookConfig {
     /// Reads the variables of a function through `var`; an empty one counts as absent.
     pub fn from_vars(var: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let var = |name: &str| var(name).filter(|value| !value.is_empty());
-        let path = |name, file| var(name).map_or_else(|| beside(&var, file), PathBuf::from);
+        let path = |name, file| var(name).map_or_else(|| beside(var, file), PathBuf::from);
         Ok(Self {
             table: var("TABLE_NAME").ok_or(ConfigError::Missing("TABLE_NAME"))?,
             services: path("SERVICES_DIR", "services"),

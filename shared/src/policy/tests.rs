@@ -272,3 +272,25 @@ fn a_file_is_read_or_named() {
     std::fs::remove_file(&path).unwrap();
     assert!(Policy::load(&path).unwrap_err().to_string().contains("policy.toml: cannot be read"));
 }
+
+/// The sample is the documentation: what it shows in comments must hold.
+#[test]
+fn the_sample_is_a_policy_with_and_without_what_it_shows() {
+    let sample = include_str!("../../../infra/policy.toml");
+    let is_setting = |text: &str| {
+        let key = text.split(" = ").next().unwrap_or_default();
+        text.starts_with('[') || (key.len() < text.len() && key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'))
+    };
+    let shown = |line: &str| match line.strip_prefix("# ") {
+        Some(text) if is_setting(text) => text.to_owned(),
+        _ => line.to_owned(),
+    };
+    let all = sample.lines().map(shown).collect::<Vec<_>>().join("\n");
+    for (text, sources, rules) in [(sample, 1, 1), (&all, 2, 4)] {
+        let policy = Policy::parse("policy.toml", text, |_| Some("c1ient~secret".into())).unwrap();
+        assert_eq!((policy.sources().count(), policy.targets().count(), policy.rules.len()), (sources, sources, rules));
+        let (decision, rule, reason) = decided(&policy, &JobEvent { error_text: String::new(), ..failed() });
+        assert_eq!((decision, rule.as_deref()), (Decision::Requeue, Some("failed jobs")));
+        assert_eq!(reason, "rule 'failed jobs' requeues the job, 5 times at most");
+    }
+}

@@ -15,12 +15,12 @@ struct Validation<'a> {
 
 #[derive(Serialize)]
 struct Events<'a> {
-    events: Vec<Event<'a>>,
+    events: Vec<Decided<'a>>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Event<'a> {
+struct Decided<'a> {
     event_id: String,
     decision: &'static str,
     rule: Option<&'a str>,
@@ -48,7 +48,7 @@ pub(super) fn validation(code: &str) -> Outgoing {
 
 /// 200 with what was decided about the events of a request, in their order.
 pub(super) fn recorded(events: &[Recorded]) -> Outgoing {
-    let events = events.iter().map(|recorded| Event {
+    let events = events.iter().map(|recorded| Decided {
         event_id: id_text(recorded.event_id),
         decision: recorded.decision.name(),
         rule: recorded.rule.as_deref(),

@@ -77,7 +77,7 @@ impl Webhook {
     pub async fn handle(&self, incoming: Incoming) -> Outgoing {
         // Boxed: a caller's future would hold the state of the whole way to the table otherwise.
         let answered = Box::pin(timeout(self.time_budget, self.answer(incoming, Timestamp::now()))).await;
-        answered.unwrap_or(Err(Refusal::Late)).unwrap_or_else(|refusal| refusal.into_outgoing())
+        answered.unwrap_or(Err(Refusal::Late)).unwrap_or_else(Refusal::into_outgoing)
     }
 
     async fn answer(&self, mut incoming: Incoming, now: Timestamp) -> Result<Outgoing, Refusal> {
@@ -107,7 +107,8 @@ impl Webhook {
 
     /// The source that a path names, in one segment.
     fn source(&self, incoming: &Incoming) -> Option<&Source> {
-        let segment = incoming.path.strip_prefix(PATH)?;
+        // A gateway may have a stage or a base path before it.
+        let (_, segment) = incoming.path.rsplit_once(PATH)?;
         match incoming.path_encoding {
             Encoding::Percent => self.policy.source(&percent_decode_str(segment).decode_utf8().ok()?),
             Encoding::Decoded => self.policy.source(segment),

@@ -10,6 +10,7 @@ mod outbox;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use gateway::{Gateway, Sent};
 use http::Method;
 use local::embedded::Embedded;
@@ -60,7 +61,7 @@ impl Running {
         Self { function: Function::start(&binary(name), &all).await, database, engine, _server: server }
     }
 
-    /// A write to the same table, past the function; its status.
+    /// A request to the same table, past the function, with a body unless it is null; its status.
     async fn odata(&self, method: &str, path: &str, body: Value) -> u16 {
         let mut headers = Headers::new();
         headers.try_append("content-type", "application/json").unwrap();
@@ -70,7 +71,7 @@ impl Running {
             path_encoding: Encoding::Percent,
             query: None,
             headers,
-            body: body.to_string().into(),
+            body: if body.is_null() { Bytes::new() } else { body.to_string().into() },
             scheme: "https",
         };
         self.engine.handle(incoming).await.status.as_u16()

@@ -109,7 +109,7 @@ impl Hook {
 const JSON: (&str, &str) = ("content-type", "application/json");
 
 /// Members of the answers' events.
-fn told<'a>(answer: &'a Answer, member: &str) -> Vec<Value> {
+fn told(answer: &Answer, member: &str) -> Vec<Value> {
     let json = answer.json();
     json["events"].as_array().unwrap_or(&Vec::new()).iter().map(|event| event[member].clone()).collect()
 }

@@ -61,7 +61,9 @@ impl<'j> Members<'j> {
 
 /// An instant that was read; the empty date is none.
 pub(super) fn instant(member: &'static str, read: Option<Timestamp>) -> Result<Option<Timestamp>, MemberFault> {
-    let at = read.filter(|at| at.as_second() >= FIRST).ok_or(MemberFault { member, what: Fault::NoTime })?;
+    // Compared as instants: seconds before 1970 are cut towards it.
+    let writable = |at: &Timestamp| Timestamp::from_second(FIRST).is_ok_and(|first| *at >= first);
+    let at = read.filter(writable).ok_or(MemberFault { member, what: Fault::NoTime })?;
     Ok(Some(at).filter(|at| at.as_second() != EMPTY_DATE))
 }
 
