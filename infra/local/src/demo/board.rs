@@ -31,7 +31,8 @@ pub(super) struct Decision {
     pub(super) job: i64,
     pub(super) event_id: String,
     pub(super) event: String,
-    pub(super) decision: String,
+    #[serde(rename = "Decision")]
+    pub(super) kind: String,
     pub(super) reason: String,
     pub(super) status: String,
     pub(super) retry: Option<i64>,
@@ -48,7 +49,7 @@ impl Decision {
             _ => String::new(),
         };
         match self.status.as_str() {
-            "None" => self.decision.to_lowercase(),
+            "None" => self.kind.to_lowercase(),
             "Pending" => format!("will be requeued{retry}"),
             status => format!("{}{retry}", status.to_lowercase()),
         }
@@ -79,7 +80,7 @@ impl Board {
 
     /// How many jobs will not be requeued any more.
     pub(super) fn exhausted(&self) -> usize {
-        self.decisions.iter().filter(|decision| decision.decision == "Exhausted").count()
+        self.decisions.iter().filter(|decision| decision.kind == "Exhausted").count()
     }
 }
 
@@ -94,18 +95,8 @@ mod tests {
     fn decision(status: &str, retry: Option<i64>) -> Decision {
         let text = str::to_owned;
         let (event_id, received) = (text("E"), text("2026-01-01T00:00:00Z"));
-        let (event, decision, reason) = (text("Failed"), text("Requeue"), text("rule \"all\""));
-        Decision {
-            job: 7,
-            event_id,
-            event,
-            decision,
-            reason,
-            status: text(status),
-            retry,
-            max_retries: Some(3),
-            received,
-        }
+        let (event, kind, reason) = (text("Failed"), text("Requeue"), text("rule \"all\""));
+        Decision { job: 7, event_id, event, kind, reason, status: text(status), retry, max_retries: Some(3), received }
     }
 
     #[test]

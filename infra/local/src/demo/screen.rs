@@ -131,7 +131,7 @@ mod tests {
             job: 7,
             event_id: text("E"),
             event: text("Failed"),
-            decision: text("Exhausted"),
+            kind: text("Exhausted"),
             reason: text("the limit"),
             status: text("None"),
             retry: None,
