@@ -33,8 +33,8 @@ async fn a_new_event_is_one_call_and_a_known_one_too() {
 async fn events_that_are_not_written_down_are_sent_again_and_taken_once() {
     let hook = Hook::new().await;
     let events: Value = (0..20).map(|number| failure(number, i64::from(number))).skip(1).collect();
-    for fault in [Fault::Throttle, Fault::Timeout, Fault::DropAfterCommit, Fault::Conflict] {
-        // The first calls arrive, no other does.
+    for fault in [Fault::Throttle, Fault::Timeout, Fault::Conflict, Fault::DropAfterCommit] {
+        // The first calls arrive, no other does. (What was committed all the same is found, and the last must be that.)
         hook.rig.strict.forget();
         hook.rig.strict.set_plan(Plan::from_fn(move |call| (call.number >= 3).then_some(fault)));
         let short = Hook { rig: hook.rig.clone(), webhook: hook.webhook.clone().with_time_budget(BUDGET) };
