@@ -19,8 +19,8 @@ use crate::config::Config;
 /// Left of the function's time for its answer.
 const MARGIN: Duration = Duration::from_secs(5);
 /// For sending in an invocation by the stream. Attempts are begun as long as they can end in it: deliveries in the first 25
-/// seconds, calls to a target in the first ten that has ten seconds for each answer. What is not sent then is left to the
-/// schedule. The shard is not held up for longer.
+/// seconds, calls to a target with a `timeout` of ten seconds that keeps no ids and wants a token in the first four. What is
+/// not sent then is left to the schedule, as is a target with a longer `timeout`. The shard is not held up for longer.
 const SWEEP: Duration = Duration::from_secs(40);
 /// The longest a function can run.
 const MAX_TIME: Duration = Duration::from_mins(15);
@@ -117,6 +117,9 @@ impl Handler {
             Some("aws.events" | "aws.scheduler") => {}
             None if event.others.is_empty() => {}
             Some(_) | None => return Err(EventError::Unknown),
+        }
+        for target in self.outbox.too_slow_for(left) {
+            tracing::error!(target, ?left, "the timeout of the function is too short for any call to this target");
         }
         let swept = self.outbox.sweep(until).await;
         tracing::info!(?swept, "sent");

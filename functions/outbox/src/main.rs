@@ -24,11 +24,16 @@
 //!   about. The outbox's own changes of them come along, and send nothing.
 //! - A **schedule**, once a minute: retries, requeues that wait for their time, what is sent again by hand, what waits for
 //!   endpoints that were deleted, and whatever there was no time for. An attempt to deliver takes up to ten seconds, one to
-//!   requeue up to twice the target's `timeout` and ten seconds for a token; each is begun only when it can end in time: a
-//!   timeout of a minute or more leaves room for several.
+//!   requeue up to a second, the target's `timeout`, once more where it keeps no ids, and ten seconds where it wants a token.
 //!
 //! Which it is follows from the records: only a batch of nothing but deliveries and decisions sends. Without filters all of
 //! it works, by the schedule. Both mappings need `ReportBatchItemFailures`; the stream has to show both images.
+//!
+//! # Its timeout
+//!
+//! An attempt is begun only when it can end in time. So the function needs **twice the longest `timeout` of a target and 31
+//! seconds** at least, and more to make several attempts one after another: 90 seconds for a `timeout` of 20 seconds, two
+//! minutes for any. Where it has less, it never calls that target, and each scheduled invocation logs an error.
 
 mod config;
 mod handler;

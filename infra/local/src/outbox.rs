@@ -22,7 +22,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 const UNFORGOTTEN: usize = 1_000;
 /// Between looks for what may be forgotten because its time is over.
 const EXPIRY: Duration = Duration::from_hours(1);
-/// For attempts under way, once the host was told to stop.
+/// For attempts under way, once the host was told to stop: as long as a delivery takes. A call to a target may take longer,
+/// by its `timeout` up to 71 seconds, and is cut off then.
 const DRAIN: Duration = ANSWER_TIME.saturating_add(Duration::from_secs(5));
 
 /// What goes on besides answering requests.
@@ -64,7 +65,10 @@ impl Running {
         Self { stop, sweeper, others }
     }
 
-    /// Lets the attempts under way come to their end. What is not read of the stream stays in it.
+    /// Lets the attempts under way come to their end for 15 seconds, and cuts off what takes longer. That has a lease in the
+    /// table: once it has run out, a host that is started again repeats a delivery with its event id, and a call to a target,
+    /// of which it is not known whether it worked, with its request id. Such an attempt has no row of its own. What is not
+    /// read of the stream stays in it.
     pub async fn stop(self) {
         for task in self.others {
             task.abort();
@@ -73,7 +77,7 @@ impl Running {
         if let Some(sweeper) = self.sweeper
             && timeout(DRAIN, sweeper).await.is_err()
         {
-            tracing::warn!("deliveries under way were cut off");
+            tracing::warn!("deliveries and calls under way were cut off: they are repeated with their ids");
         }
     }
 }

@@ -22,7 +22,8 @@ pub enum RequeueStatus {
     Requeued,
     /// The target refused for good; the claim was given back.
     Refused,
-    /// It was given up; somebody has to look. The claim is kept, for a call whose answer was lost may have worked.
+    /// It was given up; somebody has to look. The claim is kept where a call may have worked whose answer was lost, or
+    /// somebody had it carried out again; else it was given back.
     Failed,
 }
 

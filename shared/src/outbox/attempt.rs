@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use crate::{
     edm::{DateTimeOffset, ETag, Model, Value, Version},
     events::{Meta, Verdict, envelope, id_text, next_attempt, sign, verdict},
-    store::{Commit, Condition, Deadline, Due, Patch, Schedule, StoreError, Write, WriteKind},
+    store::{Commit, Condition, Deadline, Due, ItemKey, Patch, Schedule, StoreError, Write, WriteKind},
 };
 
 use super::{
@@ -30,6 +30,16 @@ const CONFLICT_PAUSE: Duration = Duration::from_millis(30);
 
 /// How often it is tried to write down an attempt at a row that others change.
 const TRIES: usize = 5;
+
+/// What became of writes.
+pub(super) enum Settled {
+    /// They are stored, by the operation of this id.
+    Done(String),
+    /// These items do not meet their conditions.
+    Refused(Vec<ItemKey>),
+    /// Others kept having one of the items.
+    Busy,
+}
 
 /// How a row ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -194,15 +204,21 @@ impl Outbox {
         }
     }
 
-    /// Writes all of it; false when a condition does not hold, or others keep having one of the rows.
-    pub(super) async fn settle(&self, model: &Model, writes: &[Write], operation: &str) -> Result<bool, StoreError> {
+    /// Writes all of it; `writes` makes it for the operation of an id. What was cancelled is another operation the next
+    /// time: a token stands for one request.
+    pub(super) async fn settle(
+        &self,
+        model: &Model,
+        writes: impl Fn(&str) -> Result<Vec<Write>, StoreError>,
+    ) -> Result<Settled, StoreError> {
         let deadline = Deadline::after(STORE_TIME);
         loop {
-            match self.store.commit(model, writes, operation, deadline).await? {
-                Commit::Done => return Ok(true),
-                Commit::Refused(_) => return Ok(false),
+            let operation = operation();
+            match self.store.commit(model, &writes(&operation)?, &operation, deadline).await? {
+                Commit::Done => return Ok(Settled::Done(operation)),
+                Commit::Refused(items) => return Ok(Settled::Refused(items.into_iter().map(|(key, _)| key).collect())),
                 // A transaction had the row (somebody wants it sent again, perhaps): what it left is seen next time.
-                Commit::Conflict if deadline.is_before(CONFLICT_PAUSE) => return Ok(false),
+                Commit::Conflict if deadline.is_before(CONFLICT_PAUSE) => return Ok(Settled::Busy),
                 Commit::Conflict => tokio::time::sleep(CONFLICT_PAUSE).await,
             }
         }
@@ -216,14 +232,21 @@ impl Outbox {
         properties: Vec<(&'static str, Value)>,
         schedule: Schedule,
     ) -> Result<Option<ETag>, StoreError> {
-        let (etag, operation) = (&row.etag, operation());
-        let version = format!("{operation}.0");
-        let properties = properties.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        let patch = Patch { properties, schedule, version: version.clone(), ..Patch::default() };
-        let condition = Condition::Version(etag.clone());
-        let write = Write { key: row.key.clone(), kind: WriteKind::Patch(patch), condition };
-        let done = self.settle(desk.model(), &[write], &operation).await?;
-        Ok(done.then(|| ETag { incarnation: etag.incarnation.clone(), version: Version(version) }))
+        let etag = &row.etag;
+        let properties: Vec<_> = properties.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let version = |operation: &str| format!("{operation}.0");
+        let write = |operation: &str| {
+            let (properties, schedule) = (properties.clone(), schedule.clone());
+            let patch = Patch { properties, schedule, version: version(operation), ..Patch::default() };
+            let condition = Condition::Version(etag.clone());
+            Ok(vec![Write { key: row.key.clone(), kind: WriteKind::Patch(patch), condition }])
+        };
+        Ok(match self.settle(desk.model(), write).await? {
+            Settled::Done(operation) => {
+                Some(ETag { incarnation: etag.incarnation.clone(), version: Version(version(&operation)) })
+            }
+            Settled::Refused(_) | Settled::Busy => None,
+        })
     }
 }
 

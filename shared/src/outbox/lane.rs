@@ -71,9 +71,14 @@ enum Found {
 }
 
 impl Pace<'_> {
+    /// Whether the process is to end.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
     /// Whether there is no time for another attempt that takes up to so long.
     pub(super) fn is_over(&self, attempt: Duration) -> bool {
-        self.stop.load(Ordering::Relaxed) || self.until.is_before(attempt + STORE_TIME)
+        self.is_stopped() || self.until.is_before(attempt + STORE_TIME)
     }
 }
 

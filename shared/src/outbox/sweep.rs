@@ -21,11 +21,12 @@ use super::{
     endpoint::Endpoint,
     lane::{Pace, Worked},
     later,
+    requeue::Address,
 };
 
 /// Endpoints that have their turn at a time.
 const ENDPOINTS_AT_ONCE: usize = 32;
-/// How long a turn goes on in a process that lives on.
+/// How long a turn begins attempts in a process that lives on.
 const TURN: Duration = Duration::from_mins(1);
 /// The longest sleep: an endpoint that is switched on elsewhere is found then at the latest.
 const MAX_SLEEP: Duration = Duration::from_mins(1);
@@ -74,7 +75,7 @@ impl Outbox {
     pub async fn sweep(&self, until: Deadline) -> Swept {
         let (stop, slots) = (AtomicBool::new(false), Semaphore::new(ENDPOINTS_AT_ONCE));
         let mut sweep = Sweep::new(self, &stop, &slots);
-        if let Err(error) = sweep.begin(until).await {
+        if let Err(error) = sweep.begin(Some(until)).await {
             tracing::warn!(%error, "not all endpoints had their turn");
             sweep.swept.next_due = Some(self.now());
         }
@@ -85,6 +86,12 @@ impl Outbox {
         Swept { next_due: earlier(sweep.swept.next_due, next), ..sweep.swept }
     }
 
+    /// Names of the targets at which no attempt can end in so long, whatever is due there.
+    pub fn too_slow_for(&self, time: Duration) -> Vec<&str> {
+        let addresses = self.requeues.iter().flat_map(|requeues| &requeues.addresses);
+        addresses.filter(|address| address.turn_time() > time).map(Address::name).collect()
+    }
+
     /// Sends what is due as it becomes due, until `stop` completes; attempts under way are brought to their end. `woken`
     /// tells that something may be due now.
     pub async fn run(&self, woken: &Notify, stop: impl Future<Output = ()>) {
@@ -93,7 +100,7 @@ impl Outbox {
         tokio::pin!(stop);
         loop {
             let mut wait = MAX_SLEEP;
-            if let Err(error) = sweep.begin(Deadline::after(TURN)).await {
+            if let Err(error) = sweep.begin(None).await {
                 tracing::warn!(%error, "not all endpoints had their turn");
                 wait = STORE_TIME;
             }
@@ -123,12 +130,13 @@ impl<'o> Sweep<'o> {
         Self { outbox, stop, slots, turns, busy, again, next, swept: Swept::default() }
     }
 
-    /// Gives each endpoint a turn that has none, and is active; and each that was deleted not long ago.
-    async fn begin(&mut self, until: Deadline) -> Result<(), StoreError> {
+    /// Gives each endpoint a turn that has none, and is active; and each that was deleted not long ago. Without `until`,
+    /// for as long as turns go on in a process that lives on.
+    async fn begin(&mut self, until: Option<Deadline>) -> Result<(), StoreError> {
         let outbox = self.outbox;
-        let pace = Pace { until, stop: self.stop };
+        let pace = Pace { until: until.unwrap_or_else(|| Deadline::after(TURN)), stop: self.stop };
         self.next.clear();
-        self.begin_targets(pace);
+        self.begin_targets(until);
         for (at, desk) in outbox.desks.iter().enumerate() {
             let Some(mail) = &desk.mail else { continue };
             let deadline = Deadline::after(STORE_TIME);
@@ -155,11 +163,14 @@ impl<'o> Sweep<'o> {
     }
 
     /// Gives each target a turn that has none. They are few, and no endpoint is to make them wait.
-    fn begin_targets(&mut self, pace: Pace<'o>) {
+    /// Attempts may take longer there than a turn of an endpoint does: without `until` there is time for them.
+    fn begin_targets(&mut self, until: Option<Deadline>) {
         let outbox = self.outbox;
         let Some(requeues) = &outbox.requeues else { return };
         for (at, address) in requeues.addresses.iter().enumerate() {
             if self.is_free(Name::Target(at)) {
+                let until = until.unwrap_or_else(|| Deadline::after(TURN + address.turn_time()));
+                let pace = Pace { until, stop: self.stop };
                 self.push(Name::Target(at), outbox.target_turn((requeues, address), pace));
             }
         }

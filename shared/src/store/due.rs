@@ -37,6 +37,9 @@ pub enum Schedule {
     },
 }
 
+/// The most rows of a page.
+const PAGE: i32 = 500;
+
 /// Rows of the index, in the order of their times.
 #[derive(Clone, Debug, Default)]
 pub struct DuePage {
@@ -84,7 +87,7 @@ impl Due {
 }
 
 impl Store {
-    /// A page of a queue, from the row that is due first; `after` is the [`DuePage::next`] of the page before.
+    /// A page of a queue, of up to 500 rows, from the row that is due first; `after` is the [`DuePage::next`] of the page before.
     pub async fn due(&self, queue: &str, after: Option<Item>, deadline: Deadline) -> Result<DuePage, StoreError> {
         let request = self
             .client
@@ -94,7 +97,8 @@ impl Store {
             .key_condition_expression("#p = :p")
             .expression_attribute_names("#p", attribute::DUE_QUEUE)
             .expression_attribute_values(":p", AttributeValue::S(queue.to_owned()))
-            .set_exclusive_start_key(after);
+            .set_exclusive_start_key(after)
+            .limit(PAGE);
         let answer = retry(|| request.clone().send(), deadline).await?;
         let mut rows = Vec::with_capacity(answer.items.as_ref().map_or(0, Vec::len));
         for item in answer.items.into_iter().flatten() {

@@ -1,6 +1,9 @@
 //! Accidents at every call of a turn to the table: nothing is lost, nothing is done twice.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use shared::store::Deadline;
 use tests::{
@@ -10,9 +13,6 @@ use tests::{
 
 use super::{LONG, Loop};
 use crate::soak::rounds;
-
-/// For a fault that never ends.
-const SHORT: Duration = Duration::from_secs(16);
 
 /// The fault at a call and at those that follow, so many in all.
 fn strikes(at: usize, times: usize, fault: Fault) -> Plan {
@@ -29,7 +29,7 @@ async fn suffer(it: &Loop, environment: &Environment, n: i64, plan: Plan, what: 
     }
     let rig = it.rig.again();
     rig.strict.set_plan(plan);
-    it.beside(&rig).sweep(Deadline::after(SHORT)).await;
+    it.beside(&rig).sweep(Deadline::after(LONG)).await;
     it.finish().await;
     for job in jobs {
         let decision = it.decision(job).await;
@@ -95,4 +95,21 @@ async fn soak_every_decision_is_carried_out_once_wherever_a_turn_is_cut_off() {
     let count = cases.len();
     cases.join_all().await;
     eprintln!("{count} turns cut off");
+}
+
+#[tokio::test]
+async fn a_transaction_that_was_cancelled_is_another_one_the_next_time() {
+    let (it, environment) = Loop::with_ids(|_| None).await;
+    environment.set(2, "Error");
+    it.fail(2, 1).await;
+    let rig = it.rig.again();
+    let cancelled = AtomicBool::new(false);
+    rig.strict.set_plan(Plan::from_fn(move |call| {
+        let first = call.operation == "TransactWriteItems" && !cancelled.swap(true, Ordering::Relaxed);
+        first.then_some(Fault::Conflict)
+    }));
+    assert_eq!(it.beside(&rig).sweep(Deadline::after(LONG)).await.requeued, 1);
+    let calls = rig.strict.calls().into_iter().filter(|call| call.operation == "TransactWriteItems");
+    let tokens: BTreeSet<_> = calls.map(|call| call.token.unwrap()).collect();
+    assert_eq!(tokens.len(), 2, "{tokens:?}");
 }

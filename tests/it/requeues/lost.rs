@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use shared::store::Deadline;
 use tests::environment::{Kind, Trouble};
 
-use super::Loop;
+use super::{LONG, Loop};
 
 const JOB: i64 = 7;
 
@@ -83,4 +84,42 @@ async fn whoever_takes_a_row_that_was_left_under_way_knows_that_it_may_have_work
     let swept = it.finish().await;
     assert_eq!((swept.requeued, environment.effects().len()), (1, 1));
     assert_eq!(it.outcomes(JOB).await, ["Requeued"]);
+}
+
+#[tokio::test]
+async fn a_state_that_somebody_else_set_is_no_success_of_a_call_whose_answer_was_lost() {
+    for (state, status) in [("Hold", "Failed"), ("Canceled", "Failed"), ("NotRun", "Failed"), ("Executing", "Requeued")]
+    {
+        let (it, environment) =
+            Loop::with(|call| (call.kind == Kind::Action && call.number == 0).then_some(Trouble::Lost)).await;
+        environment.set(JOB, "Error");
+        it.fail(JOB, 1).await;
+        assert_eq!(it.sweep().await.sent, 1);
+        environment.set(JOB, state);
+        it.finish().await;
+        let decision = it.decision(JOB).await;
+        assert_eq!((decision["Status"].as_str(), decision["Claim"].is_string()), (Some(status), true), "{decision}");
+    }
+}
+
+#[tokio::test]
+async fn an_attempt_that_outlives_its_lease_is_written_down_beside_that_of_whoever_took_over() {
+    let (it, environment) = Loop::with_ids(|call| {
+        (call.kind == Kind::Action && call.number == 0).then_some(Trouble::Slow(Duration::from_millis(700)))
+    })
+    .await;
+    environment.set(JOB, "Error");
+    it.fail(JOB, 1).await;
+    let slow = it.outbox.clone();
+    let slow = tokio::spawn(async move { slow.sweep(Deadline::after(LONG)).await });
+    while environment.requests(Kind::Action).is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    it.wait(Duration::from_mins(5));
+    assert_eq!(it.beside(&it.rig.again()).sweep(Deadline::after(LONG)).await.requeued, 1);
+    let slow = slow.await.unwrap();
+    assert_eq!((slow.sent, slow.requeued, environment.effects().len()), (1, 0, 1));
+    assert_eq!(it.outcomes(JOB).await, ["Requeued", "Requeued"]);
+    let decision = it.decision(JOB).await;
+    assert_eq!((&decision["Status"], &decision["AttemptCount"]), (&"Requeued".into(), &1.into()));
 }

@@ -5,6 +5,7 @@ mod faults;
 mod lost;
 mod own;
 mod times;
+mod turns;
 
 use std::{
     sync::{Arc, Mutex},

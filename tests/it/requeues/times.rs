@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use tests::environment::{Environment, Kind, Trouble};
+use tests::environment::{Call, Environment, Kind, Trouble};
 
 use super::{Loop, environment_policy};
 
@@ -80,6 +80,38 @@ async fn outside_of_its_window_nothing_is_called_and_a_person_may_all_the_same()
     assert_eq!(it.outcomes(1).await, ["Requeued", "Requeued"]);
 }
 
+/// The longer it waits, the more its job has gone on.
+#[tokio::test]
+async fn a_repeat_of_what_may_have_worked_does_not_wait_for_the_window() {
+    let lost = |call: &Call| (call.kind == Kind::Action && call.number == 0).then_some(Trouble::LostAfter);
+    let environment = Environment::start(false, lost).await;
+    let policy = environment_policy(&environment, "")
+        + "[windows.late]\ntime_zone = \"UTC\"\nopen = [{ from = \"22:00\", to = \"23:00\" }]\n\
+           [[rules]]\nname = \"again\"\naction = \"requeue\"\nwindow = \"late\"\n";
+    let it = Loop::new(&policy, None).await;
+    *it.clock.lock().unwrap() = "2026-03-04T22:59:59Z".parse().unwrap();
+    environment.set(JOB, "Error");
+    it.fail(JOB, 1).await;
+    let swept = it.sweep().await;
+    let due = instant(&it.decision(JOB).await["DueDateTime"]);
+    assert!(swept.sent == 1 && due < "2026-03-04T23:00:02Z".parse().unwrap(), "{due}");
+    it.wait(Duration::from_secs(10));
+    assert_eq!((it.sweep().await.requeued, environment.effects().len()), (1, 1));
+}
+
+#[tokio::test]
+async fn what_is_given_up_without_a_call_that_may_have_worked_gives_the_claim_back() {
+    let (it, environment) = Loop::with(|call| (call.kind == Kind::Action).then_some(Trouble::Denied(429))).await;
+    environment.set(JOB, "Error");
+    it.fail(JOB, 1).await;
+    assert_eq!(it.finish().await.given_up, 1);
+    let decision = it.decision(JOB).await;
+    let shown = ["Status", "OutcomeUnknown", "Claim"].map(|name| decision[name].clone());
+    assert_eq!(json!(shown), json!(["Failed", false, null]));
+    let retries: Vec<_> = it.outcomes(JOB).await;
+    assert!(retries.iter().all(|outcome| outcome == "NotDone"), "{retries:?}");
+}
+
 #[tokio::test]
 async fn a_target_that_wants_to_be_left_alone_is_and_one_row_tries_it_afterwards() {
     let (it, environment) =
@@ -130,7 +162,7 @@ async fn what_waits_for_a_day_at_a_target_that_is_gone_is_given_up() {
     let swept = it.finish().await;
     assert_eq!((swept.given_up, environment.effects().len()), (5, 0));
     for row in it.rows("RequeueDecisions").await {
-        assert_eq!((&row["Status"], row["Claim"].is_string()), (&"Failed".into(), true), "{row}");
+        assert_eq!((&row["Status"], row["Claim"].is_null()), (&"Failed".into(), true), "nothing was sent: {row}");
     }
 }
 

@@ -56,6 +56,12 @@ impl Address {
         self.target.timeout * (1 + reads) + token + SLACK
     }
 
+    /// The shortest turn in which an attempt is begun: the gate and the queue are read before it, and its outcome is
+    /// written down after it.
+    pub(in crate::outbox) fn turn_time(&self) -> Duration {
+        self.attempt_time() + 3 * STORE_TIME
+    }
+
     /// How long a claim holds: longer than an attempt and the two writes around it take.
     pub(super) fn lease(&self) -> Duration {
         self.attempt_time() + 3 * STORE_TIME
@@ -82,7 +88,7 @@ impl Attempt<'_> {
             let answer = self.ask(Method::GET, &url, HeaderMap::new(), Bytes::new()).await?;
             match status(&answer) {
                 Ok(state) if state == from.name() => {}
-                Ok(state) if row.outcome_unknown => {
+                Ok(state) if row.outcome_unknown && is_underway(&state) => {
                     return Ok(Outcome::Done(Some(format!(
                         "the job is {state} after a call whose answer is not known"
                     ))));
@@ -134,6 +140,13 @@ impl Attempt<'_> {
         self.status = answer.attempt.result.as_ref().ok().copied();
         answer
     }
+}
+
+/// Whether a job comes into this state by being requeued, and by nothing else that is done to a job that has ended.
+fn is_underway(state: &str) -> bool {
+    [Status::Waiting, Status::Ready, Status::Scheduled, Status::Executing, Status::Finished]
+        .iter()
+        .any(|known| known.name() == state)
 }
 
 /// The state that an event tells of.

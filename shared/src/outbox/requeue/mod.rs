@@ -9,14 +9,18 @@
 //! # Never twice for one failure
 //!
 //! A target that keeps ids of requests (`Repeatability-Request-ID`), as this service does, answers the repeat as it
-//! answered the first call, and does nothing. One that does not, as Finance & Operations, is asked for the job's state
-//! before each call: where the job is not in the state that the event tells of, nothing is called. If an earlier call may
-//! have worked, that is its success; else somebody else was faster.
+//! answered the first call, and does nothing, as long as it remembers that one: this service remembers the last 32 to 64
+//! changes of each job. One that does not, as Finance & Operations, is asked for the job's state before each call: where
+//! the job is not in the state that the event tells of, nothing is called. If an earlier call may have worked, and the job
+//! is under way or has finished, that is its success; if it is in another state, somebody has put it there, and the
+//! decision ends as failed. If no earlier call may have worked, somebody else was faster.
 //!
 //! **The gap that remains** is one of targets that keep no ids. A call worked, its answer was lost, and before the state
 //! is read again the job has run and failed once more: then the repeat requeues that newer failure. So that failure is
-//! answered early, and once more by its own event, which meets a job that waits or runs. A job that fails within seconds of
-//! being started is what it takes.
+//! answered early, and once more by its own event, which meets a job that waits or runs. The state may be read much later
+//! than the call was made: after the wait between attempts, which grows to hours, and not before the gate of a target that
+//! failed opens. Any failure until then is what the repeat answers. To keep that time short, a repeat of what may have
+//! worked does not wait for the rule's window.
 //!
 //! | file | what |
 //! |---|---|

@@ -1,12 +1,14 @@
 //! One decision: when it is carried out, by whom, and what came of it.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::{
     edm::{Value, Version},
     ledger::{AttemptNote, AttemptOutcome, DecisionRow, Ledger, RequeueStatus, counted},
-    outbox::{INDEX_LAG, KEPT, Outbox, STORE_TIME, jitter, lane::Worked, later, operation},
+    outbox::{INDEX_LAG, KEPT, Outbox, STORE_TIME, attempt::Settled, jitter, lane::Worked, later},
     store::{Claims, Deadline, Due, ItemKey, Schedule, StoreError, Stored, Write},
 };
 
@@ -17,8 +19,8 @@ use super::{
     wait::next_call,
 };
 
-/// How often it is tried to write down an attempt whose number somebody else has taken.
-const TRIES: i64 = 5;
+/// For writing down an attempt, where others have its number or the rows.
+const NOTE_TIME: Duration = Duration::from_secs(15);
 
 /// How a decision ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,9 +41,9 @@ struct Plan {
 
 impl Outbox {
     /// Works off a row of the index.
-    pub(super) async fn requeue(&self, round: &Round<'_>, key: ItemKey) -> Result<Worked, StoreError> {
+    pub(super) async fn requeue(&self, round: &Round<'_>, key: &ItemKey) -> Result<Worked, StoreError> {
         let until = |at| Worked { next: Some(at), ..Worked::default() };
-        let Some(row) = self.decision(round, &key).await?.filter(|row| row.status == RequeueStatus::Pending) else {
+        let Some(row) = self.decision(round, key).await?.filter(|row| row.status == RequeueStatus::Pending) else {
             return Ok(until(later(self.now(), INDEX_LAG)));
         };
         let now = self.now();
@@ -57,8 +59,9 @@ impl Outbox {
             self.change_decision(round, &row, properties, schedule).await?;
             return Ok(until(plan.at));
         }
+        // The turn knows that there are more.
         if round.watch.is_halted() {
-            return Ok(until(now));
+            return Ok(Worked::default());
         }
         let Some(claimed) = self.claim_decision(round, &row, &plan).await? else {
             return Ok(until(later(self.now(), INDEX_LAG)));
@@ -67,7 +70,8 @@ impl Outbox {
         let called = round.address.call(&round.requeues.courier, &self.clock, &row).await;
         let health = round.watch.judge(called.outcome.health());
         let mut worked = Worked { sent: 1, health: Some(health), ..Worked::default() };
-        match self.finish_decision(round, &row, claimed, &called).await? {
+        let end = self.end_of(round, &row, &called);
+        match self.finish_decision(round, &row, claimed, &called, end).await? {
             None => {}
             Some(End::Requeued) => worked.requeued += 1,
             Some(End::Refused) => worked.refused += 1,
@@ -83,11 +87,10 @@ impl Outbox {
         items.get(key).map(|item| round.requeues.ledger.row(item)).transpose()
     }
 
-    /// When a decision is to be carried out: at first after the backoff of its retry, and never outside of the rule's
-    /// window.
+    /// When a decision is to be carried out: at first after the backoff of its retry, and in the rule's window.
     async fn plan(&self, round: &Round<'_>, row: &DecisionRow, now: Timestamp) -> Result<Plan, StoreError> {
         let (Some(claim), None, 0) = (&row.claim, row.retry, row.reruns) else {
-            return Ok(Plan { at: round.open_at(row, now), retry: None });
+            return Ok(Plan { at: round.open_at(row, row.outcome_unknown, now), retry: None });
         };
         let policy = &round.requeues.policy;
         let ledger = &round.requeues.ledger;
@@ -98,7 +101,7 @@ impl Outbox {
         let retry = policy.limit(&row.rule).map_or(1, |limit| counted(&claims, claim, limit));
         let from = row.received.unwrap_or(now);
         let at = policy.schedule(&row.rule, retry, from, jitter());
-        Ok(Plan { at: round.open_at(row, at.max(now)), retry: Some(retry) })
+        Ok(Plan { at: round.open_at(row, row.outcome_unknown, at.max(now)), retry: Some(retry) })
     }
 
     /// Takes a row for an attempt; as it is then, or `None` when it is not what was read any more. Until it is finished it
@@ -121,38 +124,63 @@ impl Outbox {
         }))
     }
 
-    /// Writes down what came of an attempt: the row of the attempt, the decision, and where it was refused the claim that
-    /// is given back. `None` when the claim ran out meanwhile, and somebody else has the row.
+    /// Writes down what came of an attempt: the row of the attempt, the decision, and where nothing was done for good the
+    /// claim that is given back. `None` when the lease ran out meanwhile, and somebody else has the decision: then the row
+    /// of the attempt is all that is written.
     async fn finish_decision(
         &self,
         round: &Round<'_>,
         row: &DecisionRow,
         claimed: DecisionRow,
         called: &Called,
+        end: End,
     ) -> Result<Option<End>, StoreError> {
-        let end = self.end_of(round, row, called);
-        for number in row.attempt_count + 1..=row.attempt_count + TRIES {
-            let operation = operation();
-            let note = self.note(round, called, &end);
-            let ledger = &round.requeues.ledger;
-            let attempt = ledger.attempt(&claimed, number, &note, Uuid::new_v4())?;
-            let mut writes = vec![self.conclusion(round, (row, &claimed), (called, &end), &operation), attempt];
-            if gives_back(row, &end) {
-                writes.extend(claimed.give_back(ledger));
-            }
-            if self.settle(&ledger.service().model, &writes, &operation).await? {
-                if end == End::Failed {
-                    tell_failed(row, called);
+        let (mut number, mut is_own, until) = (row.attempt_count.saturating_add(1), true, Deadline::after(NOTE_TIME));
+        let (job, target) = (row.job, round.address.name());
+        while !until.is_before(Duration::ZERO) {
+            let ends = is_own.then_some((row, &end));
+            match self.write_down(round, &claimed, (called, number), ends).await? {
+                Settled::Done(_) if is_own => {
+                    if end == End::Failed {
+                        tell_failed(row, called);
+                    }
+                    return Ok(Some(end));
                 }
-                return Ok(Some(end));
-            }
-            let now = self.decision(round, &claimed.key).await?;
-            if now.is_none_or(|now| now.etag != claimed.etag) {
-                break;
+                Settled::Done(_) => {
+                    tracing::info!(job, target, "somebody else has taken a decision: an attempt outlived its lease");
+                    return Ok(None);
+                }
+                Settled::Refused(items) => {
+                    is_own &= !items.contains(&claimed.key);
+                    number = number.saturating_add(i64::from(items.iter().any(|key| *key != claimed.key)));
+                }
+                Settled::Busy => {}
             }
         }
-        tracing::info!(job = row.job, target = round.address.name(), "somebody else has taken a decision meanwhile");
+        tracing::warn!(job, target, error = called.error(), "an attempt was not written down: others kept the rows");
         Ok(None)
+    }
+
+    /// Writes the row of the attempt of this number, if there is none; and if a decision `ends` by it, which was that
+    /// before it was claimed, the decision and its claim.
+    async fn write_down(
+        &self,
+        round: &Round<'_>,
+        claimed: &DecisionRow,
+        (called, number): (&Called, i64),
+        ends: Option<(&DecisionRow, &End)>,
+    ) -> Result<Settled, StoreError> {
+        let ledger = &round.requeues.ledger;
+        let next = if let Some((_, End::Postponed(at))) = ends { Some(*at) } else { None };
+        let note = self.note(round, called, next);
+        let writes = |operation: &str| {
+            let attempt = ledger.attempt(claimed, number, &note, Uuid::new_v4())?;
+            let Some((before, end)) = ends else { return Ok(vec![attempt]) };
+            let mut writes = vec![self.conclusion(round, (before, claimed), (called, end), number, operation), attempt];
+            writes.extend(claimed.give_back(ledger).filter(|_| gives_back(before, called, end)));
+            Ok(writes)
+        };
+        self.settle(&ledger.service().model, writes).await
     }
 
     /// Gives a decision up that has waited for long at a target that does not answer. False when it is not so.
@@ -166,18 +194,18 @@ impl Outbox {
         let Some(row) = row.filter(|row| row.due_at().is_some_and(|due| due < before)) else { return Ok(false) };
         let failure = Failure::of_target("the target did not answer for a day", None);
         let (begun, outcome) = (self.now(), Outcome::Again(failure));
-        let called = Called { begun, duration: std::time::Duration::ZERO, outcome, status: None };
-        let (operation, ledger) = (operation(), &round.requeues.ledger);
-        let note = self.note(round, &called, &End::Failed);
-        let writes = [
-            self.conclusion(round, (&row, &row), (&called, &End::Failed), &operation),
-            ledger.attempt(&row, row.attempt_count + 1, &note, Uuid::new_v4())?,
-        ];
-        let done = self.settle(&ledger.service().model, &writes, &operation).await?;
-        if done {
-            tell_failed(&row, &called);
+        let called = Called { begun, duration: Duration::ZERO, outcome, status: None };
+        let mut number = row.attempt_count.saturating_add(1);
+        loop {
+            match self.write_down(round, &row, (&called, number), Some((&row, &End::Failed))).await? {
+                Settled::Done(_) => {
+                    tell_failed(&row, &called);
+                    return Ok(true);
+                }
+                Settled::Refused(items) if !items.contains(&row.key) => number = number.saturating_add(1),
+                Settled::Refused(_) | Settled::Busy => return Ok(false),
+            }
         }
-        Ok(done)
     }
 
     /// How a decision ends by an attempt.
@@ -190,13 +218,14 @@ impl Outbox {
             Outcome::Again(failure) => {
                 let made = u32::try_from(row.attempt_count.saturating_add(1)).unwrap_or(u32::MAX);
                 let wait = next_call(made, jitter(), failure.after);
-                let at = wait.map(|wait| round.open_at(row, later(self.now(), wait)));
+                let unknown = leaves_unknown(row, called);
+                let at = wait.map(|wait| round.open_at(row, unknown, later(self.now(), wait)));
                 at.map_or(End::Failed, End::Postponed)
             }
         }
     }
 
-    fn note(&self, round: &Round<'_>, called: &Called, end: &End) -> AttemptNote {
+    fn note(&self, round: &Round<'_>, called: &Called, next: Option<Timestamp>) -> AttemptNote {
         AttemptNote {
             begun: called.begun,
             duration: called.duration,
@@ -208,17 +237,18 @@ impl Outbox {
             },
             status_code: called.status,
             error: called.error().map(str::to_owned),
-            next: if let End::Postponed(at) = end { Some(*at) } else { None },
+            next,
             expires: self.expires(round),
         }
     }
 
-    /// The decision after an attempt; `before` is as it was before it was claimed.
+    /// The decision after the attempt of this number; `before` is as it was before it was claimed.
     fn conclusion(
         &self,
         round: &Round<'_>,
         (before, claimed): (&DecisionRow, &DecisionRow),
         (called, end): (&Called, &End),
+        number: i64,
         operation: &str,
     ) -> Write {
         let status = match end {
@@ -227,8 +257,7 @@ impl Outbox {
             End::Refused => RequeueStatus::Refused,
             End::Failed => RequeueStatus::Failed,
         };
-        let may_have_acted = matches!(&called.outcome, Outcome::Again(failure) if failure.may_have_acted);
-        let unknown = *end != End::Requeued && (before.outcome_unknown || may_have_acted);
+        let unknown = *end != End::Requeued && leaves_unknown(before, called);
         let (due, concluded, schedule) = match end {
             End::Postponed(at) => (Ledger::time_value(*at), Value::Null, Schedule::At(round.due(*at))),
             _ => (Value::Null, Ledger::time_value(self.now()), Schedule::Done { expires: self.expires(round) }),
@@ -237,12 +266,12 @@ impl Outbox {
             ("Status", round.requeues.ledger.status_value(status)),
             ("DueDateTime", due),
             ("ConcludedDateTime", concluded),
-            ("AttemptCount", Value::Integer(before.attempt_count.saturating_add(1))),
+            ("AttemptCount", Value::Integer(number)),
             ("LastStatusCode", called.status.map_or(Value::Null, |status| Value::Integer(status.into()))),
             ("LastError", called.error().map_or(Value::Null, |error| Value::String(error.to_owned()))),
             ("OutcomeUnknown", Value::Boolean(unknown)),
         ];
-        if gives_back(before, end) {
+        if gives_back(before, called, end) {
             properties.push(("Claim", Value::Null));
         }
         claimed.patch(properties, schedule, operation)
@@ -261,10 +290,11 @@ impl Outbox {
         properties: Vec<(&'static str, Value)>,
         schedule: Schedule,
     ) -> Result<Option<Version>, StoreError> {
-        let operation = operation();
-        let write = row.patch(properties, schedule, &operation);
-        let done = self.settle(&round.requeues.ledger.service().model, &[write], &operation).await?;
-        Ok(done.then(|| Version(format!("{operation}.0"))))
+        let write = |operation: &str| Ok(vec![row.patch(properties.clone(), schedule.clone(), operation)]);
+        Ok(match self.settle(&round.requeues.ledger.service().model, write).await? {
+            Settled::Done(operation) => Some(Version(format!("{operation}.0"))),
+            Settled::Refused(_) | Settled::Busy => None,
+        })
     }
 }
 
@@ -285,10 +315,16 @@ impl Called {
     }
 }
 
-/// Whether the claim of a decision is given back at this end. One that is held when somebody has it carried out again is
-/// kept: an earlier call may have worked.
-fn gives_back(row: &DecisionRow, end: &End) -> bool {
-    *end == End::Refused && row.reruns == 0
+/// Whether after an attempt it is not known of each whether it worked; `row` is as it was before.
+fn leaves_unknown(row: &DecisionRow, called: &Called) -> bool {
+    row.outcome_unknown || matches!(&called.outcome, Outcome::Again(failure) if failure.may_have_acted)
+}
+
+/// Whether the claim of a decision is given back at this end: the target refused for good, or nothing that was sent can
+/// have worked. One that is held when somebody has it carried out again is kept: an earlier call may have worked.
+fn gives_back(row: &DecisionRow, called: &Called, end: &End) -> bool {
+    let was_refused = *end == End::Refused || *end == End::Failed && !leaves_unknown(row, called);
+    was_refused && row.reruns == 0
 }
 
 fn tell_failed(row: &DecisionRow, called: &Called) {

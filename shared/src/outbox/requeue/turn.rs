@@ -1,6 +1,6 @@
 //! One turn of one target: all decisions that are due there.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
@@ -17,13 +17,15 @@ use crate::{
         turn::{BURIALS, MAX_AGE},
         watch::Watch,
     },
-    store::{Deadline, Due, ItemKey, StoreError},
+    store::{Deadline, Due, Item, ItemKey, StoreError},
 };
 
 use super::{Address, Requeues};
 
 /// Decisions that are carried out side by side at one target.
 const ROWS_AT_ONCE: usize = 16;
+/// Before a row is looked at again that cannot be read.
+const UNREADABLE: Duration = Duration::from_mins(1);
 
 /// What the rows of one round share.
 pub(super) struct Round<'a> {
@@ -33,15 +35,26 @@ pub(super) struct Round<'a> {
     pace: Pace<'a>,
 }
 
+/// A page of a target's queue.
+struct Page {
+    /// The rows that are due.
+    due: Vec<ItemKey>,
+    /// When the next row is due after those, where the page says it.
+    next: Option<Timestamp>,
+    /// Where further rows are that may be due.
+    more: Option<Item>,
+}
+
 impl Round<'_> {
     /// A place in the target's queue.
     pub(super) fn due(&self, at: Timestamp) -> Due {
         Due::at_target(&self.requeues.ledger.service().name, self.address.name(), at)
     }
 
-    /// When a decision may be carried out, from then on: in its rule's window, or at any time when somebody wants it.
-    pub(super) fn open_at(&self, row: &DecisionRow, at: Timestamp) -> Timestamp {
-        if row.reruns > 0 { at } else { self.requeues.policy.open_at(&row.rule, at) }
+    /// When a decision may be carried out, from then on: in its rule's window. At any time when somebody wants it, or when
+    /// it is a repeat of what may have worked (`unknown`): the longer such a repeat waits, the further its job has gone on.
+    pub(super) fn open_at(&self, row: &DecisionRow, unknown: bool, at: Timestamp) -> Timestamp {
+        if unknown || row.reruns > 0 { at } else { self.requeues.policy.open_at(&row.rule, at) }
     }
 
     fn is_over(&self) -> bool {
@@ -56,23 +69,28 @@ impl Outbox {
         (requeues, address): (&Requeues, &Address),
         pace: Pace<'_>,
     ) -> Result<Worked, StoreError> {
-        let mut total = Worked::default();
+        let (mut total, mut unreadable, mut after) = (Worked::default(), HashSet::new(), None);
         loop {
+            if pace.is_over(address.attempt_time()) {
+                return Ok(self.out_of_time(address, pace, total));
+            }
             let gate = self.target_gate(address).await?;
             if let Some(gate) = gate.filter(|gate| gate.until > self.now()) {
                 return Ok(Worked { next: earlier(total.next, Some(gate.until)), ..total });
             }
-            let (mut keys, next) = self.due_at(requeues, address).await?;
-            total.next = earlier(total.next, next);
-            if keys.is_empty() {
+            let page = self.due_at(requeues, address, after.take()).await?;
+            total.next = earlier(total.next, page.next);
+            let mut keys = page.due;
+            keys.retain(|key| !unreadable.contains(key));
+            if keys.is_empty() && page.more.is_none() {
                 return Ok(total);
             }
             let failures = gate.map_or(0, |gate| gate.failures);
             // Another row is tried each time: one job may be what the target fails at.
-            let first = failures as usize % keys.len();
+            let first = failures as usize % keys.len().max(1);
             keys.rotate_left(first);
             let round = Round { requeues, address, watch: Watch::new(failures > 0), pace };
-            let worked = self.round(&round, &keys).await;
+            let worked = self.round(&round, &keys, &mut unreadable).await;
             total.add(&Worked { health: None, ..worked.clone() });
             match worked.health {
                 Some(Health::Failing(_) | Health::Gone) => {
@@ -88,31 +106,57 @@ impl Outbox {
                     self.set_gate(&address.door, None, Deadline::after(STORE_TIME)).await?;
                 }
                 Some(Health::Well | Health::Doubtful) => {}
-                // Nothing was called: it is all waiting for something, or done but still in the index.
+                // Nothing was called: it is all waiting for something, or done but still in the index. What is behind it
+                // may be due all the same.
+                None if page.more.is_some() => after = page.more,
+                None if pace.is_over(address.attempt_time()) => return Ok(self.out_of_time(address, pace, total)),
                 None => return Ok(total),
-            }
-            if pace.is_over(address.attempt_time()) {
-                return Ok(Worked { next: Some(self.now()), ..total });
             }
         }
     }
 
-    /// Works off rows side by side. One that the table does not answer about is left: its claim runs out.
-    async fn round(&self, round: &Round<'_>, keys: &[ItemKey]) -> Worked {
+    /// How a turn ends in which no further attempt can be made. Where none was made at all, the next turn may have no more
+    /// time for it: it does not begin at once.
+    fn out_of_time(&self, address: &Address, pace: Pace<'_>, total: Worked) -> Worked {
+        let now = self.now();
+        if total.sent > 0 || pace.is_stopped() {
+            return Worked { next: Some(now), ..total };
+        }
+        let seconds = address.attempt_time().as_secs();
+        tracing::warn!(target = address.name(), seconds, "a turn had no time for an attempt, which may take so long");
+        Worked { next: Some(later(now, STORE_TIME)), ..total }
+    }
+
+    /// Works off rows side by side. One that the table does not answer about is left: its claim runs out. One that cannot
+    /// be read is added to `unreadable`.
+    async fn round(&self, round: &Round<'_>, keys: &[ItemKey], unreadable: &mut HashSet<ItemKey>) -> Worked {
+        let target = round.address.name();
         let work = async |key: ItemKey| {
+            // The turn knows that there are more.
             if round.is_over() {
-                return Worked { next: Some(self.now()), ..Worked::default() };
+                return Ok(Worked::default());
             }
-            self.requeue(round, key).await.unwrap_or_else(|error| {
-                tracing::warn!(%error, target = round.address.name(), "a decision was left");
-                Worked { next: Some(later(self.now(), STORE_TIME)), ..Worked::default() }
-            })
+            match self.requeue(round, &key).await {
+                Err(error) if !error.is_passing() => {
+                    tracing::error!(%error, target, ?key, "a decision cannot be carried out as it is");
+                    Err(key)
+                }
+                Err(error) => {
+                    tracing::warn!(%error, target, "a decision was left");
+                    Ok(Worked { next: Some(later(self.now(), STORE_TIME)), ..Worked::default() })
+                }
+                Ok(worked) => Ok(worked),
+            }
         };
         let at_once = if round.watch.probing { 1 } else { ROWS_AT_ONCE };
         let mut rows = stream::iter(keys.to_vec()).map(work).buffer_unordered(at_once);
         let mut worked = Worked::default();
         while let Some(row) = rows.next().await {
-            worked.add(&row);
+            let again = || Worked { next: Some(later(self.now(), UNREADABLE)), ..Worked::default() };
+            worked.add(&row.unwrap_or_else(|key| {
+                unreadable.insert(key);
+                again()
+            }));
         }
         worked
     }
@@ -123,17 +167,14 @@ impl Outbox {
         Ok(items.get(note).and_then(|item| Gate::read(item, &address.door)))
     }
 
-    /// The rows that are due first, and when the next one is.
-    async fn due_at(
-        &self,
-        requeues: &Requeues,
-        address: &Address,
-    ) -> Result<(Vec<ItemKey>, Option<Timestamp>), StoreError> {
+    /// The rows that are due first; after those of another page, if it is given.
+    async fn due_at(&self, requeues: &Requeues, address: &Address, after: Option<Item>) -> Result<Page, StoreError> {
         let queue = Due::target_queue(&requeues.ledger.service().name, address.name());
         let now = Due::text(self.now());
-        let page = self.store.due(&queue, None, Deadline::after(STORE_TIME)).await?;
+        let page = self.store.due(&queue, after, Deadline::after(STORE_TIME)).await?;
         let next = page.rows.iter().find(|(_, time)| *time > now).and_then(|(_, time)| Due::instant(time));
-        Ok((page.rows.into_iter().take_while(|(_, time)| *time <= now).map(|(key, _)| key).collect(), next))
+        let due = page.rows.into_iter().take_while(|(_, time)| *time <= now).map(|(key, _)| key).collect();
+        Ok(Page { due, next, more: page.next.filter(|_| next.is_none()) })
     }
 
     /// Gives up what has waited for a day at a target that does not answer.
@@ -144,7 +185,11 @@ impl Outbox {
             if round.pace.is_over(Duration::ZERO) {
                 break;
             }
-            buried += usize::from(self.bury_decision(round, key, before).await?);
+            match self.bury_decision(round, key, before).await {
+                Ok(done) => buried += usize::from(done),
+                Err(error) if error.is_passing() => return Err(error),
+                Err(error) => tracing::error!(%error, ?key, "a decision cannot be given up as it is"),
+            }
         }
         Ok(buried)
     }
