@@ -1,6 +1,6 @@
 //! The one transaction that takes an event in.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use jiff::Timestamp;
@@ -26,6 +26,8 @@ use crate::{
 const TRIES: usize = 60;
 /// After so many conflicts in a row it is read what others have made of it.
 const BLIND: usize = 2;
+/// Claims that are kept of a job: more than any limit, and few enough for an item.
+const MAX_CLAIMS: usize = 1_000;
 
 /// What became of an event that came in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -166,17 +168,18 @@ impl Arrival<'_> {
                     let exhausted = Verdict { decision: Decision::Exhausted, reason, ..verdict.clone() };
                     (exhausted, None)
                 } else {
-                    // What does not count any more goes.
-                    let held = counting(known, &self.own, limit).cloned().chain([self.own.0.clone()]).collect();
+                    let held = kept(known, &self.own);
                     let claims = Claims { held, cleared: known.cleared.clone(), version: operation_id(Uuid::new_v4()) };
                     let put = WriteKind::Put(Stored::Claims(claims), Schedule::Keep);
                     (verdict.clone(), Some(self.claims(put, seen)))
                 }
             }
-            (Decision::Reset, _, None) => {
+            (Decision::Reset, ..) => {
                 let at = self.event.time.unwrap_or(self.received);
-                let clear = ClaimChange::Clear(place(self.event.control_number, at));
-                (verdict.clone(), Some(self.claims(WriteKind::Claim(clear), Condition::None)))
+                let place = place(self.event.control_number, at);
+                let is_later = known.and_then(|known| known.cleared.as_ref()).is_none_or(|cleared| *cleared < place);
+                let clear = || self.claims(WriteKind::Claim(ClaimChange::Clear(place)), Condition::None);
+                (verdict.clone(), is_later.then(clear))
             }
             _ => (verdict.clone(), None),
         };
@@ -231,6 +234,14 @@ impl DecisionRow {
         let key = ledger.claims_key(&self.target, self.job);
         Some(Write { key, kind: WriteKind::Claim(change), condition: Condition::None })
     }
+}
+
+/// The claims that are kept beside a new one. Those that are cleared go. What is merely too old for this failure may count
+/// for another rule, or for a failure that comes late; so the newest stay, as many as no limit reaches.
+fn kept(known: &Claims, own: &Claim) -> BTreeSet<String> {
+    let cleared = |claim: &&String| known.cleared.as_ref().is_some_and(|place| *claim <= place);
+    let newest = known.held.iter().rev().filter(|claim| !cleared(claim)).take(MAX_CLAIMS);
+    newest.cloned().chain([own.0.clone()]).collect()
 }
 
 fn pauses() -> impl Iterator<Item = Duration> {

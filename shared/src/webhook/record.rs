@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 
 use super::{Webhook, answer, error::Refusal};
@@ -34,7 +34,9 @@ impl Webhook {
         }
         let groups = stream::iter(by_job(&received));
         let recorded = groups.map(|group| self.record_in_order(source, &received, group, now, deadline));
-        let recorded: Vec<Vec<(usize, Recorded)>> = recorded.buffer_unordered(SIDE_BY_SIDE).try_collect().await?;
+        // What cannot be written down for one job does not keep those of others from being so.
+        let recorded: Vec<Result<Vec<(usize, Recorded)>, _>> = recorded.buffer_unordered(SIDE_BY_SIDE).collect().await;
+        let recorded: Vec<_> = recorded.into_iter().collect::<Result<_, _>>()?;
         let mut recorded: Vec<_> = recorded.into_iter().flatten().collect();
         recorded.sort_unstable_by_key(|(index, _)| *index);
         let faults = received.iter().filter(|read| read.is_err()).count();

@@ -78,7 +78,7 @@ impl Board {
         lines
     }
 
-    /// How many jobs will not be requeued any more.
+    /// How many failures met the limit.
     pub(super) fn exhausted(&self) -> usize {
         self.decisions.iter().filter(|decision| decision.kind == "Exhausted").count()
     }
