@@ -149,7 +149,7 @@ async fn the_limit_is_met_in_whatever_order_failures_come() {
     book.rig.calls();
     let full = book.take(&failed(20)).await.unwrap();
     assert_eq!(full.decision, Decision::Exhausted);
-    assert!(full.reason.contains("requeued 3 times already"), "{}", full.reason);
+    assert!(full.reason.contains("3 of its retries are taken already"), "{}", full.reason);
     assert_eq!(book.rig.calls().len(), 2, "the refusal shows the claims, and the decision is written");
     assert_eq!(book.decide(&failed(10)).await, Decision::Requeue, "a known event has the decision it had");
     assert_eq!(book.count("Exhausted").await, 1);
@@ -348,4 +348,9 @@ async fn a_decision_is_carried_out_again_when_somebody_wants_it() {
         assert_eq!(book.rig.send("POST", &rerun(&url), &header, "").await.status, 204);
     }
     assert_eq!(book.rig.get(&url).await.json()["Reruns"], 1);
+    // Who wanted it, and why, stays with the decision.
+    let header = ["repeatability-request-id: again-2", "change-reason: the night shift asked for it"];
+    assert_eq!(book.rig.send("POST", &rerun(&row(4)), &header, "").await.status, 409, "it is under way");
+    let exhausted = book.rig.get(&row(2)).await.json();
+    assert_eq!((&exhausted["RerunBy"], &exhausted["RerunReason"]), (&"anonymous".into(), &"".into()));
 }

@@ -158,7 +158,9 @@ fn requeues(
         (None, Some(file)) => Policy::load(&file)?,
         (None, None) => return Ok(None),
     };
-    let open = policy.check_open(address.ip().is_loopback()).map_err(StartError::from);
+    // Whoever says what others call the host says that they reach it.
+    let own_machine = address.ip().is_loopback() && args.public_url.is_none();
+    let open = policy.check_open(own_machine).map_err(StartError::from);
     if let Err(problem) = open.and_then(|()| check_own(&policy, has_token)) {
         // What nobody asked for does not keep the host from serving; neither does it let everybody in.
         return if args.policy.is_some() {

@@ -43,7 +43,7 @@ use crate::{
 };
 
 /// Properties of `RequeueDecisions` that are read or written.
-const DECISION: [&str; 28] = [
+const DECISION: [&str; 31] = [
     "BatchJobRecId",
     "Target",
     "EventId",
@@ -71,6 +71,9 @@ const DECISION: [&str; 28] = [
     "LastError",
     "OutcomeUnknown",
     "Reruns",
+    "RerunBy",
+    "RerunReason",
+    "RerunDateTime",
     "Claim",
 ];
 /// Properties of `RequeueAttempts` that are written.

@@ -1,6 +1,10 @@
 //! The one transaction that takes an event in.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use jiff::Timestamp;
@@ -12,7 +16,7 @@ use super::{
     place::{counting, place},
 };
 use crate::{
-    edm::{Entity, Value},
+    edm::{Entity, EntityKey, Value},
     events::JobEvent,
     plan::operation_id,
     policy::{Decision, Source, Verdict},
@@ -112,6 +116,30 @@ impl Ledger {
         Err(StoreError::Contention { attempts: TRIES })
     }
 
+    /// Of several events those that came before, with what was decided then: one call to the table for a hundred.
+    pub async fn seen<'e>(
+        &self,
+        store: &Store,
+        target: &str,
+        events: impl IntoIterator<Item = &'e JobEvent>,
+        deadline: Deadline,
+    ) -> Result<HashMap<Uuid, Recorded>, StoreError> {
+        let key = |event: &JobEvent| {
+            let (job, target) = (Value::Integer(event.job.unwrap_or(0)), Value::String(target.to_owned()));
+            let key = self.0.decisions.entity_key(&EntityKey(vec![job, target, Value::Guid(event.id)]));
+            key.map_err(|error| StoreError::Corrupt(error.to_string()))
+        };
+        let keys: Vec<ItemKey> = events.into_iter().map(key).collect::<Result<_, _>>()?;
+        let mut seen = HashMap::new();
+        for item in store.get(&keys, deadline).await?.values() {
+            if let Stored::Entity(first) = Stored::from_item(self.model(), item)? {
+                let recorded = self.known(&first)?;
+                seen.insert(recorded.event_id, recorded);
+            }
+        }
+        Ok(seen)
+    }
+
     /// What was decided when an event came for the first time.
     fn known(&self, first: &Entity) -> Result<Recorded, StoreError> {
         let record = &first.record;
@@ -162,7 +190,7 @@ impl Arrival<'_> {
                     (Verdict { decision: Decision::Superseded, reason, ..verdict.clone() }, None)
                 } else if held >= limit.max_retries as usize {
                     let reason = format!(
-                        "{}; but the job was requeued {held} times already, and {} is the limit",
+                        "{}; but {held} of its retries are taken already, and {} is the limit",
                         verdict.reason, limit.max_retries
                     );
                     let exhausted = Verdict { decision: Decision::Exhausted, reason, ..verdict.clone() };

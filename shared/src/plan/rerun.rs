@@ -75,11 +75,14 @@ impl Unit<'_> {
             return Err(RerunFault::Event(text("Event").to_owned()).into());
         }
         let now = DateTimeOffset::from_timestamp(self.context.now, TIME_DIGITS);
+        let touch = self.touch();
         let properties = [
             ("Status", model.member(row.ty, "Status", "Pending")),
             ("DueDateTime", Value::DateTimeOffset(now)),
             ("ConcludedDateTime", Value::Null),
-            ("Retry", Value::Null),
+            ("RerunBy", Value::String(touch.by.to_owned())),
+            ("RerunReason", Value::String(touch.reason.unwrap_or_default().to_owned())),
+            ("RerunDateTime", Value::DateTimeOffset(now)),
             ("AttemptCount", Value::Integer(0)),
             ("OutcomeUnknown", Value::Boolean(false)),
         ];
