@@ -33,7 +33,8 @@ max_retries = 3
 struct Loop {
     host: Host,
     client: reqwest::Client,
-    _folder: TempDir,
+    folder: TempDir,
+    token: Option<String>,
 }
 
 impl Loop {
@@ -46,12 +47,15 @@ impl Loop {
         arguments.extend(["--allow-private-targets"].iter().chain(more));
         let mut command = tests::host::command(&arguments);
         command.env("REBATCH_TEST_SECRET", SECRET);
-        Self { host: Host::run(command).await, client: reqwest::Client::new(), _folder: folder }
+        Self { host: Host::run(command).await, client: reqwest::Client::new(), folder, token: None }
     }
 
     async fn send(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
         let url = format!("{}/data/{path}", self.host.url());
         let mut request = self.client.request(method.parse().unwrap(), url).header("accept", "application/json");
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
         if let Some(body) = body {
             request = request.header("content-type", "application/json").body(body.to_string());
         }
@@ -165,7 +169,16 @@ async fn nobody_requeues_who_has_not_the_secret() {
 
 #[tokio::test]
 async fn the_host_calls_itself_with_a_token_where_it_asks_for_tokens() {
-    let the = Loop::start(&["--auth", "jwt"]).await;
-    let unknown = the.send("GET", "BatchJobs", None).await;
-    assert_eq!(unknown.0, 401);
+    let mut the = Loop::start(&["--auth", "jwt"]).await;
+    assert_eq!(the.send("GET", "BatchJobs", None).await.0, 401);
+    let token = tokio::process::Command::new(tests::binaries::binary("rebatch"))
+        .args(["token", "--scope", "admin", "--data", the.folder.path().join("data.db").to_str().unwrap()])
+        .output();
+    the.token = Some(String::from_utf8(token.await.unwrap().stdout).unwrap().trim().to_owned());
+    the.subscribe(SECRET).await;
+    let job = json!({ "BatchJobRecId": JOB, "JobDescription": "Import", "Status": "Waiting" });
+    assert_eq!(the.send("POST", "BatchJobs", Some(job)).await.0, 201);
+    the.fail().await;
+    the.until("waiting again", async || the.job().await["Status"] == "Waiting").await;
+    assert_eq!(the.job().await["LastRequeuedBy"], "rebatch");
 }

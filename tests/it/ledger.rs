@@ -149,7 +149,7 @@ async fn the_limit_is_met_in_whatever_order_failures_come() {
     book.rig.calls();
     let full = book.take(&failed(20)).await.unwrap();
     assert_eq!(full.decision, Decision::Exhausted);
-    assert!(full.reason.contains("requeued 3 times already"), "{}", full.reason);
+    assert!(full.reason.contains("3 of its retries are taken already"), "{}", full.reason);
     assert_eq!(book.rig.calls().len(), 2, "the refusal shows the claims, and the decision is written");
     assert_eq!(book.decide(&failed(10)).await, Decision::Requeue, "a known event has the decision it had");
     assert_eq!(book.count("Exhausted").await, 1);
@@ -174,6 +174,42 @@ async fn a_job_that_finished_starts_anew_for_newer_failures_only() {
     for (number, decision) in [(51, Decision::Requeue), (52, Decision::Requeue), (53, Decision::Exhausted)] {
         assert_eq!(book.decide(&failed(number)).await, decision, "{number}");
     }
+}
+
+#[tokio::test]
+async fn an_end_that_meets_conflicts_clears_all_the_same() {
+    let book = Book::new(1).await;
+    assert_eq!(book.decide(&failed(1)).await, Decision::Requeue);
+    book.rig.strict.forget();
+    book.rig.strict.set_plan(strikes(0, 3, Fault::Conflict));
+    assert_eq!(book.decide(&finished(2)).await, Decision::Reset);
+    assert!(book.rig.calls().len() > 3, "the conflicts happened");
+    book.rig.strict.set_plan(Plan::none());
+    assert_eq!(book.decide(&failed(3)).await, Decision::Requeue);
+}
+
+#[tokio::test]
+async fn a_rule_that_forgets_does_not_forget_for_another() {
+    let mut book = Book::new(2).await;
+    for (number, decision) in [(0, Decision::Requeue), (1, Decision::Requeue), (2, Decision::Exhausted)] {
+        assert_eq!(book.decide(&failed(number)).await, decision);
+    }
+    book.limit.reset_after = Some(60);
+    assert_eq!(book.decide(&failed(100)).await, Decision::Requeue, "the two before are too old for this rule");
+    book.limit.reset_after = None;
+    assert_eq!(book.decide(&failed(101)).await, Decision::Exhausted, "for this one they count");
+    book.limit.reset_after = Some(60);
+    assert_eq!(book.decide(&failed(3)).await, Decision::Exhausted, "and for a failure of that time that comes late");
+}
+
+#[tokio::test]
+async fn control_numbers_that_go_back_keep_nobody_from_being_requeued() {
+    let book = Book::new(1).await;
+    assert_eq!(book.decide(&JobEvent { control_number: i64::MAX, ..finished(10) }).await, Decision::Reset);
+    assert_eq!(book.decide(&JobEvent { control_number: 1, ..failed(11) }).await, Decision::Requeue);
+    assert_eq!(book.decide(&JobEvent { control_number: 2, ..finished(12) }).await, Decision::Reset);
+    assert_eq!(book.decide(&JobEvent { control_number: 3, ..failed(13) }).await, Decision::Requeue);
+    assert_eq!(book.decide(&JobEvent { control_number: 4, ..failed(14) }).await, Decision::Exhausted);
 }
 
 #[tokio::test]
@@ -301,4 +337,20 @@ async fn a_decision_is_carried_out_again_when_somebody_wants_it() {
     let answer = book.rig.send("POST", &rerun(&url), &[], "").await;
     assert_eq!(answer.status, 409);
     assert!(answer.text().contains("this event is 'Finished'"), "{}", answer.text());
+
+    // Once more, and the same request again: it is carried out once.
+    assert_eq!(book.decide(&failed(4)).await, Decision::Requeue);
+    let ignored = event(EventKind::Canceled, 5);
+    assert_eq!(book.decide(&ignored).await, Decision::Ignored);
+    let url = format!("/data/RequeueDecisions(BatchJobRecId=5637144576,Target='own',EventId={})", ignored.id);
+    let header = ["repeatability-request-id: again-1"];
+    for _ in 0..3 {
+        assert_eq!(book.rig.send("POST", &rerun(&url), &header, "").await.status, 204);
+    }
+    assert_eq!(book.rig.get(&url).await.json()["Reruns"], 1);
+    // Who wanted it, and why, stays with the decision.
+    let header = ["repeatability-request-id: again-2", "change-reason: the night shift asked for it"];
+    assert_eq!(book.rig.send("POST", &rerun(&row(4)), &header, "").await.status, 409, "it is under way");
+    let exhausted = book.rig.get(&row(2)).await.json();
+    assert_eq!((&exhausted["RerunBy"], &exhausted["RerunReason"]), (&"anonymous".into(), &"".into()));
 }

@@ -1,10 +1,11 @@
 //! The binaries of the workspace, built like the test that asks for them.
 
 use std::{
+    collections::BTreeSet,
     env,
     path::{Path, PathBuf},
     process::Command,
-    sync::OnceLock,
+    sync::{Mutex, OnceLock, PoisonError},
 };
 
 /// The path of a binary of the workspace.
@@ -16,7 +17,13 @@ pub fn binary(name: &str) -> PathBuf {
 
 /// The path of an example of this crate.
 pub fn example(name: &str) -> PathBuf {
-    build(&["--package", "tests", "--example", name]);
+    static BUILT: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    // Once for each test run: what is started again is what was started before.
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    if !built.contains(name) {
+        build(&["--package", "tests", "--example", name]);
+        built.insert(name.to_owned());
+    }
     profile_folder().join("examples").join(name)
 }
 

@@ -55,8 +55,8 @@ pub(crate) enum AuthError {
 pub(crate) struct Authentication {
     /// Finds out who calls.
     pub(crate) authenticator: Authenticator,
-    /// Makes a token for a call of the host to itself; none where it needs none, or can have none.
-    pub(crate) own_token: TokenProvider,
+    /// Makes a token for a call of the host to itself, where it needs one; absent where it can have none.
+    pub(crate) own_token: Option<TokenProvider>,
 }
 
 /// What the options say. `data` is where the dev issuer's key is beside; `var` reads the environment.
@@ -66,14 +66,13 @@ pub(crate) fn authentication(
     var: impl Fn(&str) -> Option<String>,
 ) -> Result<Authentication, AuthError> {
     check(options)?;
-    let without = |authenticator| Authentication { authenticator, own_token: Arc::new(|| None) };
     match options.mode {
-        AuthMode::None => Ok(without(Authenticator::Open)),
+        AuthMode::None => Ok(Authentication { authenticator: Authenticator::Open, own_token: Some(Arc::new(|| None)) }),
         AuthMode::Token => {
             let text = token_text(options, var)?;
             let first = text.split_whitespace().next().map(str::to_owned);
             let authenticator = Authenticator::Token(Tokens::parse(&text)?);
-            Ok(Authentication { authenticator, own_token: Arc::new(move || first.clone()) })
+            Ok(Authentication { authenticator, own_token: Some(Arc::new(move || first.clone())) })
         }
         AuthMode::Jwt if options.issuer.is_empty() => {
             tracing::warn!("the dev issuer's tokens are accepted: for trying things out");
@@ -82,9 +81,9 @@ pub(crate) fn authentication(
             let scopes = OWN_SCOPES.map(str::to_owned).to_vec();
             let grant = Grant { name: OWN_NAME.into(), scopes, lifetime: OWN_LIFETIME };
             let own_token: TokenProvider = Arc::new(move || issuer.token(&grant, Timestamp::now()).ok());
-            Ok(Authentication { authenticator, own_token })
+            Ok(Authentication { authenticator, own_token: Some(own_token) })
         }
-        AuthMode::Jwt => issuer(options).map(without),
+        AuthMode::Jwt => Ok(Authentication { authenticator: issuer(options)?, own_token: None }),
     }
 }
 
@@ -170,7 +169,7 @@ mod tests {
         let from_file = Auth { token_file: Some(path.clone()), ..options(AuthMode::Token) };
         let from_file_only = authentication(&from_file, &path, |_| None).unwrap();
         assert!(matches!(from_file_only.authenticator, Authenticator::Token(_)));
-        assert_eq!((from_file_only.own_token)().as_deref(), Some(TOKEN), "the host calls itself with it");
+        assert_eq!(from_file_only.own_token.unwrap()().as_deref(), Some(TOKEN), "the host calls itself with it");
         let from_variable = authentication(&options(AuthMode::Token), &path, |_| Some(TOKEN.into())).unwrap();
         assert!(matches!(from_variable.authenticator, Authenticator::Token(_)));
         assert!(refused(&options(AuthMode::Token), None).contains(TOKEN_VARIABLE));

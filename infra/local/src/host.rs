@@ -60,6 +60,10 @@ pub(crate) enum StartError {
     Outbox(#[from] OutboxError),
     #[error(transparent)]
     Requeues(#[from] RequeueError),
+    #[error(
+        "target '{0}' of the policy is this host, which asks for tokens that it cannot make: give the target a url and authentication"
+    )]
+    NoOwnToken(String),
     #[error("cannot load the seeds: {0}")]
     Seed(#[from] SeedError),
     #[error(transparent)]
@@ -82,7 +86,7 @@ impl Host {
         let listener = listen(&args.listen, authentication.authenticator.is_open()).await?;
         let address = listener.local_addr()?;
         let services = Arc::new(Services::load(&args.services_folder())?);
-        let requeues = requeues(args, policy, &services, address)?;
+        let requeues = requeues(args, policy, &services, (address, authentication.own_token.is_some()))?;
         let (store, embedded, lock) = open(args).await?;
         store.ensure_table().await?;
         let webhook =
@@ -92,7 +96,7 @@ impl Host {
             Some(database) => {
                 let own = |ledger: &Ledger| OwnService {
                     url: format!("{}{}", reachable(address), ledger.service().root),
-                    token: authentication.own_token.clone(),
+                    token: authentication.own_token.clone().unwrap_or_else(|| Arc::new(|| None)),
                 };
                 let outbox = || -> Result<Outbox, StartError> {
                     let courier = Courier::new(args.allow_private_targets)?;
@@ -147,19 +151,22 @@ fn requeues(
     args: &Serve,
     policy: Option<Policy>,
     services: &Services,
-    address: SocketAddr,
+    (address, has_token): (SocketAddr, bool),
 ) -> Result<Option<(Arc<Policy>, Ledger)>, StartError> {
     let policy = match (policy, args.policy_file()) {
         (Some(policy), _) => policy,
         (None, Some(file)) => Policy::load(&file)?,
         (None, None) => return Ok(None),
     };
-    if let Err(open) = policy.check_open(address.ip().is_loopback()) {
+    // Whoever says what others call the host says that they reach it.
+    let own_machine = address.ip().is_loopback() && args.public_url.is_none();
+    let open = policy.check_open(own_machine).map_err(StartError::from);
+    if let Err(problem) = open.and_then(|()| check_own(&policy, has_token)) {
         // What nobody asked for does not keep the host from serving; neither does it let everybody in.
         return if args.policy.is_some() {
-            Err(open.into())
+            Err(problem)
         } else {
-            tracing::error!("no events are taken in: {open}; name a policy file (--policy)");
+            tracing::error!("no events are taken in: {problem}; name a policy file (--policy)");
             Ok(None)
         };
     }
@@ -168,6 +175,12 @@ fn requeues(
         None if args.policy.is_some() => Err(StartError::NoLedger),
         None => Ok(None),
     }
+}
+
+/// A host that asks for tokens must be able to make one for itself where it is a target.
+fn check_own(policy: &Policy, has_token: bool) -> Result<(), StartError> {
+    let own = policy.targets().find(|target| target.url.is_none() && !has_token);
+    own.map_or(Ok(()), |target| Err(StartError::NoOwnToken(target.name.clone())))
 }
 
 /// The URL of an address, as this machine reaches it.

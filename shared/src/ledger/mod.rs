@@ -16,9 +16,11 @@
 //!
 //! # The order of events
 //!
-//! An event has its *place*: its `ControlNumber`, then its time. A job that finished clears the claims of what came before
-//! that place, and of nothing newer; a failure from before it is superseded. Where the sender has no control numbers, the
-//! time alone decides.
+//! An event has its *place*: its time, then its `ControlNumber`. A job that finished clears the claims of what came before
+//! that place, and of nothing newer; a failure from before it is superseded. The time comes first because numbers go back
+//! when an environment is restored, and not all senders have them; what is said to happen in the future is not acted on.
+//! An event without a time has the one at which it came in. What was decided stays decided: a failure that met the limit
+//! is exhausted, even if an older end of the job or a claim that is given back comes a moment later.
 
 mod attempt;
 mod entry;
@@ -41,7 +43,7 @@ use crate::{
 };
 
 /// Properties of `RequeueDecisions` that are read or written.
-const DECISION: [&str; 28] = [
+const DECISION: [&str; 31] = [
     "BatchJobRecId",
     "Target",
     "EventId",
@@ -69,6 +71,9 @@ const DECISION: [&str; 28] = [
     "LastError",
     "OutcomeUnknown",
     "Reruns",
+    "RerunBy",
+    "RerunReason",
+    "RerunDateTime",
     "Claim",
 ];
 /// Properties of `RequeueAttempts` that are written.

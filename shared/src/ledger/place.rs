@@ -20,15 +20,15 @@ impl Claim {
 
     /// When the failure of a claim happened.
     fn time(claim: &str) -> Option<Timestamp> {
-        DateTimeOffset::parse(claim.split('|').nth(1)?).ok().map(|at| at.instant())
+        DateTimeOffset::parse(claim.split('|').next()?).ok().map(|at| at.instant())
     }
 }
 
-/// The place of an event: its control number, then its time.
+/// The place of an event: its time, then its control number.
 pub(super) fn place(control_number: i64, at: Timestamp) -> String {
     // The least number is 0 then, and each text has as many digits.
     let number = control_number.cast_unsigned() ^ (1 << 63);
-    format!("{number:020}|{}", DateTimeOffset::from_timestamp(at, 7))
+    format!("{}|{number:020}", DateTimeOffset::from_timestamp(at, 7))
 }
 
 /// The claims that count with a failure at that place: not cleared, and not too old for it.
@@ -58,8 +58,8 @@ mod tests {
     }
 
     #[test]
-    fn places_are_in_the_order_of_control_numbers_then_of_times() {
-        let places = [(i64::MIN, 9), (-1, 5), (0, 5), (0, 6), (7, 1), (70, 0), (i64::MAX, 0)]
+    fn places_are_in_the_order_of_times_then_of_control_numbers() {
+        let places = [(70, 0), (i64::MAX, 0), (7, 1), (-1, 5), (0, 5), (0, 6), (i64::MIN, 9)]
             .map(|(number, second)| place(number, at(second)));
         assert!(places.is_sorted() && places.windows(2).all(|two| two[0] != two[1]), "{places:#?}");
     }

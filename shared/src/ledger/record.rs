@@ -1,6 +1,10 @@
 //! The one transaction that takes an event in.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use jiff::Timestamp;
@@ -12,7 +16,7 @@ use super::{
     place::{counting, place},
 };
 use crate::{
-    edm::{Entity, Value},
+    edm::{Entity, EntityKey, Value},
     events::JobEvent,
     plan::operation_id,
     policy::{Decision, Source, Verdict},
@@ -26,6 +30,8 @@ use crate::{
 const TRIES: usize = 60;
 /// After so many conflicts in a row it is read what others have made of it.
 const BLIND: usize = 2;
+/// Claims that are kept of a job: more than any limit, and few enough for an item.
+const MAX_CLAIMS: usize = 1_000;
 
 /// What became of an event that came in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,6 +116,30 @@ impl Ledger {
         Err(StoreError::Contention { attempts: TRIES })
     }
 
+    /// Of several events those that came before, with what was decided then: one call to the table for a hundred.
+    pub async fn seen<'e>(
+        &self,
+        store: &Store,
+        target: &str,
+        events: impl IntoIterator<Item = &'e JobEvent>,
+        deadline: Deadline,
+    ) -> Result<HashMap<Uuid, Recorded>, StoreError> {
+        let key = |event: &JobEvent| {
+            let (job, target) = (Value::Integer(event.job.unwrap_or(0)), Value::String(target.to_owned()));
+            let key = self.0.decisions.entity_key(&EntityKey(vec![job, target, Value::Guid(event.id)]));
+            key.map_err(|error| StoreError::Corrupt(error.to_string()))
+        };
+        let keys: Vec<ItemKey> = events.into_iter().map(key).collect::<Result<_, _>>()?;
+        let mut seen = HashMap::new();
+        for item in store.get(&keys, deadline).await?.values() {
+            if let Stored::Entity(first) = Stored::from_item(self.model(), item)? {
+                let recorded = self.known(&first)?;
+                seen.insert(recorded.event_id, recorded);
+            }
+        }
+        Ok(seen)
+    }
+
     /// What was decided when an event came for the first time.
     fn known(&self, first: &Entity) -> Result<Recorded, StoreError> {
         let record = &first.record;
@@ -160,23 +190,24 @@ impl Arrival<'_> {
                     (Verdict { decision: Decision::Superseded, reason, ..verdict.clone() }, None)
                 } else if held >= limit.max_retries as usize {
                     let reason = format!(
-                        "{}; but the job was requeued {held} times already, and {} is the limit",
+                        "{}; but {held} of its retries are taken already, and {} is the limit",
                         verdict.reason, limit.max_retries
                     );
                     let exhausted = Verdict { decision: Decision::Exhausted, reason, ..verdict.clone() };
                     (exhausted, None)
                 } else {
-                    // What does not count any more goes.
-                    let held = counting(known, &self.own, limit).cloned().chain([self.own.0.clone()]).collect();
+                    let held = kept(known, &self.own);
                     let claims = Claims { held, cleared: known.cleared.clone(), version: operation_id(Uuid::new_v4()) };
                     let put = WriteKind::Put(Stored::Claims(claims), Schedule::Keep);
                     (verdict.clone(), Some(self.claims(put, seen)))
                 }
             }
-            (Decision::Reset, _, None) => {
+            (Decision::Reset, ..) => {
                 let at = self.event.time.unwrap_or(self.received);
-                let clear = ClaimChange::Clear(place(self.event.control_number, at));
-                (verdict.clone(), Some(self.claims(WriteKind::Claim(clear), Condition::None)))
+                let place = place(self.event.control_number, at);
+                let is_later = known.and_then(|known| known.cleared.as_ref()).is_none_or(|cleared| *cleared < place);
+                let clear = || self.claims(WriteKind::Claim(ClaimChange::Clear(place)), Condition::None);
+                (verdict.clone(), is_later.then(clear))
             }
             _ => (verdict.clone(), None),
         };
@@ -231,6 +262,14 @@ impl DecisionRow {
         let key = ledger.claims_key(&self.target, self.job);
         Some(Write { key, kind: WriteKind::Claim(change), condition: Condition::None })
     }
+}
+
+/// The claims that are kept beside a new one. Those that are cleared go. What is merely too old for this failure may count
+/// for another rule, or for a failure that comes late; so the newest stay, as many as no limit reaches.
+fn kept(known: &Claims, own: &Claim) -> BTreeSet<String> {
+    let cleared = |claim: &&String| known.cleared.as_ref().is_some_and(|place| *claim <= place);
+    let newest = known.held.iter().rev().filter(|claim| !cleared(claim)).take(MAX_CLAIMS);
+    newest.cloned().chain([own.0.clone()]).collect()
 }
 
 fn pauses() -> impl Iterator<Item = Duration> {

@@ -77,6 +77,8 @@ pub struct DecisionRow {
     pub outcome_unknown: bool,
     /// How often somebody had it carried out again.
     pub reruns: i64,
+    /// Who had it carried out again, and why.
+    pub rerun_by: Option<(String, String)>,
     /// The claim that is held for it.
     pub claim: Option<Claim>,
 }
@@ -143,6 +145,7 @@ impl Ledger {
             attempt_count: integer("AttemptCount").unwrap_or(0),
             outcome_unknown: get("OutcomeUnknown") == Some(&Value::Boolean(true)),
             reruns: integer("Reruns").unwrap_or(0),
+            rerun_by: Some(text("RerunBy")).filter(|by| !by.is_empty()).map(|by| (by, text("RerunReason"))),
             claim: Some(text("Claim")).filter(|claim| !claim.is_empty()).map(Claim),
         })
     }

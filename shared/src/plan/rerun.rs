@@ -4,7 +4,7 @@ use crate::{
     batch::Headers,
     edm::{DateTimeOffset, Record, Value},
     respond,
-    store::{Due, Patch, Schedule},
+    store::{Due, MAX_MARKS, Patch, Schedule},
     uri::EntityPath,
 };
 
@@ -50,14 +50,18 @@ impl Unit<'_> {
         let Some(row) = self.overlay.observe(&spot.key)? else {
             return Err(self.not_found(spot.collection.ty, &spot.path).into());
         };
-        let again = self.rerun_patch(&row.record)?;
-        self.overlay.patch(&spot.key, again);
+        let mark = self.mark();
+        // A repeat of a request that was carried out is answered as it was.
+        if request.request_id.is_none() || !row.marks.contains(&mark) {
+            let again = self.rerun_patch(&row.record, row.marks.len(), mark)?;
+            self.overlay.patch(&spot.key, again);
+        }
         let mut headers = Headers::new();
         respond::version_header(self.context, request, &mut headers, false);
         Ok(no_content(headers, Reference::Nothing))
     }
 
-    fn rerun_patch(&self, row: &Record) -> Result<Patch, PlanError> {
+    fn rerun_patch(&self, row: &Record, marks: usize, mark: String) -> Result<Patch, PlanError> {
         let model = &self.service().model;
         let text = |name: &str| if let Some(Value::String(text)) = row.get(model, name) { text.as_str() } else { "" };
         if model.member_name(row, "Status") == "Pending" {
@@ -71,11 +75,14 @@ impl Unit<'_> {
             return Err(RerunFault::Event(text("Event").to_owned()).into());
         }
         let now = DateTimeOffset::from_timestamp(self.context.now, TIME_DIGITS);
+        let touch = self.touch();
         let properties = [
             ("Status", model.member(row.ty, "Status", "Pending")),
             ("DueDateTime", Value::DateTimeOffset(now)),
             ("ConcludedDateTime", Value::Null),
-            ("Retry", Value::Null),
+            ("RerunBy", Value::String(touch.by.to_owned())),
+            ("RerunReason", Value::String(touch.reason.unwrap_or_default().to_owned())),
+            ("RerunDateTime", Value::DateTimeOffset(now)),
             ("AttemptCount", Value::Integer(0)),
             ("OutcomeUnknown", Value::Boolean(false)),
         ];
@@ -83,6 +90,8 @@ impl Unit<'_> {
             properties: properties.map(|(name, value)| (name.to_owned(), value)).to_vec(),
             increments: vec![("Reruns".to_owned(), 1)],
             schedule: Schedule::At(Due::at_target(&self.service().name, text("Target"), self.context.now)),
+            // One with so many marks takes no further one.
+            mark: (marks < MAX_MARKS).then_some(mark),
             version: self.version().0,
             ..Patch::default()
         })

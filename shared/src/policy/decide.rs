@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::{
     Decision, Policy, Source, Verdict,
     condition::{Mismatch, Seen, quoted},
-    rule::Rule,
+    rule::{Rule, ahead},
 };
 use crate::events::{EventKind, JobEvent, What};
 
@@ -36,17 +36,17 @@ impl Policy {
     /// and a job that started needs nothing, unless a rule ignores it: then the record names the rule, and nothing is
     /// reset. An event without a time happens now.
     pub fn decide(&self, source: &Source, event: &JobEvent, now: Timestamp) -> Verdict {
-        let Some(kind) = self.kind_of(event) else { return no_job_event(event) };
+        let Some(kind) = kind_of(event) else { return no_job_event(event) };
         let seen = Seen { source: &source.name, kind, event };
         match self.rules.iter().find(|rule| rule.matches(seen)) {
             Some(rule) => rule.verdict(seen, now),
-            None => self.no_rule(kind),
+            None => self.no_rule(kind, event.time.unwrap_or(now), now),
         }
     }
 
     /// The same, with what each rule says. For events that test an endpoint, or are none, no rule is asked.
     pub fn explain(&self, source: &Source, event: &JobEvent, now: Timestamp) -> Explanation {
-        let kind = self.kind_of(event);
+        let kind = kind_of(event);
         let asked = |rule: &Rule, kind| Asked {
             rule: rule.name.clone(),
             mismatches: rule.mismatches(Seen { source: &source.name, kind, event }),
@@ -58,20 +58,15 @@ impl Policy {
         }
     }
 
-    /// What an event is to the rules: one whose id is among `[event_names]` is what these say.
-    fn kind_of(&self, event: &JobEvent) -> Option<EventKind> {
-        match event.what {
-            What::Job(kind) => Some(kind),
-            What::Test => None,
-            What::Other => self.event_kind(&event.type_name),
-        }
-    }
-
-    fn no_rule(&self, kind: EventKind) -> Verdict {
-        let (decision, reason) = match kind {
-            EventKind::Finished => (Decision::Reset, "the job finished: its retries are counted anew".to_owned()),
-            EventKind::Started => (Decision::Ignored, "a job that starts needs nothing".to_owned()),
-            EventKind::Failed | EventKind::Canceled => (
+    fn no_rule(&self, kind: EventKind, time: Timestamp, now: Timestamp) -> Verdict {
+        let (decision, reason) = match (kind, ahead(time, now)) {
+            // It would outrank every failure until then.
+            (EventKind::Finished, Some(why)) => (Decision::TooOld, format!("the job finished, but the event {why}")),
+            (EventKind::Finished, None) => {
+                (Decision::Reset, "the job finished: its retries are counted anew".to_owned())
+            }
+            (EventKind::Started, _) => (Decision::Ignored, "a job that starts needs nothing".to_owned()),
+            (EventKind::Failed | EventKind::Canceled, _) => (
                 Decision::NoRule,
                 match self.rules.len() {
                     0 => "there is no rule".to_owned(),
@@ -82,6 +77,10 @@ impl Policy {
         };
         Verdict { decision, rule: None, reason, limit: None }
     }
+}
+
+fn kind_of(event: &JobEvent) -> Option<EventKind> {
+    if let What::Job(kind) = event.what { Some(kind) } else { None }
 }
 
 fn no_job_event(event: &JobEvent) -> Verdict {

@@ -83,15 +83,21 @@ impl Requeue {
 
     /// Why an event happened too long ago, or in the future.
     fn too_old(&self, time: Timestamp, now: Timestamp) -> Option<String> {
+        if let Some(why) = ahead(time, now) {
+            return Some(why);
+        }
         let age = now.duration_since(time);
         let shown = Shown(age.unsigned_abs());
-        if age < -MAX_AHEAD {
-            let max = Shown(MAX_AHEAD.unsigned_abs());
-            return Some(format!("is {shown} in the future; {max} are let pass"));
-        }
         let is_over = Duration::try_from(age).is_ok_and(|age| age > self.max_age);
         is_over.then(|| format!("happened {shown} ago; its max_age is {}", Shown(self.max_age)))
     }
+}
+
+/// Why an event cannot have happened yet.
+pub(super) fn ahead(time: Timestamp, now: Timestamp) -> Option<String> {
+    let ahead = time.duration_since(now);
+    let (shown, max) = (Shown(ahead.unsigned_abs()), Shown(MAX_AHEAD.unsigned_abs()));
+    (ahead > MAX_AHEAD).then(|| format!("is {shown} in the future; {max} are let pass"))
 }
 
 fn times(count: u32) -> String {

@@ -167,8 +167,13 @@ fn events_that_are_no_failure_have_their_own_decisions() {
         decided(&rules, &other),
         (Decision::Ignored, None, "\"Vendor\\nInvoice\" is no event of a batch job".into())
     );
-    let named = JobEvent { type_name: "ContosoJobFailed".into(), ..event(What::Other) };
-    assert_eq!(decided(&rules, &named).0, Decision::Requeue);
+    assert_eq!(rules.event_kind("ContosoJobFailed"), Some(EventKind::Failed));
+    let finished = event(What::Job(EventKind::Finished));
+    let future =
+        JobEvent { time: finished.time.map(|at| at.checked_add(jiff::Span::new().hours(1)).unwrap()), ..finished };
+    let (decision, _, reason) = decided(&rules, &future);
+    assert_eq!(decision, Decision::TooOld);
+    assert!(reason.starts_with("the job finished, but the event is"), "{reason}");
     let ignored = policy("[[rules]]\nname = \"r\"\naction = \"ignore\"\nevent = [\"started\", \"finished\"]");
     for kind in [EventKind::Started, EventKind::Finished] {
         assert_eq!(decided(&ignored, &event(What::Job(kind))).1.as_deref(), Some("r"));

@@ -45,8 +45,11 @@ pub(super) enum Refusal {
 
 impl Refusal {
     pub(super) fn into_outgoing(self) -> Outgoing {
-        if let Self::Store(error) = &self {
-            tracing::warn!(%error, "events are not written down");
+        match &self {
+            Self::Store(error) => tracing::warn!(%error, "events are not written down"),
+            Self::Late => tracing::warn!("events are not written down: the table was too slow"),
+            Self::NoEvents(_) | Self::Read(_) => tracing::warn!(reason = %self, "no event can be read"),
+            _ => {}
         }
         let (status, code) = self.row();
         answer::error(status, code, &self.to_string(), self.header())

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use super::{Webhook, answer, error::Refusal};
 use crate::{
@@ -32,9 +33,12 @@ impl Webhook {
         if !received.is_empty() && received.iter().all(Result::is_err) {
             return Err(Refusal::NoEvents(received.into_iter().filter_map(Result::err).collect()));
         }
+        let seen = self.seen(source, &received, deadline).await?;
         let groups = stream::iter(by_job(&received));
-        let recorded = groups.map(|group| self.record_in_order(source, &received, group, now, deadline));
-        let recorded: Vec<Vec<(usize, Recorded)>> = recorded.buffer_unordered(SIDE_BY_SIDE).try_collect().await?;
+        let recorded = groups.map(|group| self.record_in_order(source, (&received, &seen), group, now, deadline));
+        // What cannot be written down for one job does not keep those of others from being so.
+        let recorded: Vec<Result<Vec<(usize, Recorded)>, _>> = recorded.buffer_unordered(SIDE_BY_SIDE).collect().await;
+        let recorded: Vec<_> = recorded.into_iter().collect::<Result<_, _>>()?;
         let mut recorded: Vec<_> = recorded.into_iter().flatten().collect();
         recorded.sort_unstable_by_key(|(index, _)| *index);
         let faults = received.iter().filter(|read| read.is_err()).count();
@@ -43,11 +47,26 @@ impl Webhook {
         Ok(answer::recorded(&recorded))
     }
 
+    /// What was written down before: looked up at once for a delivery of several events, so that one that is repeated
+    /// comes soon to what is left of it.
+    async fn seen(
+        &self,
+        source: &Source,
+        received: &[Read],
+        deadline: Deadline,
+    ) -> Result<HashMap<Uuid, Recorded>, StoreError> {
+        if received.len() < 2 {
+            return Ok(HashMap::new());
+        }
+        let events = received.iter().map(|read| read.as_ref().unwrap_or_else(|fault| &fault.event));
+        self.ledger.seen(&self.store, &source.target, events, deadline).await
+    }
+
     /// Writes the events of one job down, one after another.
     async fn record_in_order(
         &self,
         source: &Source,
-        received: &[Read],
+        (received, seen): (&[Read], &HashMap<Uuid, Recorded>),
         group: Vec<usize>,
         now: Timestamp,
         deadline: Deadline,
@@ -59,6 +78,10 @@ impl Webhook {
                 Ok(event) => (event, self.policy.decide(source, event, now)),
                 Err(fault) => (&*fault.event, unreadable(fault)),
             };
+            if let Some(recorded) = seen.get(&event.id) {
+                all.push((index, recorded.clone()));
+                continue;
+            }
             let keep = self.policy.keep_decisions();
             let recorded = self.ledger.record(&self.store, (source, event), &verdict, (now, keep), deadline).await?;
             all.push((index, recorded));

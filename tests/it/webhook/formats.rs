@@ -78,6 +78,21 @@ async fn one_bad_event_does_not_lose_the_others() {
 }
 
 #[tokio::test]
+async fn an_event_with_what_no_value_can_hold_does_not_lose_the_others() {
+    let hook = Hook::new().await;
+    for (number, bad) in [(1, r#"{"id":"2","data":{"x":1e999}}"#), (2, r#"{"JobDescription":"\ud83d"}"#)] {
+        let body = format!("[{}, {bad}]", failure(number, 7));
+        let answer = hook.post("auto", body).await;
+        assert_eq!(
+            (answer.status, told(&answer, "decision")),
+            (200, vec![json!("Requeue"), json!("Unreadable")]),
+            "{bad}"
+        );
+    }
+    assert_eq!(hook.rows().await.len(), 4);
+}
+
+#[tokio::test]
 async fn an_event_is_the_same_in_every_form() {
     let hook = Hook::new().await;
     let event = failure(1, 7);

@@ -30,6 +30,17 @@ async fn a_new_event_is_one_call_and_a_known_one_too() {
 }
 
 #[tokio::test]
+async fn a_delivery_that_is_repeated_is_known_by_a_call_for_a_hundred_events() {
+    let hook = Hook::new().await;
+    let events: Value = (0..150).map(|number| failure(number, i64::from(number) + 1)).collect();
+    assert_eq!(hook.post("auto", &events).await.status, 200);
+    hook.rig.calls();
+    let answer = hook.post("auto", &events).await;
+    assert_eq!((answer.status, told(&answer, "duplicate")), (200, vec![json!(true); 150]));
+    assert_eq!(hook.rig.calls(), ["BatchGetItem", "BatchGetItem"]);
+}
+
+#[tokio::test]
 async fn events_that_are_not_written_down_are_sent_again_and_taken_once() {
     let hook = Hook::new().await;
     let events: Value = (0..20).map(|number| failure(number, i64::from(number))).skip(1).collect();

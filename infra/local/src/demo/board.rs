@@ -50,7 +50,8 @@ impl Decision {
         };
         match self.status.as_str() {
             "None" => self.kind.to_lowercase(),
-            "Pending" => format!("will be requeued{retry}"),
+            // Which retry it is, is found out when it is due.
+            "Pending" => "will be requeued".to_owned(),
             status => format!("{}{retry}", status.to_lowercase()),
         }
     }
@@ -65,7 +66,7 @@ impl Board {
             if old.is_none_or(|old| old.status != job.status) {
                 let from = old.map_or(String::new(), |old| format!("{} → ", old.status));
                 let Job { id, description, status, retry_count, .. } = job;
-                lines.push(format!("job {id} {description:<24} {from}{status} (requeued {retry_count} times)"));
+                lines.push(format!("job {id} {description:<24} {from}{status} (requeued: {retry_count})"));
             }
         }
         for decision in self.decisions.iter().rev() {
@@ -78,7 +79,7 @@ impl Board {
         lines
     }
 
-    /// How many jobs will not be requeued any more.
+    /// How many failures met the limit.
     pub(super) fn exhausted(&self) -> usize {
         self.decisions.iter().filter(|decision| decision.kind == "Exhausted").count()
     }
@@ -107,7 +108,7 @@ mod tests {
         assert_eq!(
             after.changes(&before),
             [
-                "job 7 Import                   Error → Waiting (requeued 2 times)",
+                "job 7 Import                   Error → Waiting (requeued: 2)",
                 "job 7 Failed: requeued 2 of 3 — rule \"all\"",
             ]
         );

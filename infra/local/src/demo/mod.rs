@@ -18,6 +18,7 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use jiff::Timestamp;
 use serde_json::json;
 use shared::policy::{Policy, PolicyFileError};
 use tokio::{
@@ -137,8 +138,9 @@ async fn lines(odata: &OData, host: &str, stop: impl Future<Output = ()>) -> Res
 
 fn print(lines: &[String]) -> io::Result<()> {
     let mut out = io::stdout().lock();
+    let now = Timestamp::now().strftime("%H:%M:%S").to_string();
     for line in lines {
-        writeln!(out, "{line}")?;
+        writeln!(out, "{now} {line}")?;
     }
     out.flush()
 }

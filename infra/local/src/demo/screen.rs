@@ -99,7 +99,7 @@ fn urls<'a>(board: &Board, host: &str) -> Paragraph<'a> {
     let exhausted = board.exhausted();
     Paragraph::new(vec![
         Line::from(format!("{host}/data/BatchJobs")),
-        Line::from(format!("{host}/data/RequeueDecisions?$filter=Decision eq 'Exhausted'   ({exhausted} now)")),
+        Line::from(format!("{host}/data/RequeueDecisions?$filter=Decision%20eq%20'Exhausted'   ({exhausted} now)")),
         Line::from(format!("{host}/data/RequeueAttempts   {host}/data/BatchJobHistory")),
         Line::from("Ctrl-C ends it.").bold(),
     ])

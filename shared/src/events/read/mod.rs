@@ -20,7 +20,8 @@ mod member;
 #[cfg(test)]
 mod tests;
 
-use serde_json::{Map, Value};
+use serde::Deserialize;
+use serde_json::{Map, Value, value::RawValue};
 
 pub use self::error::{EventFault, Fault, ReadError};
 pub use self::form::ReadFormat;
@@ -64,8 +65,8 @@ pub fn read<'h>(
         let event = cloud_events::binary(&header, &data, kinds);
         return Ok(Received::Events(vec![event.map_err(|fault| fault.at(0, &data))]));
     }
-    let elements = elements(form, json(body)?)?;
-    if let [only] = elements.as_slice()
+    let elements = elements(form, body)?;
+    if let [Ok(only)] = elements.as_slice()
         && let Some(validation) = validation(form, &header, only)
     {
         return Ok(match validation {
@@ -73,28 +74,43 @@ pub fn read<'h>(
             Err(fault) => Received::Events(vec![Err(fault.at(0, only))]),
         });
     }
-    let read = |(index, element): (usize, &Value)| {
-        let event = object(element).and_then(|object| event(form, object, kinds));
-        event.map_err(|fault| fault.at(index, element))
+    let read = |(index, element): (usize, &Element)| match element {
+        Ok(value) => {
+            object(value).and_then(|object| event(form, object, kinds)).map_err(|fault| fault.at(index, value))
+        }
+        Err((fault, text)) => Err(fault.at(index, text)),
     };
     Ok(Received::Events(elements.iter().enumerate().map(read).collect()))
 }
 
-fn json(body: &[u8]) -> Result<Value, ReadError> {
+/// An element of a body; where its numbers or texts are none that can be held, why, and its text.
+type Element = Result<Value, (MemberFault, Value)>;
+
+fn json<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, ReadError> {
     serde_json::from_slice(body).map_err(|error| ReadError::not_json(&error))
 }
 
-/// The events of a body: the elements of an array, or the one object.
-fn elements(form: Form, body: Value) -> Result<Vec<Value>, ReadError> {
-    let elements = match body {
-        Value::Array(elements) if form != Form::Structured => elements,
-        Value::Object(_) if form != Form::Batched => vec![body],
-        other => return Err(ReadError::NoEvent { expected: form.expects(), found: kind_of(&other) }),
-    };
-    if elements.len() > MAX_EVENTS {
-        return Err(ReadError::TooMany { got: elements.len() });
+/// The events of a body: the elements of an array, each of them read alone, or the one object.
+fn elements(form: Form, body: &[u8]) -> Result<Vec<Element>, ReadError> {
+    let whole: &RawValue = json(body)?;
+    match whole.get().as_bytes().first() {
+        Some(b'[') if form != Form::Structured => {
+            let elements: Vec<&RawValue> = json(body)?;
+            if elements.len() > MAX_EVENTS {
+                return Err(ReadError::TooMany { got: elements.len() });
+            }
+            Ok(elements.into_iter().map(element).collect())
+        }
+        Some(b'{') if form != Form::Batched => Ok(vec![Ok(json(body)?)]),
+        _ => Err(ReadError::NoEvent { expected: form.expects(), found: kind_of(&json(body)?) }),
     }
-    Ok(elements)
+}
+
+fn element(raw: &RawValue) -> Element {
+    serde_json::from_str(raw.get()).map_err(|error| {
+        let what = Fault::NoJson { line: error.line(), column: error.column() };
+        (MemberFault { member: "", what }, Value::String(raw.get().to_owned()))
+    })
 }
 
 /// The validation code, where the only event of a request is Event Grid's question.
