@@ -36,7 +36,7 @@ pub(super) struct Round<'a> {
 }
 
 /// A page of a target's queue.
-struct Page {
+struct Rows {
     /// The rows that are due.
     due: Vec<ItemKey>,
     /// When the next row is due after those, where the page says it.
@@ -72,17 +72,17 @@ impl Outbox {
         let (mut total, mut unreadable, mut after) = (Worked::default(), HashSet::new(), None);
         loop {
             if pace.is_over(address.attempt_time()) {
-                return Ok(self.out_of_time(address, pace, total));
+                return Ok(Worked { next: Some(self.out_of_time(address, pace, total.sent)), ..total });
             }
             let gate = self.target_gate(address).await?;
             if let Some(gate) = gate.filter(|gate| gate.until > self.now()) {
                 return Ok(Worked { next: earlier(total.next, Some(gate.until)), ..total });
             }
-            let page = self.due_at(requeues, address, after.take()).await?;
-            total.next = earlier(total.next, page.next);
-            let mut keys = page.due;
+            let rows = self.due_at(requeues, address, after.take()).await?;
+            total.next = earlier(total.next, rows.next);
+            let mut keys = rows.due;
             keys.retain(|key| !unreadable.contains(key));
-            if keys.is_empty() && page.more.is_none() {
+            if keys.is_empty() && rows.more.is_none() {
                 return Ok(total);
             }
             let failures = gate.map_or(0, |gate| gate.failures);
@@ -108,23 +108,23 @@ impl Outbox {
                 Some(Health::Well | Health::Doubtful) => {}
                 // Nothing was called: it is all waiting for something, or done but still in the index. What is behind it
                 // may be due all the same.
-                None if page.more.is_some() => after = page.more,
-                None if pace.is_over(address.attempt_time()) => return Ok(self.out_of_time(address, pace, total)),
+                None if rows.more.is_some() => after = rows.more,
+                // Then it ends at once.
+                None if pace.is_over(address.attempt_time()) => {}
                 None => return Ok(total),
             }
         }
     }
 
-    /// How a turn ends in which no further attempt can be made. Where none was made at all, the next turn may have no more
-    /// time for it: it does not begin at once.
-    fn out_of_time(&self, address: &Address, pace: Pace<'_>, total: Worked) -> Worked {
-        let now = self.now();
-        if total.sent > 0 || pace.is_stopped() {
-            return Worked { next: Some(now), ..total };
+    /// When the turn comes after one in which no further attempt can be made. Where none was made at all, the next turn may
+    /// have no more time for it: it does not begin at once.
+    fn out_of_time(&self, address: &Address, pace: Pace<'_>, sent: usize) -> Timestamp {
+        if sent > 0 || pace.is_stopped() {
+            return self.now();
         }
         let seconds = address.attempt_time().as_secs();
         tracing::warn!(target = address.name(), seconds, "a turn had no time for an attempt, which may take so long");
-        Worked { next: Some(later(now, STORE_TIME)), ..total }
+        later(self.now(), STORE_TIME)
     }
 
     /// Works off rows side by side. One that the table does not answer about is left: its claim runs out. One that cannot
@@ -168,13 +168,13 @@ impl Outbox {
     }
 
     /// The rows that are due first; after those of another page, if it is given.
-    async fn due_at(&self, requeues: &Requeues, address: &Address, after: Option<Item>) -> Result<Page, StoreError> {
+    async fn due_at(&self, requeues: &Requeues, address: &Address, after: Option<Item>) -> Result<Rows, StoreError> {
         let queue = Due::target_queue(&requeues.ledger.service().name, address.name());
         let now = Due::text(self.now());
         let page = self.store.due(&queue, after, Deadline::after(STORE_TIME)).await?;
         let next = page.rows.iter().find(|(_, time)| *time > now).and_then(|(_, time)| Due::instant(time));
         let due = page.rows.into_iter().take_while(|(_, time)| *time <= now).map(|(key, _)| key).collect();
-        Ok(Page { due, next, more: page.next.filter(|_| next.is_none()) })
+        Ok(Rows { due, next, more: page.next.filter(|_| next.is_none()) })
     }
 
     /// Gives up what has waited for a day at a target that does not answer.
