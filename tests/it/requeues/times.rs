@@ -4,9 +4,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use shared::{
+    events::{EventKind, JobEvent, What},
+    store::Deadline,
+};
 use tests::environment::{Call, Environment, Kind, Trouble};
 
-use super::{Loop, environment_policy};
+use super::{LONG, Loop, environment_policy, failed};
 
 const JOB: i64 = 7;
 
@@ -167,13 +171,37 @@ async fn what_waits_for_a_day_at_a_target_that_is_gone_is_given_up() {
 }
 
 #[tokio::test]
-async fn one_job_that_the_target_fails_at_does_not_hold_up_the_others() {
-    let (it, environment) =
-        Loop::with(|call| (call.kind == Kind::Action && call.job == Some(JOB)).then_some(Trouble::Html(500))).await;
-    for job in 1..=20 {
-        environment.set(job, "Error");
-        it.fail(job, job).await;
+async fn jobs_that_the_target_fails_at_do_not_hold_up_the_others() {
+    for trouble in [Trouble::Html(500), Trouble::Html(200), Trouble::Html(403)] {
+        let bad = |job: Option<i64>| job.is_some_and(|job| job <= 3);
+        let (it, environment) =
+            Loop::with(move |call| (call.kind == Kind::Action && bad(call.job)).then_some(trouble)).await;
+        for job in 1..=20 {
+            environment.set(job, "Error");
+            it.fail(job, job).await;
+        }
+        let swept = it.sweep().await;
+        assert_eq!((swept.requeued, environment.effects().len()), (17, 17), "{trouble:?}");
     }
-    let swept = it.sweep().await;
-    assert_eq!((swept.sent, swept.requeued, environment.effects().len()), (20, 19, 19));
+}
+
+#[tokio::test]
+async fn a_decision_whose_job_finishes_while_it_waits_is_not_carried_out() {
+    let environment = Environment::start(false, |_| None).await;
+    let it = with_rule(&environment, "backoff = { initial = \"10m\", factor = 1, cap = \"10m\", jitter = 0 }").await;
+    environment.set(JOB, "Error");
+    let failure = it.fail(JOB, 1).await.event_id;
+    assert_eq!(it.sweep().await.sent, 0);
+    it.wait(Duration::from_mins(5));
+    // A person has restarted it, it finished, and then it failed with something that no rule is for.
+    let finished = JobEvent { what: What::Job(EventKind::Finished), ..failed(JOB, 2, it.now()) };
+    let source = it.policy.sources().next().unwrap();
+    let verdict = it.policy.decide(source, &finished, it.now());
+    let (kept, deadline) = ((it.now(), it.policy.keep_decisions()), Deadline::after(LONG));
+    it.ledger.record(it.rig.store(), (source, &finished), &verdict, kept, deadline).await.unwrap();
+    it.wait(Duration::from_mins(10));
+    assert_eq!((it.sweep().await.refused, environment.requests(Kind::Action).len()), (1, 0));
+    let url = format!("RequeueDecisions?$filter=EventId eq {failure}");
+    let row = &it.rows(&url).await[0];
+    assert_eq!((&row["Status"], &row["LastError"]), (&json!("Refused"), &json!("the job finished after this failure")));
 }

@@ -116,13 +116,13 @@ impl Failure {
 /// What a status means.
 fn judged(answer: &Answer, status: u16, reason: &str) -> Outcome {
     let failure = Failure::of_target(reason, answer.attempt.retry_after);
+    // What may be the matter of this one job keeps no other from being called; the job's own waits are pause enough.
+    let health = if failure.after.is_none() { Health::Well } else { failure.health };
     Outcome::Again(match status {
-        401 | 403 | 407 | 421 | 423 | 425 | 429 | 300..=399 => failure,
+        403 | 423 => Failure { health, ..failure },
+        401 | 407 | 421 | 425 | 429 | 300..=399 => failure,
         400..=407 | 409..=499 => return Outcome::Refused(failure.reason),
-        // It may be the fault of this one job.
-        200..=299 | 500 if failure.after.is_none() => {
-            Failure { may_have_acted: true, health: Health::Doubtful, ..failure }
-        }
+        200..=299 | 500 => Failure { may_have_acted: true, health, ..failure },
         _ => Failure { may_have_acted: true, ..failure },
     })
 }
@@ -225,7 +225,7 @@ mod tests {
             assert!(!failure.may_have_acted, "{http} {status}: it says that it did not");
         }
         let stranger = failure(outcome(&answer(Ok(403), &denied(403))));
-        assert_eq!((stranger.may_have_acted, stranger.health), (false, Health::Failing(None)));
+        assert_eq!((stranger.may_have_acted, stranger.health), (false, Health::Well), "other jobs may be allowed");
     }
 
     #[test]
@@ -268,7 +268,7 @@ mod tests {
         ] {
             let failure = failure(outcome(&answer(Ok(status), "<html>Sorry</html>")));
             assert_eq!(failure.may_have_acted, may_have_acted, "{status}");
-            assert_eq!(failure.health == Health::Doubtful, [200, 202, 204, 500].contains(&status), "{status}");
+            assert_eq!(failure.health == Health::Well, [200, 202, 204, 403, 423, 500].contains(&status), "{status}");
         }
         for arrived in [true, false] {
             let lost = Answer { arrived, ..answer(Err("no answer within 30 s"), "") };
