@@ -156,7 +156,11 @@ fn state_of(row: &DecisionRow) -> Status {
 
 /// What a call of the action says besides its body.
 fn headers(row: &DecisionRow, from: Status) -> HeaderMap {
-    let reason = format!("rule \"{}\", event {}", row.rule, row.request_id());
+    let reason = match &row.rerun_by {
+        None => format!("rule \"{}\", event {}", row.rule, row.request_id()),
+        Some((by, why)) if why.is_empty() => format!("by hand ({by}), event {}", row.request_id()),
+        Some((by, why)) => format!("by hand ({by}: {why}), event {}", row.request_id()),
+    };
     let reason: String = reason.chars().map(|c| if c == ' ' || c.is_ascii_graphic() { c } else { '?' }).collect();
     let reason = reason.get(..MAX_REASON).unwrap_or(&reason).to_owned();
     let first_sent = row.received.and_then(|at| DateTimePrinter::new().timestamp_to_rfc9110_string(&at).ok());

@@ -50,7 +50,9 @@ impl Outbox {
         if let Some(at) = row.due_at().filter(|at| *at > now) {
             return Ok(until(at));
         }
-        let plan = self.plan(round, &row, now).await?;
+        let Some(plan) = self.plan(round, &row, now).await? else {
+            return self.supersede(round, &row).await;
+        };
         // The index knows whole milliseconds.
         if Due::text(plan.at) > Due::text(now) {
             let due = [("DueDateTime", Ledger::time_value(plan.at))];
@@ -87,21 +89,35 @@ impl Outbox {
         items.get(key).map(|item| round.requeues.ledger.row(item)).transpose()
     }
 
-    /// When a decision is to be carried out: at first after the backoff of its retry, and in the rule's window.
-    async fn plan(&self, round: &Round<'_>, row: &DecisionRow, now: Timestamp) -> Result<Plan, StoreError> {
-        let (Some(claim), None, 0) = (&row.claim, row.retry, row.reruns) else {
-            return Ok(Plan { at: round.open_at(row, row.outcome_unknown, now), retry: None });
-        };
+    /// When a decision is to be carried out: at first after the backoff of its retry, and in the rule's window. `None` when
+    /// the job has finished since: what it fails with from then on is decided by itself.
+    async fn plan(&self, round: &Round<'_>, row: &DecisionRow, now: Timestamp) -> Result<Option<Plan>, StoreError> {
+        let now_or_later = Plan { at: round.open_at(row, row.outcome_unknown, now), retry: None };
+        let (Some(claim), 0) = (&row.claim, row.reruns) else { return Ok(Some(now_or_later)) };
         let policy = &round.requeues.policy;
         let ledger = &round.requeues.ledger;
         let key = ledger.claims_key(&row.target, row.job);
         let items = self.store.get(std::slice::from_ref(&key), Deadline::after(STORE_TIME)).await?;
         let claims = items.get(&key).map(|item| Stored::from_item(&ledger.service().model, item)).transpose()?;
         let claims = if let Some(Stored::Claims(claims)) = claims { claims } else { Claims::default() };
+        if claims.cleared.as_ref().is_some_and(|place| *place > claim.0) {
+            return Ok(None);
+        }
+        if row.retry.is_some() {
+            return Ok(Some(now_or_later));
+        }
         let retry = policy.limit(&row.rule).map_or(1, |limit| counted(&claims, claim, limit));
         let from = row.received.unwrap_or(now);
         let at = policy.schedule(&row.rule, retry, from, jitter());
-        Ok(Plan { at: round.open_at(row, row.outcome_unknown, at.max(now)), retry: Some(retry) })
+        Ok(Some(Plan { at: round.open_at(row, row.outcome_unknown, at.max(now)), retry: Some(retry) }))
+    }
+
+    /// Concludes a decision whose job has finished since, without a call.
+    async fn supersede(&self, round: &Round<'_>, row: &DecisionRow) -> Result<Worked, StoreError> {
+        let outcome = Outcome::Refused("the job finished after this failure".to_owned());
+        let called = Called { begun: self.now(), duration: Duration::ZERO, outcome, status: None };
+        let end = self.finish_decision(round, row, row.clone(), &called, End::Refused).await?;
+        Ok(Worked { refused: usize::from(end == Some(End::Refused)), ..Worked::default() })
     }
 
     /// Takes a row for an attempt; as it is then, or `None` when it is not what was read any more. Until it is finished it
