@@ -290,8 +290,10 @@ fn check(jobs: usize, events: usize, decided: &[Value], effects: &[(i64, String)
         // What was decided was done and nothing else; but a job that finished before its turn came is left alone.
         let decided: Vec<_> = rows.iter().filter(|row| is(row, "Decision", "Requeue")).collect();
         let left = decided.iter().filter(|row| is(row, "LastError", "the job finished after this failure")).count();
-        assert_eq!(decided.iter().filter(|row| is(row, "Status", "Requeued")).count(), done, "job {job}");
-        assert_eq!((decided.len(), left > 0 && life(job) != Life::Finishes), (done + left, false), "job {job}");
+        // (Of those some may have been done all the same: their answer was lost before.)
+        let requeued = decided.iter().filter(|row| is(row, "Status", "Requeued")).count();
+        assert!((requeued..=requeued + left).contains(&done), "job {job}: {requeued} of {done}, {left} left alone");
+        assert_eq!((decided.len(), left > 0 && life(job) != Life::Finishes), (requeued + left, false), "job {job}");
         let failures = (0..events).filter(|at| name(life(job), *at) == "Failed").count();
         match life(job) {
             Life::Fails | Life::FailsThrice => {
