@@ -1,5 +1,7 @@
 //! One HTTP request and its answer, free of any server or event type.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{Method, StatusCode};
 
@@ -22,6 +24,10 @@ pub struct Incoming {
     pub body: Bytes,
     /// `http` or `https`: how the edge itself was reached, when no header says otherwise.
     pub scheme: &'static str,
+    /// The edge's id of the request, for the log: the gateway's `requestId`, or one that the host made.
+    pub id: String,
+    /// How long the edge can wait for the answer, when it says; then nobody hears it any more.
+    pub time_left: Option<Duration>,
 }
 
 /// The answer to an [`Incoming`] request.

@@ -211,6 +211,8 @@ impl Host {
             headers: headers(&[("content-type", content_type), ("accept", "application/json"), ("host", "localhost")]),
             body,
             scheme: "http",
+            id: String::new(),
+            time_left: None,
         };
         let answer = self.engine.handle(incoming).await;
         assert_eq!(answer.status, StatusCode::OK, "{:?}", answer.body);

@@ -172,6 +172,8 @@ async fn send(engine: Engine, path: &'static str, body: Value) {
         headers,
         body: body.to_string().into(),
         scheme: "http",
+        id: String::new(),
+        time_left: None,
     };
     let Outgoing { status, body, .. } = engine.handle(incoming).await;
     succeeded(status, &body);

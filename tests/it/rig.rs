@@ -120,6 +120,8 @@ impl Rig {
             headers: all,
             body,
             scheme: "http",
+            id: String::new(),
+            time_left: None,
         };
         let answer = self.engine.handle(incoming).await;
         Answer { status: answer.status.as_u16(), headers: answer.headers, body: answer.body }

@@ -107,6 +107,8 @@ impl TestService {
             headers: all,
             body: body.into(),
             scheme: "http",
+            id: String::new(),
+            time_left: None,
         };
         let Outgoing { status, headers, body } = self.engine.handle(incoming).await;
         Answer { status: status.as_u16(), headers, body }

@@ -1,9 +1,10 @@
 //! Lambda function: where events of batch jobs come in, `POST /events/{source}`.
 
+use jiff::Timestamp;
 use lambda_runtime::{Diagnostic, Error, LambdaEvent, Runtime, service_fn};
 use serde_json::value::RawValue;
 use shared::{
-    function::{LazyWebhook, WebhookConfig},
+    function::{LazyWebhook, WebhookConfig, time_left},
     gateway::EventError,
     log,
 };
@@ -16,7 +17,8 @@ async fn main() -> Result<(), Error> {
     let webhook = LazyWebhook::new(WebhookConfig::from_vars(|name| std::env::var(name).ok())?)?;
     let webhook = &webhook;
     let service = service_fn(|event: LambdaEvent<Box<RawValue>>| async move {
-        webhook.answer(event.payload.get()).await.map_err(|error| diagnostic(&error))
+        let left = time_left(event.context.deadline, Timestamp::now());
+        webhook.answer(event.payload.get(), left).await.map_err(|error| diagnostic(&error))
     });
     tokio::select! {
         end = Runtime::new(service).run() => end,

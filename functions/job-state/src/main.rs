@@ -1,10 +1,11 @@
 //! Lambda function: SetBatchJobToWaiting, which puts a batch job back to waiting.
 
+use jiff::Timestamp;
 use lambda_runtime::{Diagnostic, Error, LambdaEvent, Runtime, service_fn};
 use serde_json::value::RawValue;
 use shared::{
     Serves,
-    function::{Config, LazyEngine},
+    function::{Config, LazyEngine, time_left},
     gateway::EventError,
     log,
 };
@@ -17,7 +18,8 @@ async fn main() -> Result<(), Error> {
     let engine = LazyEngine::new(Config::from_vars(Serves::Requeues, |name| std::env::var(name).ok())?);
     let engine = &engine;
     let service = service_fn(|event: LambdaEvent<Box<RawValue>>| async move {
-        engine.answer(event.payload.get()).await.map_err(|error| diagnostic(&error))
+        let left = time_left(event.context.deadline, Timestamp::now());
+        engine.answer(event.payload.get(), left).await.map_err(|error| diagnostic(&error))
     });
     tokio::select! {
         end = Runtime::new(service).run() => end,

@@ -7,6 +7,7 @@ use lambda_runtime::Error;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use shared::{
+    function::time_left,
     ledger::Ledger,
     outbox::{Courier, Outbox, OwnService, Swept},
     policy::Policy,
@@ -22,8 +23,6 @@ const MARGIN: Duration = Duration::from_secs(5);
 /// seconds, calls to a target with a `timeout` of ten seconds that keeps no ids and wants a token in the first four. What is
 /// not sent then is left to the schedule, as is a target with a longer `timeout`. The shard is not held up for longer.
 const SWEEP: Duration = Duration::from_secs(40);
-/// The longest a function can run.
-const MAX_TIME: Duration = Duration::from_mins(15);
 
 /// The outbox, for as long as the function lives.
 #[derive(Debug)]
@@ -99,7 +98,7 @@ impl Handler {
     /// Handles one event; `deadline` is when the function is stopped, in milliseconds since 1970.
     pub(crate) async fn handle(&self, payload: &str, deadline: u64) -> Result<Answer, EventError> {
         let event: Event = serde_json::from_str(payload)?;
-        let left = time_left(deadline, Timestamp::now());
+        let left = time_left(deadline, Timestamp::now()).saturating_sub(MARGIN);
         let until = Deadline::after(left);
         if let Some(records) = event.records {
             let recorded = self.outbox.records(&records, until).await;
@@ -126,23 +125,5 @@ impl Handler {
         let next_due = swept.next_due.map(|due| due.to_string());
         let Swept { sent, delivered, requeued, refused, given_up, .. } = swept;
         Ok(Answer::Swept { sent, delivered, requeued, refused, given_up, next_due })
-    }
-}
-
-fn time_left(deadline: u64, now: Timestamp) -> Duration {
-    let now = u64::try_from(now.as_millisecond()).unwrap_or(0);
-    Duration::from_millis(deadline.saturating_sub(now)).min(MAX_TIME).saturating_sub(MARGIN)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn some_of_the_time_is_left_for_the_answer() {
-        let now = Timestamp::from_second(1_000).unwrap();
-        assert_eq!(time_left(1_060_000, now), Duration::from_secs(55));
-        assert_eq!(time_left(1_001_000, now), Duration::ZERO);
-        assert_eq!(time_left(u64::MAX, now), Duration::from_secs(15 * 60 - 5));
     }
 }

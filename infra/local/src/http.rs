@@ -24,6 +24,7 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{sleep, timeout},
 };
+use uuid::Uuid;
 
 /// What may be asked of a server, and for how long.
 #[derive(Clone, Copy, Debug)]
@@ -159,6 +160,8 @@ async fn receive(request: Request<HyperBody>, limits: Limits) -> Result<Incoming
         headers,
         body,
         scheme: "http",
+        id: Uuid::new_v4().to_string(),
+        time_left: None,
     })
 }
 

@@ -1,12 +1,13 @@
 //! An engine whose parts are made when the start of a function has time for them.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use tokio::sync::OnceCell;
 
 use super::{Config, LoadError, pending::Pending};
 use crate::{
     Engine,
+    exchange::Incoming,
     execute::Serves,
     gateway::{self, Answer, EventError},
     service::Services,
@@ -39,11 +40,15 @@ impl LazyEngine {
         self.services.load(read).await
     }
 
-    /// Answers one event. A request that cannot be read is a 400; an event that is no HTTP request is an error.
-    pub async fn answer(&self, payload: &str) -> Result<Answer, EventError> {
+    /// Answers one event, in `time_left`. A request that cannot be read is a 400; an event that is no HTTP request is an
+    /// error.
+    pub async fn answer(&self, payload: &str, time_left: Duration) -> Result<Answer, EventError> {
         let event = gateway::read(payload)?;
         let outgoing = match event.request {
-            Ok(incoming) => self.engine().await.handle(incoming).await,
+            Ok(incoming) => {
+                let incoming = Incoming { time_left: Some(time_left), ..incoming };
+                self.engine().await.handle(incoming).await
+            }
             Err(error) => error.into_outgoing(),
         };
         Ok(Answer::new(event.kind, outgoing))

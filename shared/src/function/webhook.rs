@@ -1,11 +1,12 @@
 //! A webhook whose parts are made when the start of a function has time for them.
 
-use std::{convert::Infallible, path::PathBuf, sync::Arc};
+use std::{convert::Infallible, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::sync::OnceCell;
 
 use super::{ConfigError, LoadError, config::beside, pending::Pending};
 use crate::{
+    exchange::Incoming,
     gateway::{self, Answer, EventError},
     ledger::Ledger,
     policy::{OpenSource, Policy, PolicyFileError},
@@ -74,11 +75,15 @@ impl LazyWebhook {
         self.ledger.load(read).await
     }
 
-    /// Answers one event. A request that cannot be read is a 400; an event that is no HTTP request is an error.
-    pub async fn answer(&self, payload: &str) -> Result<Answer, EventError> {
+    /// Answers one event, in `time_left`. A request that cannot be read is a 400; an event that is no HTTP request is an
+    /// error.
+    pub async fn answer(&self, payload: &str, time_left: Duration) -> Result<Answer, EventError> {
         let event = gateway::read(payload)?;
         let outgoing = match event.request {
-            Ok(incoming) => self.webhook().await.handle(incoming).await,
+            Ok(incoming) => {
+                let incoming = Incoming { time_left: Some(time_left), ..incoming };
+                self.webhook().await.handle(incoming).await
+            }
             Err(error) => error.into_outgoing(),
         };
         Ok(Answer::new(event.kind, outgoing))

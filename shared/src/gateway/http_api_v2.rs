@@ -29,6 +29,8 @@ struct Context {
     domain_name: String,
     #[serde(default)]
     stage: String,
+    #[serde(default)]
+    request_id: String,
     http: Http,
 }
 
@@ -75,6 +77,8 @@ impl Event {
             headers,
             body: body(self.body, self.is_base64_encoded)?,
             scheme: "https",
+            id: self.request_context.request_id,
+            time_left: None,
         })
     }
 }

@@ -25,8 +25,11 @@ pub(super) struct Event {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Context {
     path: Option<String>,
+    #[serde(default)]
+    request_id: String,
 }
 
 /// What a query string may hold as it is (RFC 3986 §3.4), without what separates its parts.
@@ -68,6 +71,8 @@ pub(super) fn request(event: Event) -> Result<Incoming, RequestError> {
         headers,
         body: body(event.body, event.is_base64_encoded)?,
         scheme: "https",
+        id: event.request_context.request_id,
+        time_left: None,
     })
 }
 

@@ -73,6 +73,8 @@ impl Running {
             headers,
             body: if body.is_null() { Bytes::new() } else { body.to_string().into() },
             scheme: "https",
+            id: String::new(),
+            time_left: None,
         };
         self.engine.handle(incoming).await.status.as_u16()
     }

@@ -89,6 +89,8 @@ impl Hook {
             headers: all,
             body: body.into(),
             scheme: "https",
+            id: String::new(),
+            time_left: None,
         };
         let answer = self.webhook.handle(incoming).await;
         Answer { status: answer.status.as_u16(), headers: answer.headers, body: answer.body }

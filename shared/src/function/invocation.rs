@@ -1,0 +1,27 @@
+//! How long an invocation of a function lasts.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+/// The longest a function can run.
+const MAX_TIME: Duration = Duration::from_mins(15);
+
+/// How long an invocation goes on; `deadline` is when the function is stopped, in milliseconds since 1970.
+pub fn time_left(deadline: u64, now: Timestamp) -> Duration {
+    let now = u64::try_from(now.as_millisecond()).unwrap_or(0);
+    Duration::from_millis(deadline.saturating_sub(now)).min(MAX_TIME)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_is_as_far_away_as_a_function_can_run_at_most() {
+        let now = Timestamp::from_second(1_000).unwrap();
+        assert_eq!(time_left(1_060_000, now), Duration::from_mins(1));
+        assert_eq!(time_left(999_000, now), Duration::ZERO);
+        assert_eq!(time_left(u64::MAX, now), MAX_TIME);
+    }
+}
