@@ -78,8 +78,8 @@ pub enum RequeueError {
     /// It is the service itself, and the host does not know where that is.
     #[error("target '{0}' has no url, and the URL of the own service is not known")]
     NoUrl(String),
-    /// Its token cannot be a header.
-    #[error("the token of target '{0}' cannot be sent: it must be printable ASCII without spaces")]
+    /// Its token was not looked up, or cannot be a header.
+    #[error("the token of target '{0}' is not there, or cannot be sent: it must be printable ASCII without spaces")]
     Token(String),
 }
 

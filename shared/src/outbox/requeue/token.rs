@@ -84,11 +84,12 @@ struct Answer {
 }
 
 impl Tokens {
-    /// What a target's policy says; `own` is what the host gives for calls to the service itself. `None` when a token
-    /// cannot be the value of a header.
+    /// What a target's policy says; `own` is what the host gives for calls to the service itself. `None` when there is no
+    /// token that can be the value of a header.
     pub(super) fn new(authentication: &TargetAuthentication, own: Option<&TokenProvider>) -> Option<Self> {
         Some(match authentication {
             TargetAuthentication::None => own.map_or(Self::None, |own| Self::Own(Arc::clone(own))),
+            TargetAuthentication::Withheld => return None,
             TargetAuthentication::Bearer(credential) => Self::Fixed(bearer(&credential.0)?),
             TargetAuthentication::ClientCredentials { token_url, client_id, client_secret, scope, resource } => {
                 let mut form = form_urlencoded::Serializer::new(String::new());
