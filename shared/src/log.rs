@@ -2,11 +2,17 @@
 
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
-/// Parts of the SDK that write whole requests and answers below this level, secrets of endpoints among them.
-const TALKATIVE: [&str; 4] =
-    ["aws_smithy_runtime=info", "aws_smithy_runtime_api=info", "aws_smithy_http_client=info", "aws_sdk_dynamodb=info"];
+/// Libraries that write whole requests, answers and events below this level, secrets among them.
+const TALKATIVE: [&str; 6] = [
+    "aws_smithy_runtime=info",
+    "aws_smithy_runtime_api=info",
+    "aws_smithy_http_client=info",
+    "aws_sdk_dynamodb=info",
+    "aws_sdk_secretsmanager=info",
+    "lambda_runtime=info",
+];
 
-/// What `RUST_LOG` asks for, `default` where it asks for nothing, and from the SDK nothing that could hold a secret.
+/// What `RUST_LOG` asks for, `default` where it asks for nothing, and from these libraries nothing that could hold a secret.
 pub fn filter(default: LevelFilter) -> EnvFilter {
     let filter = EnvFilter::builder().with_default_directive(default.into()).from_env_lossy();
     TALKATIVE.iter().filter_map(|directive| directive.parse().ok()).fold(filter, EnvFilter::add_directive)

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::{
     auth::{Authenticator, Caller},
     batch::{Request, Response},
+    cors::Cors,
     exchange::{Incoming, Outgoing},
     plan::{self, Context, Fresh, Job, OdataVersion, Place, PlanError, References, prepare_at},
     respond::{BatchError, ErrorContext, Failure, error_response},
@@ -34,6 +35,8 @@ pub struct Settings {
     pub time_budget: Duration,
     /// How callers show who they are. Open by default.
     pub authenticator: Authenticator,
+    /// Which web pages may call. None by default.
+    pub cors: Cors,
 }
 
 impl Default for Settings {
@@ -43,6 +46,7 @@ impl Default for Settings {
             public_url: None,
             time_budget: Duration::from_secs(25),
             authenticator: Authenticator::Open,
+            cors: Cors::Off,
         }
     }
 }
@@ -80,8 +84,16 @@ impl Engine {
 
     /// Answers a request. Never fails: what goes wrong is in the answer.
     pub async fn handle(&self, incoming: Incoming) -> Outgoing {
+        if let Some(answer) = self.settings.cors.preflight(&incoming) {
+            return answer;
+        }
+        let of_origin = self.settings.cors.headers(&incoming.headers);
         // Boxed: a caller's future would hold the state of the whole pipeline otherwise.
-        Box::pin(self.answer(incoming, None)).await
+        let mut answer = Box::pin(self.answer(incoming, None)).await;
+        for (name, value) in of_origin {
+            answer.headers.append(name, value);
+        }
+        answer
     }
 
     /// Answers a request of the host itself: it is `caller` who makes it, whatever its headers say.

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 const MAX_TIME: Duration = Duration::from_mins(15);
 
 /// How long an invocation goes on; `deadline` is when the function is stopped, in milliseconds since 1970.
-pub fn time_left(deadline: u64, now: Timestamp) -> Duration {
+pub(super) fn time_left(deadline: u64, now: Timestamp) -> Duration {
     let now = u64::try_from(now.as_millisecond()).unwrap_or(0);
     Duration::from_millis(deadline.saturating_sub(now)).min(MAX_TIME)
 }
