@@ -20,10 +20,10 @@
 //! | [`service`] | a service's folder: roots, profile, limits, derived values, seed | `auth`, `edm`, `events`, `jobs`, `uri`, `wire` |
 //! | [`events`] | business events: payloads, envelopes, signatures, what an attempt means | `edm`, `jobs` |
 //! | [`policy`] | what is done about failed jobs: sources of events, rules, targets | `auth`, `events`, `jobs`, `service` |
-//! | [`log`] | what is logged, and what never is | – |
 //! | [`exchange`] | one HTTP request and its answer, free of any server | `batch`, `uri` |
 //! | [`gateway`] | events of the gateways before Lambda functions ⇄ `exchange` | `batch`, `exchange`, `uri` |
 //! | [`store`] | the table. The only module that names the AWS SDK | `edm` |
+//! | [`telemetry`] | what is logged and measured, and what never is; where a request stands in a trace | `batch`, `store` |
 //! | [`plan`] | what requests mean: from requests to answers and writes. Pure | all above, `respond` |
 //! | [`respond`] | answers of single requests; the one table of errors | all above |
 //! | [`execute`] | reads what planning needs, commits what it decides | all above |
@@ -130,7 +130,6 @@ pub mod function;
 pub mod gateway;
 pub mod jobs;
 pub mod ledger;
-pub mod log;
 pub mod outbox;
 pub mod plan;
 pub mod policy;
@@ -138,6 +137,7 @@ pub mod query;
 pub mod respond;
 pub mod service;
 pub mod store;
+pub mod telemetry;
 pub mod uri;
 pub mod webhook;
 pub mod wire;

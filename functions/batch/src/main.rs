@@ -7,14 +7,13 @@ use shared::{
     Serves,
     function::{Config, LazyEngine, time_left},
     gateway::EventError,
-    log,
+    telemetry,
 };
-use tracing_subscriber::filter::LevelFilter;
 
 // One request at a time: more threads would only cost time at the start.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    tracing_subscriber::fmt().json().with_env_filter(log::filter(LevelFilter::INFO)).init();
+    telemetry::function();
     let engine = LazyEngine::new(Config::from_vars(Serves::Everything, |name| std::env::var(name).ok())?);
     let engine = &engine;
     let service = service_fn(|event: LambdaEvent<Box<RawValue>>| async move {

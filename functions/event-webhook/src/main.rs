@@ -6,14 +6,13 @@ use serde_json::value::RawValue;
 use shared::{
     function::{LazyWebhook, WebhookConfig, time_left},
     gateway::EventError,
-    log,
+    telemetry,
 };
-use tracing_subscriber::filter::LevelFilter;
 
 // One request at a time: more threads would only cost time at the start.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    tracing_subscriber::fmt().json().with_env_filter(log::filter(LevelFilter::INFO)).init();
+    telemetry::function();
     let webhook = LazyWebhook::new(WebhookConfig::from_vars(|name| std::env::var(name).ok())?)?;
     let webhook = &webhook;
     let service = service_fn(|event: LambdaEvent<Box<RawValue>>| async move {

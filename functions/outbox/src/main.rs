@@ -42,18 +42,16 @@ use config::Config;
 use handler::{EventError, Handler};
 use lambda_runtime::{Diagnostic, Error, LambdaEvent, Runtime, service_fn};
 use serde_json::value::RawValue;
-use shared::log;
-use tracing_subscriber::filter::LevelFilter;
+use shared::telemetry;
 
 // What it does is waiting: for the table, for endpoints.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    tracing_subscriber::fmt().json().with_env_filter(log::filter(LevelFilter::INFO)).init();
+    telemetry::function();
     let handler = Handler::new(Config::from_vars(|name| std::env::var(name).ok())?).await?;
     let handler = &handler;
     let service = service_fn(|event: LambdaEvent<Box<RawValue>>| async move {
-        let deadline = event.context.deadline;
-        handler.handle(event.payload.get(), deadline).await.map_err(|error| diagnostic(&error))
+        handler.handle(event.payload.get(), &event.context).await.map_err(|error| diagnostic(&error))
     });
     Runtime::new(service).run().await
 }
