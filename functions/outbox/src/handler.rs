@@ -1,15 +1,19 @@
 //! From an event to the outbox.
 
-use std::{convert::Infallible, time::Duration};
+use std::{
+    convert::Infallible,
+    time::{Duration, Instant},
+};
 
 use lambda_runtime::Diagnostic;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use shared::{
     function,
-    function::{LazyOutbox, LoadError, OutboxConfig, SetupError},
-    outbox::Swept,
-    store::Deadline,
+    function::{Invocation, LazyOutbox, LoadError, OutboxConfig, SetupError},
+    outbox::{Outbox, Swept},
+    store::{Deadline, StreamRecord},
+    telemetry::OutboxLine,
 };
 
 /// Left of the function's time for its answer.
@@ -93,35 +97,70 @@ impl function::Handler for Handler {
         self.outbox.load().await
     }
 
-    async fn answer(&self, payload: &str, time_left: Duration) -> Result<Answer, EventError> {
+    async fn answer(&self, payload: &str, invocation: &Invocation) -> Result<Answer, EventError> {
         let event: Event = serde_json::from_str(payload)?;
-        let left = time_left.saturating_sub(MARGIN);
-        let until = Deadline::after(left);
-        let outbox = self.outbox.get().await?;
-        if let Some(records) = event.records {
-            let recorded = outbox.records(&records, until).await;
-            tracing::info!(?recorded, records = records.len(), "written down");
-            // Behind records of anything else, changes wait for their rows: nothing is sent meanwhile.
-            let own = records.iter().all(|record| outbox.is_outgoing(record));
-            if own && records.iter().any(|record| outbox.is_due(record)) {
-                let swept = outbox.sweep(Deadline::after(left.min(SWEEP))).await;
-                tracing::info!(?swept, "sent");
-            }
-            let failures = recorded.failed.into_iter().map(|item_identifier| Failure { item_identifier });
-            return Ok(Answer::Records { batch_item_failures: failures.collect() });
-        }
-        match event.source.as_deref() {
-            Some("aws.events" | "aws.scheduler") => {}
-            None if event.others.is_empty() => {}
-            Some(_) | None => return Err(EventError::Unknown),
-        }
-        for target in outbox.too_slow_for(left) {
-            tracing::error!(target, ?left, "the timeout of the function is too short for any call to this target");
-        }
-        let swept = outbox.sweep(until).await;
-        tracing::info!(?swept, "sent");
-        let next_due = swept.next_due.map(|due| due.to_string());
-        let Swept { sent, delivered, requeued, refused, given_up, .. } = swept;
-        Ok(Answer::Swept { sent, delivered, requeued, refused, given_up, next_due })
+        let begun = Instant::now();
+        let outbox = self.outbox.get().await?.metered();
+        let left = invocation.time_left.saturating_sub(MARGIN);
+        let mut line = OutboxLine::default();
+        let answer = work(&outbox, event, left, &mut line).await;
+        let line = OutboxLine { usage: outbox.usage(), duration: begun.elapsed(), ..line };
+        line.write(&invocation.id);
+        answer
     }
+}
+
+/// Writes down what records tell, or sends what is due, or both; what came of it is added to the line.
+async fn work(outbox: &Outbox, event: Event, left: Duration, line: &mut OutboxLine) -> Result<Answer, EventError> {
+    let until = Deadline::after(left);
+    if let Some(records) = event.records {
+        let oldest = records.iter().filter_map(StreamRecord::created).min();
+        let recorded = outbox.records(&records, until).await;
+        *line = OutboxLine {
+            records: records.len(),
+            come_again: recorded.failed.len(),
+            set_aside: recorded.set_aside,
+            history: recorded.history,
+            deliveries: recorded.deliveries,
+            stream_lag: oldest.map(|oldest| outbox.since(oldest)).unwrap_or_default(),
+            ..*line
+        };
+        // Behind records of anything else, changes wait for their rows: nothing is sent meanwhile.
+        let own = records.iter().all(|record| outbox.is_outgoing(record));
+        if own && records.iter().any(|record| outbox.is_due(record)) {
+            sweep(outbox, Deadline::after(left.min(SWEEP)), line).await;
+        }
+        let failures = recorded.failed.into_iter().map(|item_identifier| Failure { item_identifier });
+        return Ok(Answer::Records { batch_item_failures: failures.collect() });
+    }
+    match event.source.as_deref() {
+        Some("aws.events" | "aws.scheduler") => {}
+        None if event.others.is_empty() => {}
+        Some(_) | None => return Err(EventError::Unknown),
+    }
+    for target in outbox.too_slow_for(left) {
+        tracing::error!(
+            requeue_target = target,
+            ?left,
+            "the timeout of the function is too short for any call to this target"
+        );
+    }
+    let swept = sweep(outbox, until, line).await;
+    let next_due = swept.next_due.map(|due| due.to_string());
+    let Swept { sent, delivered, requeued, refused, given_up, .. } = swept;
+    Ok(Answer::Swept { sent, delivered, requeued, refused, given_up, next_due })
+}
+
+async fn sweep(outbox: &Outbox, until: Deadline, line: &mut OutboxLine) -> Swept {
+    let swept = outbox.sweep(until).await;
+    *line = OutboxLine {
+        sent: swept.sent,
+        delivered: swept.delivered,
+        requeued: swept.requeued,
+        refused: swept.refused,
+        given_up: swept.given_up,
+        overdue: swept.next_due.map(|due| outbox.since(due)).unwrap_or_default(),
+        ..*line
+    };
+    swept
 }

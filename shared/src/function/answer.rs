@@ -1,10 +1,8 @@
 //! From a gateway's event to its answer.
 
-use std::time::Duration;
-
 use lambda_runtime::Diagnostic;
 
-use super::ConfigError;
+use super::{ConfigError, Invocation};
 use crate::{
     exchange::{Incoming, Outgoing},
     gateway::{self, Answer, EventError},
@@ -38,15 +36,15 @@ impl From<ConfigError> for Diagnostic {
     }
 }
 
-/// Answers one event, in `time_left`. A request that cannot be read is a 400; an event that is no HTTP request is an error.
+/// Answers one event. A request that cannot be read is a 400; an event that is no HTTP request is an error.
 pub(super) async fn answer(
     payload: &str,
-    time_left: Duration,
+    invocation: &Invocation,
     handle: impl AsyncFnOnce(Incoming) -> Result<Outgoing, ConfigError>,
 ) -> Result<Answer, InvocationError> {
     let event = gateway::read(payload)?;
     let outgoing = match event.request {
-        Ok(incoming) => handle(Incoming { time_left: Some(time_left), ..incoming }).await?,
+        Ok(incoming) => handle(Incoming { time_left: Some(invocation.time_left), ..incoming }).await?,
         Err(error) => error.into_outgoing(),
     };
     Ok(Answer::new(event.kind, outgoing))

@@ -1,10 +1,12 @@
 //! An engine whose parts are made when the start of a function has time for them.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc};
 
 use tokio::sync::OnceCell;
 
-use super::{ConfigError, EngineConfig, Handler, InvocationError, LoadError, answer::answer, pending::Pending};
+use super::{
+    ConfigError, EngineConfig, Handler, Invocation, InvocationError, LoadError, answer::answer, pending::Pending,
+};
 use crate::{
     Engine,
     execute::Serves,
@@ -54,7 +56,7 @@ impl Handler for LazyEngine {
         self.services.load(read, self.config.authenticator.get()).await
     }
 
-    async fn answer(&self, payload: &str, time_left: Duration) -> Result<Answer, InvocationError> {
-        answer(payload, time_left, async |incoming| Ok(self.engine().await?.handle(incoming).await)).await
+    async fn answer(&self, payload: &str, invocation: &Invocation) -> Result<Answer, InvocationError> {
+        answer(payload, invocation, async |incoming| Ok(self.engine().await?.handle(incoming).await)).await
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `run` | from events to answers, for as long as Lambda wants it |
+//! | `run`, `invocation` | from events to answers, for as long as Lambda wants it |
 //! | `environment`, `config` | what a function is told |
 //! | `with_secrets` | what of it may be in Secrets Manager |
 //! | `pending` | what is read from files |
@@ -32,6 +32,7 @@ pub use answer::InvocationError;
 pub use config::{ConfigError, EngineConfig, OutboxConfig, WebhookConfig};
 pub use engine::LazyEngine;
 pub use environment::Environment;
+pub use invocation::Invocation;
 pub use outbox::{LazyOutbox, SetupError};
 pub use pending::LoadError;
 pub use run::{Handler, start};

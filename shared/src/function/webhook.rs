@@ -1,10 +1,12 @@
 //! A webhook whose parts are made when the start of a function has time for them.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc};
 
 use tokio::sync::OnceCell;
 
-use super::{ConfigError, Handler, InvocationError, LoadError, WebhookConfig, answer::answer, pending::Pending};
+use super::{
+    ConfigError, Handler, Invocation, InvocationError, LoadError, WebhookConfig, answer::answer, pending::Pending,
+};
 use crate::{
     gateway::Answer,
     ledger::Ledger,
@@ -48,7 +50,7 @@ impl Handler for LazyWebhook {
         self.ledger.load(read, self.config.policy.get()).await
     }
 
-    async fn answer(&self, payload: &str, time_left: Duration) -> Result<Answer, InvocationError> {
-        answer(payload, time_left, async |incoming| Ok(self.webhook().await?.handle(incoming).await)).await
+    async fn answer(&self, payload: &str, invocation: &Invocation) -> Result<Answer, InvocationError> {
+        answer(payload, invocation, async |incoming| Ok(self.webhook().await?.handle(incoming).await)).await
     }
 }
