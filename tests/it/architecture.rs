@@ -23,8 +23,8 @@ const ARROWS: [(&str, &[&str]); 21] = [
     ("exchange", &["batch", "uri"]),
     ("gateway", &["batch", "exchange", "uri"]),
     ("store", &["edm"]),
-    ("respond", &["auth", "batch", "jobs", "edm", "plan", "query", "service", "store", "uri", "wire"]),
-    ("plan", &["auth", "batch", "events", "jobs", "edm", "query", "respond", "service", "store", "uri"]),
+    ("respond", &["auth", "batch", "edm", "exchange", "jobs", "plan", "query", "service", "store", "uri", "wire"]),
+    ("plan", &["auth", "batch", "edm", "events", "exchange", "jobs", "query", "respond", "service", "store", "uri"]),
     (
         "execute",
         &[
@@ -32,7 +32,7 @@ const ARROWS: [(&str, &[&str]); 21] = [
             "uri", "wire",
         ],
     ),
-    ("function", &["auth", "execute", "gateway", "ledger", "policy", "service", "store", "webhook"]),
+    ("function", &["auth", "exchange", "execute", "gateway", "ledger", "policy", "service", "store", "webhook"]),
 ];
 
 /// What a pure module may not say, and the only files that may.

@@ -15,7 +15,7 @@ use shared::{
     exchange::Incoming,
     outbox::{Clock, Courier, Outbox},
     service::Services,
-    store::{self, Store},
+    store::{self, ATTEMPT_TIMEOUT, Store},
     uri::Encoding,
 };
 use tests::{binaries::workspace, strict::Strict};
@@ -55,7 +55,8 @@ impl Rig {
     fn over(database: Embedded, hold: Duration, budget: Duration) -> Self {
         let strict = Strict::new(database.clone()).holding(hold);
         let store = Store::new(store::through(strict.clone()), TABLE);
-        let settings = Settings { time_budget: budget, ..Settings::default() };
+        // Calls are begun for that long; one may take its time after it.
+        let settings = Settings { time_budget: budget + ATTEMPT_TIMEOUT, ..Settings::default() };
         let engine = Engine::new(services(), store.clone(), settings);
         Self { strict, engine, store, database }
     }

@@ -9,11 +9,11 @@ use uuid::Uuid;
 use crate::{
     auth::{Authenticator, Caller},
     batch::{Request, Response},
-    exchange::{Incoming, Outgoing},
-    plan::{self, Context, Fresh, Job, OdataVersion, Place, PlanError, References, prepare_at},
+    exchange::{Incoming, MAX_ANSWER, Outgoing, weigh},
+    plan::{self, Context, Fresh, Job, OdataVersion, Outcome, Place, PlanError, References, prepare_at},
     respond::{BatchError, ErrorContext, Failure, error_response},
     service::{Service, Services},
-    store::{Deadline, Store},
+    store::{ATTEMPT_TIMEOUT, Deadline, Store},
     uri::{self, QueryOptions},
 };
 
@@ -23,6 +23,9 @@ use super::{
     origin::{below_public, origin},
 };
 
+/// Kept of an edge's time to write and to send an answer.
+const TO_ANSWER: Duration = Duration::from_secs(1);
+
 /// What a host configures.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -30,7 +33,11 @@ pub struct Settings {
     pub serves: Serves,
     /// The URL clients call this host by, where no header says it right.
     pub public_url: Option<String>,
-    /// How long one request may take at the table before the client is told to try again.
+    /// After so long all calls to the table for one request are over, and what was not done is answered so.
+    ///
+    /// An API Gateway waits 30 s. Of the 25 s of the default, calls are begun in the first 22: an attempt takes 3 s at
+    /// most ([`ATTEMPT_TIMEOUT`]). Whatever its outcome, the answer is written at 25 s, which takes a fraction of a second
+    /// for the largest one. 4 s remain for the way of request and answer and for a function that has to start.
     pub time_budget: Duration,
     /// How callers show who they are. Open by default.
     pub authenticator: Authenticator,
@@ -85,6 +92,7 @@ impl Engine {
     }
 
     async fn answer(&self, mut incoming: Incoming) -> Outgoing {
+        let deadline = self.deadline(incoming.time_left);
         let (path, encoding) = (incoming.path.as_str(), incoming.path_encoding);
         let public_url = self.settings.public_url.as_deref();
         let below_base = || self.services.find(below_public(public_url, path)?, encoding);
@@ -105,7 +113,7 @@ impl Engine {
                     rest: found.rest,
                     origin: &origin,
                     caller: &caller,
-                    deadline: self.deadline(),
+                    deadline,
                 })
                 .await
             }
@@ -128,8 +136,11 @@ impl Engine {
         }
     }
 
-    pub(super) fn deadline(&self) -> Deadline {
-        Deadline::after(self.settings.time_budget)
+    /// Until when calls to the table are begun, when the edge waits for so long.
+    pub(super) fn deadline(&self, time_left: Option<Duration>) -> Deadline {
+        let budget = self.settings.time_budget;
+        let budget = time_left.map_or(budget, |left| budget.min(left.saturating_sub(TO_ANSWER)));
+        Deadline::after(budget.saturating_sub(ATTEMPT_TIMEOUT))
     }
 
     /// A request that came alone: a batch of one.
@@ -170,7 +181,7 @@ impl Engine {
         let mut jobs = [Job { index: 0, request: &request, prepared: Some(Arc::new(prepared)) }];
         let make = Uuid::new_v4;
         let fresh = Fresh::new(&make);
-        let end = self.run_unit(context, &mut jobs, &mut references, &fresh, call.deadline).await;
+        let end = self.run_unit(context, &mut jobs, &mut references, &fresh, call.deadline, &mut admit_alone).await;
         let mut outcomes = end.map_err(|failed| failed.failure)?;
         Ok(outcomes.pop().map_or_else(|| no_answer(request.id), |outcome| outcome.response))
     }
@@ -185,6 +196,12 @@ impl Engine {
             caller: call.caller,
         }
     }
+}
+
+/// Whether a request that came alone can be answered.
+fn admit_alone(outcomes: &[Outcome]) -> Result<(), PlanError> {
+    let weights = outcomes.iter().map(|Outcome { response, .. }| weigh(&response.headers, &response.body));
+    if weights.sum::<usize>() > MAX_ANSWER { Err(PlanError::AnswerTooLarge { max: MAX_ANSWER }) } else { Ok(()) }
 }
 
 /// The answer to a call that failed as a whole.

@@ -1,11 +1,14 @@
 //! Runs requests: reads what planning needs, commits what it decides, answers. The only stage that awaits.
 
+mod answers;
 mod batch;
 mod catalogue;
 mod engine;
 mod envelope;
 mod fetch;
+mod form;
 mod origin;
+mod reads;
 mod seed;
 mod serves;
 mod snapshot;
