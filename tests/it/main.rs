@@ -23,6 +23,7 @@ mod clients;
 mod closed_loop;
 mod courier;
 mod documents;
+mod edge_limits;
 mod endpoints;
 mod envelope;
 mod equivalence;

@@ -99,7 +99,18 @@ impl Rig {
 
     /// Sends a request; `headers` are `name: value` lines, a body is JSON unless they say otherwise.
     pub(crate) async fn send(&self, method: &str, url: &str, headers: &[&str], body: impl Into<Bytes>) -> Answer {
-        let body = body.into();
+        self.send_within(None, method, url, headers, body.into()).await
+    }
+
+    /// The same from an edge that waits for so long.
+    pub(crate) async fn send_within(
+        &self,
+        time_left: Option<Duration>,
+        method: &str,
+        url: &str,
+        headers: &[&str],
+        body: Bytes,
+    ) -> Answer {
         let mut all = Headers::new();
         all.try_append("host", "localhost").unwrap();
         for line in headers {
@@ -122,7 +133,7 @@ impl Rig {
             body,
             scheme: "http",
             id: String::new(),
-            time_left: None,
+            time_left,
         };
         let answer = self.engine.handle(incoming).await;
         Answer { status: answer.status.as_u16(), headers: answer.headers, body: answer.body }

@@ -227,14 +227,13 @@ impl Run<'_> {
         let jobs = group.requests.iter().enumerate();
         let mut jobs: Vec<Job<'_>> =
             jobs.map(|(at, request)| Job { index: index + at, request, prepared: None }).collect();
-        let result = match self.refusal(group) {
-            Some((culprit, error)) => Err(FailedUnit { culprit, failure: error.into(), before: Vec::new() }),
-            None => {
-                let write = |writer: &mut Writer, outcomes: &[Outcome]| {
-                    writer.group(name.as_ref(), outcomes.iter().map(|outcome| &outcome.response));
-                };
-                self.unit(&mut jobs, &write).await
-            }
+        let result = if let Some((culprit, error)) = self.refusal(group) {
+            Err(FailedUnit { culprit, failure: error.into(), before: Vec::new() })
+        } else {
+            let write = |writer: &mut Writer, outcomes: &[Outcome]| {
+                writer.group(name.as_ref(), outcomes.iter().map(|outcome| &outcome.response));
+            };
+            self.unit(&mut jobs, &write).await
         };
         self.done.extend(group.name.iter().map(|name| (name.clone(), result.is_ok())));
         match result {

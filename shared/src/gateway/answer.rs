@@ -121,7 +121,9 @@ mod tests {
         ) {
             let mut list = Headers::new();
             list.try_append("content-type", media_type).unwrap();
-            headers.iter().for_each(|(name, value)| list.try_append(name, value).unwrap());
+            for (name, value) in &headers {
+                list.try_append(name, value).unwrap();
+            }
             let size = |outgoing| serde_json::to_string(&Answer::new(kind, outgoing)).unwrap().len();
             let outgoing = |headers, body| Outgoing { status: StatusCode::OK, headers, body };
             let full = size(outgoing(list.clone(), body.clone().into()));

@@ -1,6 +1,6 @@
 //! Reading: entities, collections, properties, counts, links (Protocol §11.2).
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, fmt::Write as _, sync::Arc};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
@@ -198,11 +198,12 @@ impl Unit<'_> {
                 url.push('&');
             }
         }
+        // Writing into memory cannot fail.
         if skip > 0 {
-            url.push_str(&format!("$skip={skip}&"));
+            let _ = write!(url, "$skip={skip}&");
         }
         if request.options.top.is_some() {
-            url.push_str(&format!("$top={top}&"));
+            let _ = write!(url, "$top={top}&");
         }
         url.push_str("$skiptoken=");
         url.push_str(&URL_SAFE_NO_PAD.encode(last));
