@@ -24,6 +24,7 @@ mod closed_loop;
 mod cors;
 mod courier;
 mod documents;
+mod edge_limits;
 mod endpoints;
 mod envelope;
 mod equivalence;
