@@ -161,7 +161,7 @@ impl<'r> Run<'r> {
         let mut items = batch.items.as_slice();
         while let Some((item, rest)) = items.split_first() {
             if self.first_failure.is_some() && !continues {
-                self.not_run = requests(items).count();
+                self.not_run += requests(items).count();
                 break;
             }
             match item {
@@ -205,7 +205,7 @@ impl<'r> Run<'r> {
             let response = self.finish_request(request, index + at, result);
             self.responses.push(ResponseItem::Single(response));
             if self.first_failure.is_some() && !continues {
-                self.not_run = requests.len() - at - 1;
+                self.not_run += requests.len() - at - 1;
                 break;
             }
         }
