@@ -220,7 +220,8 @@ async fn one_trace_leads_from_a_failure_to_the_requeue() {
         lines.map(|line| (line["target"].as_str().unwrap(), line["method"].as_str().unwrap())).collect();
     let expected = [("rebatch::request", "PATCH"), ("rebatch::events", "POST"), ("rebatch::request", "POST")];
     assert_eq!(lines, expected);
-    let events = log.iter().find(|line| line["target"] == "rebatch::events").unwrap();
+    let is_events = |line: &&Value| line["target"] == "rebatch::events" && line["traceId"] == TRACE;
+    let events = log.iter().find(is_events).unwrap();
     let counts = ["events", "requeue", "dynamodbCalls", "status"].map(|name| events[name].as_u64().unwrap());
     assert_eq!((counts, &events["source"]), ([1, 1, 1, 200], &json!("own")));
     assert!(!format!("{log:?}").contains("whsec_"));
