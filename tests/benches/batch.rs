@@ -118,6 +118,7 @@ fn plan_and_respond(criterion: &mut Criterion) {
         root: ROOT,
         now: jiff::Timestamp::from_second(1_700_000_000).unwrap(),
         caller: &Caller::anonymous(),
+        trace: None,
     };
     let make = Uuid::new_v4;
     for count in SIZES {

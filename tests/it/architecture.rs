@@ -29,7 +29,18 @@ const ARROWS: [(&str, &[&str]); 23] = [
     (
         "outbox",
         &[
-            "auth", "edm", "events", "exchange", "execute", "jobs", "ledger", "plan", "policy", "service", "store",
+            "auth",
+            "edm",
+            "events",
+            "exchange",
+            "execute",
+            "jobs",
+            "ledger",
+            "plan",
+            "policy",
+            "service",
+            "store",
+            "telemetry",
             "uri",
         ],
     ),
@@ -97,6 +108,7 @@ const IMPURE: [(&str, &[&str]); 8] = [
     ("reqwest", &["auth/jwks/", "outbox/"]),
     ("tokio::", &["auth/jwks/", "store/", "execute/", "function/", "ledger/record.rs", "outbox/", "webhook/"]),
     ("std::fs", &["service/load.rs", "policy/load.rs"]),
+    // A line of the log has its time.
     ("SystemTime", &["telemetry/format.rs"]),
     ("Timestamp::now", &["execute/", "function/run.rs", "outbox/", "telemetry/format.rs", "webhook/"]),
     ("Uuid::new_v4", &["execute/", "ledger/record.rs", "outbox/", "webhook/"]),

@@ -47,6 +47,7 @@ impl Loop {
         arguments.extend(["--allow-private-targets"].iter().chain(more));
         let mut command = tests::host::command(&arguments);
         command.env("REBATCH_TEST_SECRET", SECRET);
+        command.stderr(std::fs::File::create(folder.path().join("log")).unwrap());
         Self { host: Host::run(command).await, client: reqwest::Client::new(), folder, token: None }
     }
 
@@ -62,6 +63,12 @@ impl Loop {
         let answer = request.send().await.unwrap();
         let status = answer.status().as_u16();
         (status, serde_json::from_str(&answer.text().await.unwrap()).unwrap_or_default())
+    }
+
+    /// The lines of the host's log.
+    fn log(&self) -> Vec<Value> {
+        let text = std::fs::read_to_string(self.folder.path().join("log")).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).expect(line)).collect()
     }
 
     async fn subscribe(&self, secret: &str) {
@@ -181,4 +188,41 @@ async fn the_host_calls_itself_with_a_token_where_it_asks_for_tokens() {
     the.fail().await;
     the.until("waiting again", async || the.job().await["Status"] == "Waiting").await;
     assert_eq!(the.job().await["LastRequeuedBy"], "rebatch");
+}
+
+/// From the client whose change it was, over the event and the decision, to the call that puts the job back to waiting.
+#[tokio::test]
+async fn one_trace_leads_from_a_failure_to_the_requeue() {
+    const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let the = Loop::start(&["--log", "json"]).await;
+    the.subscribe(SECRET).await;
+    let job = json!({ "BatchJobRecId": JOB, "JobDescription": "Import", "Status": "Waiting" });
+    assert_eq!(the.send("POST", "BatchJobs", Some(job)).await.0, 201);
+    the.set("Executing").await;
+    let url = format!("{}/data/BatchJobs({JOB})", the.host.url());
+    let parent = format!("00-{TRACE}-00f067aa0ba902b7-01");
+    let failed = the.client.patch(url).header("traceparent", &parent).header("tracestate", "vendor=x");
+    let failed = failed.header("content-type", "application/json").body(r#"{"Status":"Error"}"#).send().await.unwrap();
+    assert!(failed.headers()["traceparent"].to_str().unwrap().starts_with(&format!("00-{TRACE}-")));
+    the.until("waiting again", async || the.job().await["Status"] == "Waiting").await;
+    let in_trace =
+        |trace: &Value| trace.as_str().unwrap().contains(TRACE) && trace.as_str().unwrap().ends_with(" vendor=x");
+    assert!(in_trace(&the.job().await["LastChangeTrace"]));
+    for set in ["RequeueDecisions", "BusinessEventDeliveries"] {
+        let rows = the.rows(set).await;
+        assert!(rows.len() == 1 && rows.iter().all(|row| in_trace(&row["Trace"])), "{set}: {rows:#?}");
+    }
+    let history = the.rows("BatchJobHistory").await;
+    assert_eq!(history.iter().filter(|row| in_trace(&row["Trace"])).count(), 2, "the failure and the requeue");
+    let log = the.log();
+    let lines = log.iter().filter(|line| line["traceId"] == TRACE);
+    let lines: Vec<_> =
+        lines.map(|line| (line["target"].as_str().unwrap(), line["method"].as_str().unwrap())).collect();
+    let expected = [("rebatch::request", "PATCH"), ("rebatch::events", "POST"), ("rebatch::request", "POST")];
+    assert_eq!(lines, expected);
+    let is_events = |line: &&Value| line["target"] == "rebatch::events" && line["traceId"] == TRACE;
+    let events = log.iter().find(is_events).unwrap();
+    let counts = ["events", "requeue", "dynamodbCalls", "status"].map(|name| events[name].as_u64().unwrap());
+    assert_eq!((counts, &events["source"]), ([1, 1, 1, 200], &json!("own")));
+    assert!(!format!("{log:?}").contains("whsec_"));
 }

@@ -84,6 +84,7 @@ fn event(kind: EventKind, number: i64) -> JobEvent {
         job_description: "Import".into(),
         job_status: "Error".into(),
         error_text: String::new(),
+        trace: None,
     }
 }
 

@@ -47,6 +47,7 @@ mod requeues;
 mod rig;
 mod soak;
 mod strict;
+mod telemetry;
 mod too_large;
 mod units;
 mod webhook;

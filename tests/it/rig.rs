@@ -52,6 +52,11 @@ impl Rig {
         rig
     }
 
+    /// No table.
+    pub(crate) fn without_table() -> Self {
+        Self::over(Embedded::memory().unwrap(), Duration::ZERO, BUDGET)
+    }
+
     fn over(database: Embedded, hold: Duration, budget: Duration) -> Self {
         let strict = Strict::new(database.clone()).holding(hold);
         let store = Store::new(store::through(strict.clone()), TABLE);

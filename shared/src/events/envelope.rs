@@ -45,6 +45,10 @@ pub struct Meta<'a> {
     pub source: &'a str,
     /// What it happened to, relative to `source`: `BatchJobs(5637144576)`, or the id of the endpoint that is tested.
     pub subject: &'a str,
+    /// The trace of whoever caused it, in the words of the extension Distributed Tracing; empty where there is none.
+    pub traceparent: &'a str,
+    /// What goes with it.
+    pub tracestate: &'a str,
 }
 
 /// A request to an endpoint, but for its URL and signature.
@@ -94,6 +98,10 @@ struct CloudEvent<'a> {
     subject: &'a str,
     time: &'a str,
     datacontenttype: &'static str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    traceparent: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    tracestate: &'a str,
     data: Data<'a>,
 }
 
@@ -143,6 +151,8 @@ pub fn envelope(format: Format, payload: &str, meta: &Meta<'_>) -> Envelope {
                 subject: meta.subject,
                 time: &time,
                 datacontenttype: "application/json",
+                traceparent: meta.traceparent,
+                tracestate: meta.tracestate,
                 data: Data::object(payload),
             }),
         },
@@ -155,8 +165,11 @@ pub fn envelope(format: Format, payload: &str, meta: &Meta<'_>) -> Envelope {
                 ("ce-type", meta.business_event_id),
                 ("ce-subject", meta.subject),
                 ("ce-time", &time),
+                ("ce-traceparent", meta.traceparent),
+                ("ce-tracestate", meta.tracestate),
             ]
             .into_iter()
+            .filter(|(_, value)| !value.is_empty())
             .filter_map(|(name, value)| Some((HeaderName::from_static(name), attribute(value)?)))
             .collect(),
             body: Bytes::copy_from_slice(payload.as_bytes()),
@@ -189,6 +202,8 @@ mod tests {
             time: "2022-12-30T13:51:15.2942742Z".parse().unwrap(),
             source: "https://jobs.example.com/data",
             subject: "BatchJobs(5637144576)",
+            traceparent: "",
+            tracestate: "",
         }
     }
 
@@ -246,6 +261,17 @@ mod tests {
             "ce-time: 2022-12-30T13:51:15.2942742Z",
         ];
         assert_eq!((headers, body), (expected.map(str::to_owned).to_vec(), TEXT.to_owned()));
+    }
+
+    #[test]
+    fn a_cloud_event_tells_its_trace() {
+        let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let meta = Meta { traceparent: parent, tracestate: "a=1,b=2", ..meta() };
+        let (_, body) = sent(Format::CloudEventsStructured, TEXT, &meta);
+        assert!(body.contains(&format!(r#""traceparent":"{parent}","tracestate":"a=1,b=2","data""#)), "{body}");
+        let (headers, _) = sent(Format::CloudEventsBinary, TEXT, &meta);
+        let expected = [format!("ce-traceparent: {parent}"), "ce-tracestate: a=1,b=2".to_owned()];
+        assert!(headers.ends_with(&expected), "{headers:?}");
     }
 
     #[test]

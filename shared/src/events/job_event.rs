@@ -41,4 +41,6 @@ pub struct JobEvent {
     pub job_status: String,
     /// What went wrong, where the sender says it.
     pub error_text: String,
+    /// The trace that it is part of: `traceparent`, and after a space `tracestate`, as the sender wrote them.
+    pub trace: Option<String>,
 }

@@ -100,6 +100,8 @@ pub(super) struct Call<'c> {
     pub(super) origin: &'c str,
     pub(super) caller: &'c Caller,
     pub(super) subject: Subject<'c>,
+    /// Its trace, as rows have it.
+    pub(super) trace: &'c str,
     pub(super) deadline: Deadline,
 }
 
@@ -212,6 +214,7 @@ impl Engine {
                 origin: &origin(public_url, incoming),
                 caller: &caller,
                 subject,
+                trace: &trace.text(),
                 deadline,
             })
             .await;
@@ -291,6 +294,7 @@ impl Engine {
             root: call.root,
             now: Timestamp::now(),
             caller: call.caller,
+            trace: Some(call.trace),
         }
     }
 }

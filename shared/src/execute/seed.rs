@@ -58,7 +58,8 @@ impl Engine {
         let root = "";
         let caller = Caller { name: "seed".into(), ..Caller::anonymous() };
         let now = jiff::Timestamp::now();
-        let context = Context { services: &self.services, service, origin: "seed://", root, now, caller: &caller };
+        let (services, origin) = (&*self.services, "seed://");
+        let context = Context { services, service, origin, root, now, caller: &caller, trace: None };
         let url = Collection::of_set(service, group.set, group.company).path;
         let mut created = 0;
         for (row, payload) in group.payloads.iter().enumerate() {

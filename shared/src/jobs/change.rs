@@ -23,6 +23,8 @@ pub struct Touch<'a> {
     pub reason: Option<&'a str>,
     /// The caller's id of the request.
     pub request_id: Option<&'a str>,
+    /// The trace that the request is part of.
+    pub trace: Option<&'a str>,
 }
 
 /// Why a job cannot be changed as asked.
@@ -69,6 +71,7 @@ impl Jobs {
             (fields.last_changed_by_object_id, touch.by_object_id.map_or(Value::Null, Value::Guid)),
             (fields.last_changed_date_time, at),
             (fields.last_change_reason, Value::String(touch.reason.unwrap_or_default().into())),
+            (fields.last_change_trace, touch.trace.map_or(Value::Null, |trace| Value::String(trace.into()))),
         ]
     }
 

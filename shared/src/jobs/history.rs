@@ -98,6 +98,7 @@ fn row(model: &Model, jobs: &Jobs, change: Change, job: &Entity, after: &Record)
         ("RetryCount", fields.retry_count),
         ("RetryLimit", fields.retry_limit),
         ("JobDescription", fields.job_description),
+        ("Trace", fields.last_change_trace),
     ];
     for (name, at) in copied {
         set(model, &mut row, name, after.values.get(at).cloned().flatten().unwrap_or(Value::Null));

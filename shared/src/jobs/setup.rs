@@ -65,11 +65,12 @@ pub struct Fields {
     pub last_changed_by_object_id: usize,
     pub last_changed_date_time: usize,
     pub last_change_reason: usize,
+    pub last_change_trace: usize,
 }
 
 impl Fields {
     /// The properties that the service alone writes, with every change or every requeue.
-    pub fn kept(&self) -> [usize; 9] {
+    pub fn kept(&self) -> [usize; 10] {
         [
             self.generation,
             self.last_requeued_by,
@@ -80,6 +81,7 @@ impl Fields {
             self.last_changed_by_object_id,
             self.last_changed_date_time,
             self.last_change_reason,
+            self.last_change_trace,
         ]
     }
 
@@ -105,6 +107,7 @@ impl Fields {
             last_changed_by_object_id: position("LastChangedByObjectId")?,
             last_changed_date_time: position("LastChangedDateTime")?,
             last_change_reason: position("LastChangeReason")?,
+            last_change_trace: position("LastChangeTrace")?,
         })
     }
 }

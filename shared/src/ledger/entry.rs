@@ -62,6 +62,7 @@ impl Ledger {
             ("OutcomeUnknown", Value::Boolean(false)),
             ("Reruns", Value::Integer(0)),
             ("Claim", entry.claim.map_or(Value::Null, text)),
+            ("Trace", event.trace.as_deref().map_or(Value::Null, text)),
         ];
         self.new_entity(ty, values, random)
     }

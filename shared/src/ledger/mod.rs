@@ -43,7 +43,7 @@ use crate::{
 };
 
 /// Properties of `RequeueDecisions` that are read or written.
-const DECISION: [&str; 31] = [
+const DECISION: [&str; 32] = [
     "BatchJobRecId",
     "Target",
     "EventId",
@@ -75,6 +75,7 @@ const DECISION: [&str; 31] = [
     "RerunReason",
     "RerunDateTime",
     "Claim",
+    "Trace",
 ];
 /// Properties of `RequeueAttempts` that are written.
 const ATTEMPT: [&str; 13] = [

@@ -81,6 +81,8 @@ pub struct DecisionRow {
     pub rerun_by: Option<(String, String)>,
     /// The claim that is held for it.
     pub claim: Option<Claim>,
+    /// The trace of the event.
+    pub trace: String,
 }
 
 impl DecisionRow {
@@ -147,6 +149,7 @@ impl Ledger {
             reruns: integer("Reruns").unwrap_or(0),
             rerun_by: Some(text("RerunBy")).filter(|by| !by.is_empty()).map(|by| (by, text("RerunReason"))),
             claim: Some(text("Claim")).filter(|claim| !claim.is_empty()).map(Claim),
+            trace: text("Trace"),
         })
     }
 

@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use crate::{
     edm::{DateTimeOffset, ETag, Model, Value, Version},
     events::{Meta, Verdict, envelope, id_text, next_attempt, sign, verdict},
     store::{Commit, Condition, Deadline, Due, ItemKey, Patch, Schedule, StoreError, Write, WriteKind},
+    telemetry::TraceContext,
 };
 
 use super::{
@@ -90,17 +92,23 @@ impl Outbox {
         };
         let id = id_text(row.event_id);
         let subject = subject(desk, row.job, endpoint);
+        // Each attempt is a span of its own; the event, which may be signed, stays what it is.
+        let trace = TraceContext::from_text(&row.trace);
+        let parent = trace.as_ref().map(TraceContext::parent).unwrap_or_default();
         let meta = Meta {
             event_id: row.event_id,
             business_event_id: &row.business_event_id,
             time: event_time(&row.payload).or(row.created).unwrap_or(begun),
             source: &desk.source,
             subject: &subject,
+            traceparent: &parent,
+            tracestate: trace.as_ref().and_then(TraceContext::state).unwrap_or_default(),
         };
         let envelope = envelope(endpoint.format, &row.payload, &meta);
         let seconds = begun.as_second();
         let signature = secret.map(|secret| sign(secret, &id, seconds, &envelope.body));
         let mut headers: HeaderMap = envelope.headers.into_iter().collect();
+        headers.extend(trace.iter().flat_map(|trace| trace.child(Uuid::new_v4()).headers()));
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(envelope.content_type));
         headers.insert(WEBHOOK_TIMESTAMP, HeaderValue::from(seconds));
         for (name, value) in [(WEBHOOK_ID, Some(id)), (WEBHOOK_SIGNATURE, signature)] {

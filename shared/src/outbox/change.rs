@@ -115,6 +115,11 @@ pub(super) fn parcel(desk: &Desk, job: &Entity, kind: EventKind, control_number:
         control_number,
         job: Some((event.job_id, generation)),
         payload: payload(&event),
+        trace: if let Some(Value::String(trace)) = value(fields.last_change_trace) {
+            Some(trace.clone())
+        } else {
+            None
+        },
     }
 }
 

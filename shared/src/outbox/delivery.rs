@@ -35,6 +35,8 @@ pub(super) struct Parcel {
     /// The job and its generation; `None` for a test event.
     pub(super) job: Option<(i64, i64)>,
     pub(super) payload: String,
+    /// The trace of whoever caused it.
+    pub(super) trace: Option<String>,
 }
 
 impl Parcel {
@@ -52,6 +54,7 @@ impl Parcel {
             control_number: i64::MIN,
             job: None,
             payload: test_payload(id, &endpoint.legal_entity),
+            trace: None,
         }
     }
 
@@ -76,6 +79,7 @@ impl Parcel {
             ("AttemptCount", Value::Integer(0)),
             ("Attempts", Value::Collection(Vec::new())),
             ("Payload", text(&self.payload)),
+            ("Trace", self.trace.as_deref().map_or(Value::Null, text)),
         ];
         let due = Due::new(&desk.service.name, endpoint.id, now);
         (new_entity(desk, desk.record(ty, values)), due)
@@ -113,6 +117,7 @@ pub(super) struct Delivery {
     pub(super) job: Option<i64>,
     pub(super) created: Option<Timestamp>,
     pub(super) payload: String,
+    pub(super) trace: String,
     pub(super) attempt_count: i64,
     attempts: Vec<Value>,
 }
@@ -161,6 +166,7 @@ impl Delivery {
                 None
             },
             payload: text("Payload"),
+            trace: text("Trace"),
             attempt_count: if let Some(Value::Integer(count)) = get("AttemptCount") { *count } else { 0 },
             attempts: if let Some(Value::Collection(attempts)) = get("Attempts") {
                 attempts.clone()

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Properties of `BatchJobHistory` that are written.
-const HISTORY: [&str; 6] = ["Incarnation", "Change", "FromStatus", "ToStatus", "ChangedProperties", "EventId"];
+const HISTORY: [&str; 7] = ["Incarnation", "Change", "FromStatus", "ToStatus", "ChangedProperties", "EventId", "Trace"];
 /// Properties of `BusinessEventEndpoints` that are read or written.
 const ENDPOINT: [&str; 10] = [
     "EndpointId",
@@ -26,7 +26,7 @@ const ENDPOINT: [&str; 10] = [
     "DisabledDateTime",
 ];
 /// Properties of `BusinessEventDeliveries` that are read or written.
-const DELIVERY: [&str; 15] = [
+const DELIVERY: [&str; 16] = [
     "DeliveryId",
     "EndpointId",
     "EventId",
@@ -42,6 +42,7 @@ const DELIVERY: [&str; 15] = [
     "AttemptCount",
     "Attempts",
     "Payload",
+    "Trace",
 ];
 
 /// The model of a service is not what its outbox needs.

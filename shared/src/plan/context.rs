@@ -34,6 +34,8 @@ pub struct Context<'a> {
     pub now: Timestamp,
     /// Who makes the request, or the batch that it is part of.
     pub caller: &'a Caller,
+    /// The trace that it is part of, as rows have it.
+    pub trace: Option<&'a str>,
 }
 
 /// An inner URL, found in the service: `<root>/<path>?<query>`.

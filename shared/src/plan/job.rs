@@ -34,6 +34,7 @@ impl<'a> Unit<'a> {
             at: self.context.now,
             reason: request.and_then(|request| request.reason.as_deref()),
             request_id: request.and_then(|request| request.request_id.as_deref()),
+            trace: self.context.trace,
         }
     }
 

@@ -42,6 +42,7 @@ fn event(what: What) -> JobEvent {
         job_description: "Month end closing".into(),
         job_status: "Error".into(),
         error_text: "SQL: chosen as deadlock victim".into(),
+        trace: None,
     }
 }
 

@@ -85,6 +85,29 @@ impl TraceContext {
         self.to_string()
     }
 
+    /// Both values as one text, which rows keep: `traceparent`, and after a space `tracestate`.
+    pub fn text(&self) -> String {
+        match &self.state {
+            Some(state) => format!("{self} {state}"),
+            None => self.to_string(),
+        }
+    }
+
+    /// Reads a text of a row.
+    pub fn from_text(text: &str) -> Option<Self> {
+        let (parent, state) = text.split_once(' ').map_or((text, None), |(parent, state)| (parent, Some(state)));
+        Self::parse(parent, state)
+    }
+
+    /// Both headers, for a request of that span.
+    pub fn headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> + use<> {
+        let values = [(TRACEPARENT, Some(self.parent())), (TRACESTATE, self.state.clone())];
+        let header = |(name, value): (_, Option<String>)| {
+            Some((HeaderName::from_static(name), HeaderValue::try_from(value?).ok()?))
+        };
+        values.into_iter().filter_map(header)
+    }
+
     /// Adds the header that tells where an answer comes from.
     pub fn tell(&self, headers: &mut Headers) {
         if let Ok(value) = HeaderValue::try_from(self.parent()) {
@@ -173,6 +196,7 @@ mod tests {
         assert_eq!(context.parent(), "00-4bf92f3577b34da6a3ce929d0e0e4736-2222000042220000-01");
         assert_eq!(context.trace_id(), "4bf92f3577b34da6a3ce929d0e0e4736");
         assert_eq!(context.state(), Some("a=1,b=2"));
+        assert_eq!(TraceContext::from_text(&context.text()), Some(context));
     }
 
     #[test]

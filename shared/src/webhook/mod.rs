@@ -34,7 +34,7 @@ use percent_encoding::percent_decode_str;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use self::{authenticate::authenticate, error::Refusal, handshake::handshake};
+use self::{authenticate::authenticate, error::Refusal, handshake::handshake, record::in_trace};
 use crate::{
     events::{self, Received},
     exchange::{Incoming, Outgoing},
@@ -89,7 +89,7 @@ impl Webhook {
     async fn observe(&self, mut incoming: Incoming) -> Outgoing {
         let (begun, now) = (Instant::now(), Timestamp::now());
         let trace = TraceContext::of(&incoming.headers, [Uuid::new_v4(), Uuid::new_v4()]);
-        let answered = timeout(self.time_budget, self.answer(&mut incoming, now)).await;
+        let answered = timeout(self.time_budget, self.answer(&mut incoming, &trace, now)).await;
         let (mut outgoing, decided, error) = match answered.unwrap_or(Err(Refusal::Late)) {
             Ok((outgoing, decided)) => (outgoing, decided, None),
             Err(refusal) => {
@@ -115,7 +115,12 @@ impl Webhook {
         outgoing
     }
 
-    async fn answer(&self, incoming: &mut Incoming, now: Timestamp) -> Result<(Outgoing, Decided), Refusal> {
+    async fn answer(
+        &self,
+        incoming: &mut Incoming,
+        trace: &TraceContext,
+        now: Timestamp,
+    ) -> Result<(Outgoing, Decided), Refusal> {
         let deadline = Deadline::after(self.time_budget);
         let source = self.source(incoming).ok_or(Refusal::NoSource)?;
         if incoming.method == Method::OPTIONS {
@@ -131,7 +136,7 @@ impl Webhook {
         let kind_of = |id: &str| self.policy.event_kind(id);
         match events::read(source.format, kind_of, |name| incoming.headers.get(name), &incoming.body)? {
             Received::Validation { code } => Ok((answer::validation(&code), Decided::default())),
-            Received::Events(received) => self.record(source, received, now, deadline).await,
+            Received::Events(received) => self.record(source, in_trace(received, trace), now, deadline).await,
         }
     }
 

@@ -13,7 +13,7 @@ use crate::{
     ledger::Recorded,
     policy::{Decision, Source, Verdict},
     store::{Deadline, StoreError},
-    telemetry::Decided,
+    telemetry::{Decided, TraceContext},
 };
 
 /// How many jobs' events are written down at a time.
@@ -89,6 +89,19 @@ impl Webhook {
     }
 }
 
+/// The same events, each in its own trace, or in that of the request where it tells none.
+pub(super) fn in_trace(mut received: Vec<Read>, request: &TraceContext) -> Vec<Read> {
+    for read in &mut received {
+        let event = match read {
+            Ok(event) => event,
+            Err(fault) => &mut *fault.event,
+        };
+        let own = event.trace.as_deref().and_then(TraceContext::from_text).map(|own| own.child(Uuid::new_v4()));
+        event.trace = Some(own.as_ref().unwrap_or(request).text());
+    }
+    received
+}
+
 /// How many of each decision there were.
 fn decided(recorded: &[Recorded]) -> Decided {
     let mut decided = Decided { events: recorded.len(), ..Decided::default() };
@@ -151,6 +164,7 @@ mod tests {
                 job_description: String::new(),
                 job_status: String::new(),
                 error_text: String::new(),
+                trace: None,
             })
         };
         let received = [Some(1), None, Some(2), Some(1), None, Some(1)].map(event);

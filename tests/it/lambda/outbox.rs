@@ -122,6 +122,7 @@ async fn decisions_are_carried_out_as_the_stream_tells_of_them() {
         job_description: "Import".into(),
         job_status: "Error".into(),
         error_text: String::new(),
+        trace: None,
     };
     let (source, store) = (policy.source("fo").unwrap(), Store::new(store::through(running.database.clone()), TABLE));
     let verdict = policy.decide(source, &event, now);

@@ -161,5 +161,6 @@ fn failed(job: i64, number: i64, time: Timestamp) -> JobEvent {
         job_description: "Import".into(),
         job_status: "Error".into(),
         error_text: String::new(),
+        trace: None,
     }
 }

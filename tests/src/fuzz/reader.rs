@@ -105,6 +105,7 @@ impl Reader {
                 root: "/trippin",
                 now: jiff::Timestamp::UNIX_EPOCH,
                 caller: &Caller::anonymous(),
+                trace: None,
             };
             if let Ok(located) = context.locate(url) {
                 understood |= self.path(service, &located.path, Encoding::Percent);

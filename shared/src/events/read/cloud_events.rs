@@ -14,6 +14,9 @@ use super::{
 };
 use crate::events::JobEvent;
 
+/// Longest trace that is looked at, in bytes.
+const MAX_TRACE: usize = 2_048;
+
 /// An event as one object: the body of a structured one, an element of a batch.
 pub(super) fn structured(object: &Map<String, Value>, kinds: Kinds<'_>) -> Result<JobEvent, MemberFault> {
     let members = Members(object);
@@ -26,7 +29,9 @@ pub(super) fn structured(object: &Map<String, Value>, kinds: Kinds<'_>) -> Resul
     };
     let decoded = bytes(members)?;
     let data = decoded.as_ref().or_else(|| members.get("data"));
-    finance_operations::event(&*payload(data)?, &around, kinds)
+    let event = finance_operations::event(&*payload(data)?, &around, kinds)?;
+    let text = |name| object.get(name).and_then(Value::as_str);
+    Ok(JobEvent { trace: trace(text("traceparent"), text("tracestate")), ..event })
 }
 
 /// `data_base64` as the JSON that it encodes.
@@ -57,7 +62,17 @@ pub(super) fn binary<'h>(
         None => None,
     };
     let around = Around { id: &id, source: &source, kind: &kind, time };
-    finance_operations::event(&*payload(Some(data))?, &around, kinds)
+    let event = finance_operations::event(&*payload(Some(data))?, &around, kinds)?;
+    Ok(JobEvent { trace: trace(header("ce-traceparent"), header("ce-tracestate")), ..event })
+}
+
+/// The attributes of the extension Distributed Tracing. No event is refused for them.
+fn trace(parent: Option<&str>, state: Option<&str>) -> Option<String> {
+    let text = match state {
+        None => parent?.to_owned(),
+        Some(state) => format!("{} {state}", parent?),
+    };
+    (text.len() <= MAX_TRACE).then_some(text)
 }
 
 fn check_version(version: &str) -> Result<(), MemberFault> {

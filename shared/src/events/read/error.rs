@@ -168,6 +168,7 @@ fn remains(sent: &Value) -> JobEvent {
         job_description: String::new(),
         job_status: String::new(),
         error_text: String::new(),
+        trace: None,
     }
 }
 

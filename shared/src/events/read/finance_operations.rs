@@ -92,6 +92,7 @@ pub(super) fn event(
         job_description: payload.short_text("JobDescription", DESCRIPTION)?,
         job_status: cut(status, SHORT),
         error_text: error_text(payload)?,
+        trace: None,
     })
 }
 

@@ -6,11 +6,13 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use jiff::{Timestamp, fmt::rfc2822::DateTimePrinter};
 use tokio::time::timeout;
+use uuid::Uuid;
 
 use crate::{
     jobs::{SET_BATCH_JOB_TO_WAITING, Status},
     ledger::DecisionRow,
     outbox::{Clock, STORE_TIME, courier::Answer, courier::Courier},
+    telemetry::TraceContext,
 };
 
 use super::{
@@ -47,6 +49,7 @@ struct Attempt<'a> {
     /// When it has to be over.
     end: Instant,
     status: Option<u16>,
+    trace: Option<TraceContext>,
 }
 
 impl Address {
@@ -72,7 +75,8 @@ impl Address {
     /// Makes an attempt.
     pub(super) async fn call(&self, courier: &Courier, clock: &Clock, row: &DecisionRow) -> Called {
         let (begun, start) = (clock(), Instant::now());
-        let mut attempt = Attempt { address: self, courier, clock, end: start + self.attempt_time(), status: None };
+        let (end, trace) = (start + self.attempt_time(), TraceContext::from_text(&row.trace));
+        let mut attempt = Attempt { address: self, courier, clock, end, status: None, trace };
         let made = timeout(self.attempt_time(), attempt.make(row)).await.unwrap_or_else(|_| {
             let reason = format!("the attempt took more than {} s", self.attempt_time().as_secs());
             Err(Failure { may_have_acted: true, ..Failure::of_target(&reason, None) })
@@ -119,6 +123,7 @@ impl Attempt<'_> {
             (HeaderName::from_static("odata-maxversion"), "4.0"),
         ];
         headers.extend(given.map(|(name, value)| (name, HeaderValue::from_static(value))));
+        headers.extend(self.trace.iter().flat_map(|trace| trace.child(Uuid::new_v4()).headers()));
         let (url, tokens) = match &self.address.way {
             Way::Own { engine, root } => {
                 let answer = own::ask(engine, (method, format!("{root}/{path}")), headers, body, self.time()).await;

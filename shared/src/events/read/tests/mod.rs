@@ -74,6 +74,7 @@ fn expected(event: &Event) -> JobEvent {
         job_description: event.job_description.clone(),
         job_status: event.job_status.name().to_owned(),
         error_text: String::new(),
+        trace: None,
     }
 }
 
@@ -93,6 +94,8 @@ fn what_is_sent_in_any_form_is_read_as_the_same_event() {
                 time: event.time,
                 source: "https://jobs.example.com/data",
                 subject: "Aufträge('ä ö')",
+                traceparent: "",
+                tracestate: "",
             };
             let sent = envelope(format, &payload(&event), &meta);
             let headers: Vec<(&str, &str)> = sent
@@ -165,7 +168,7 @@ proptest! {
     fn an_event_is_the_same_in_every_envelope(text in any::<String>(), number in any::<i64>(), job in 1..i64::MAX) {
         let [(event, _), ..] = golden();
         let event = Event { job_description: text, control_number: number, job_id: job, ..event };
-        let meta = Meta { event_id: event.id, business_event_id: "x", time: event.time, source: "s", subject: "" };
+        let meta = Meta { event_id: event.id, business_event_id: "x", time: event.time, source: "s", subject: "", traceparent: "", tracestate: "" };
         let bare = only(&[JSON], payload(&event)).unwrap();
         for format in [Format::EventGrid { object_data: false }, Format::EventGrid { object_data: true }] {
             prop_assert_eq!(only(&[JSON], envelope(format, &payload(&event), &meta).body).unwrap(), bare.clone());
