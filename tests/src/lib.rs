@@ -8,6 +8,7 @@
 pub mod binaries;
 pub mod dynamodb_server;
 pub mod environment;
+pub mod functions;
 pub mod fuzz;
 pub mod golden;
 pub mod host;
