@@ -46,6 +46,7 @@ mod requeues;
 mod rig;
 mod soak;
 mod strict;
+mod template;
 mod too_large;
 mod units;
 mod webhook;
