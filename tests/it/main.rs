@@ -48,6 +48,7 @@ mod rig;
 mod soak;
 mod strict;
 mod telemetry;
+mod template;
 mod too_large;
 mod units;
 mod webhook;
