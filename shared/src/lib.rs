@@ -28,9 +28,9 @@
 //! | [`respond`] | answers of single requests; the one table of errors | all above |
 //! | [`execute`] | reads what planning needs, commits what it decides | all above |
 //! | [`ledger`] | what was decided about events that came in, and what was done | `edm`, `events`, `plan`, `policy`, `service`, `store` |
-//! | [`outbox`] | what leaves the service: events to endpoints, calls to targets; the history of jobs | `edm`, `events`, `jobs`, `ledger`, `plan`, `policy`, `service`, `store` |
+//! | [`outbox`] | what leaves the service: events to endpoints, calls to targets; the history of jobs | `auth`, `edm`, `events`, `exchange`, `execute`, `jobs`, `ledger`, `plan`, `policy`, `service`, `store`, `uri` |
 //! | [`webhook`] | where events come in: who sends them, what becomes of them | `auth`, `batch`, `events`, `exchange`, `ledger`, `policy`, `store`, `uri` |
-//! | [`function`] | what the Lambda functions share: their environment, an engine or a webhook that is ready in time | `auth`, `execute`, `gateway`, `ledger`, `policy`, `service`, `store`, `webhook` |
+//! | [`function`] | what the Lambda functions share: their environment, an engine or a webhook that is ready in time | `auth`, `exchange`, `execute`, `gateway`, `ledger`, `policy`, `service`, `store`, `webhook` |
 //!
 //! The pure modules have no clock, no random source and no I/O: `now` and fresh keys are arguments. A test reads the
 //! sources and fails where an arrow of this table is broken. Where to look for what:

@@ -14,7 +14,7 @@ use shared::{
     Engine, Settings,
     exchange::Incoming,
     ledger::Ledger,
-    outbox::{Courier, Outbox, OwnService},
+    outbox::{Courier, Outbox},
     policy::Policy,
     service::Services,
     store::{self, Store},
@@ -49,9 +49,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let webhook = Webhook::new(Arc::clone(&policy), ledger.clone(), store.clone());
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}", listener.local_addr()?);
-    let own = OwnService::open(format!("{url}/data"));
     let outbox = Outbox::new(&services, store, Courier::new(true)?, None)?;
-    let outbox = outbox.with_requeues(ledger, policy, Some(&own), Courier::new(true)?)?;
+    let outbox = outbox.with_requeues(ledger, policy, &engine, Courier::new(true)?)?;
     let _running = Running::start(Background { database, table: TABLE, outbox: Some(outbox) });
     println!("listening on {url}");
     let handler = move |incoming: Incoming| {

@@ -10,7 +10,13 @@ const ARROWS: [(&str, &[&str]); 21] = [
     ("ledger", &["edm", "events", "plan", "policy", "service", "store"]),
     ("webhook", &["auth", "batch", "edm", "events", "exchange", "jobs", "ledger", "policy", "service", "store", "uri"]),
     ("events", &["edm", "jobs"]),
-    ("outbox", &["edm", "events", "jobs", "ledger", "plan", "policy", "service", "store"]),
+    (
+        "outbox",
+        &[
+            "auth", "edm", "events", "exchange", "execute", "jobs", "ledger", "plan", "policy", "service", "store",
+            "uri",
+        ],
+    ),
     ("auth", &["batch"]),
     ("log", &[]),
     ("jobs", &["edm"]),
@@ -32,7 +38,7 @@ const ARROWS: [(&str, &[&str]); 21] = [
             "uri", "wire",
         ],
     ),
-    ("function", &["auth", "execute", "gateway", "ledger", "policy", "service", "store", "webhook"]),
+    ("function", &["auth", "exchange", "execute", "gateway", "ledger", "policy", "service", "store", "webhook"]),
 ];
 
 /// What a pure module may not say, and the only files that may.

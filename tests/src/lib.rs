@@ -5,6 +5,7 @@
     reason = "support of tests: what goes wrong here is a failed test"
 )]
 
+pub mod actions;
 pub mod binaries;
 pub mod dynamodb_server;
 pub mod environment;

@@ -14,8 +14,6 @@ pub(crate) struct Config {
     /// `POLICY_FILE`: what is decided about events that came in, and where jobs are requeued; `policy.toml` beside the
     /// binary by default. Without the file no jobs are requeued.
     pub(crate) policy: PathBuf,
-    /// `OWN_URL`: URL of the root of the service with batch jobs, for targets without a URL.
-    pub(crate) own_url: Option<String>,
     /// `ALLOW_PRIVATE_TARGETS`: `true` lets endpoints be in the own network.
     pub(crate) allow_private_targets: bool,
 }
@@ -42,7 +40,6 @@ impl Config {
             services: var("SERVICES_DIR").map_or_else(|| beside("services"), PathBuf::from),
             public_url: var("PUBLIC_URL"),
             policy: var("POLICY_FILE").map_or_else(|| beside("policy.toml"), PathBuf::from),
-            own_url: var("OWN_URL"),
             allow_private_targets: match var(allow).as_deref() {
                 Some("true") => true,
                 Some("false") | None => false,
@@ -62,9 +59,9 @@ mod tests {
 
     #[test]
     fn what_is_not_said_is_beside_the_binary() {
-        let config = read(&[("TABLE_NAME", "t"), ("LAMBDA_TASK_ROOT", "/var/task"), ("OWN_URL", "")]).unwrap();
+        let config = read(&[("TABLE_NAME", "t"), ("LAMBDA_TASK_ROOT", "/var/task"), ("POLICY_FILE", "")]).unwrap();
         let paths = [&config.services, &config.policy].map(|path| path.to_str().unwrap());
-        assert_eq!((paths, config.own_url), (["/var/task/services", "/var/task/policy.toml"], None));
+        assert_eq!(paths, ["/var/task/services", "/var/task/policy.toml"]);
     }
 
     #[test]

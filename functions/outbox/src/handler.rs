@@ -7,9 +7,10 @@ use lambda_runtime::Error;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use shared::{
+    Engine, Serves, Settings,
     function::time_left,
     ledger::Ledger,
-    outbox::{Courier, Outbox, OwnService, Swept},
+    outbox::{Courier, Outbox, Swept},
     policy::Policy,
     service::Services,
     store::{self, Deadline, Store},
@@ -85,12 +86,13 @@ impl Handler {
         let services = Arc::new(Services::load_with_jobs(&config.services)?);
         let store = Store::new(store::from_environment(None).await, config.table);
         let courier = Courier::new(config.allow_private_targets)?;
-        let mut outbox = Outbox::new(&services, store, courier, config.public_url.as_deref())?;
+        let mut outbox = Outbox::new(&services, store.clone(), courier, config.public_url.as_deref())?;
         if let (Some(ledger), true) = (Ledger::find(&services)?, config.policy.try_exists()?) {
             let policy = Arc::new(Policy::load(&config.policy)?);
-            let own = config.own_url.map(OwnService::open);
+            let settings = Settings { serves: Serves::Requeues, ..Settings::default() };
+            let own = Engine::new(Arc::clone(&services), store.clone(), settings);
             // Targets are in a file of whoever runs this, not of a caller: they may be in the own network.
-            outbox = outbox.with_requeues(ledger, policy, own.as_ref(), Courier::new(true)?)?;
+            outbox = outbox.with_requeues(ledger, policy, &own, Courier::new(true)?)?;
         }
         Ok(Self { outbox })
     }

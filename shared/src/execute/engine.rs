@@ -81,17 +81,25 @@ impl Engine {
     /// Answers a request. Never fails: what goes wrong is in the answer.
     pub async fn handle(&self, incoming: Incoming) -> Outgoing {
         // Boxed: a caller's future would hold the state of the whole pipeline otherwise.
-        Box::pin(self.answer(incoming)).await
+        Box::pin(self.answer(incoming, None)).await
     }
 
-    async fn answer(&self, mut incoming: Incoming) -> Outgoing {
+    /// Answers a request of the host itself: it is `caller` who makes it, whatever its headers say.
+    pub async fn handle_as(&self, caller: Caller, incoming: Incoming) -> Outgoing {
+        Box::pin(self.answer(incoming, Some(caller))).await
+    }
+
+    async fn answer(&self, mut incoming: Incoming, caller: Option<Caller>) -> Outgoing {
         let (path, encoding) = (incoming.path.as_str(), incoming.path_encoding);
         let public_url = self.settings.public_url.as_deref();
         let below_base = || self.services.find(below_public(public_url, path)?, encoding);
         let Some(found) = self.services.find(path, encoding).or_else(below_base) else {
             return outgoing(failed(None, OdataVersion::V40, &Failure::NoService));
         };
-        let authenticated = self.settings.authenticator.authenticate(&incoming.headers, Timestamp::now()).await;
+        let authenticated = match caller {
+            Some(caller) => Ok(caller),
+            None => self.settings.authenticator.authenticate(&incoming.headers, Timestamp::now()).await,
+        };
         // From here on the token is of no use, and cannot get anywhere.
         while incoming.headers.take(header::AUTHORIZATION.as_str()).is_some() {}
         let is_head = incoming.method == Method::HEAD;

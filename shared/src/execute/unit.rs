@@ -89,6 +89,7 @@ impl Engine {
             let Some(pause) = pauses.next().filter(|pause| !deadline.is_before(*pause)) else {
                 return Err(FailedUnit::as_a_whole(StoreError::Contention { attempts: attempt }));
             };
+            self.store.count_rerun();
             tracing::debug!(attempt, "unit of work is run again");
             if !at_once {
                 tokio::time::sleep(pause).await;

@@ -13,15 +13,18 @@ use aws_sdk_dynamodb::{
         transact_write_items::{TransactWriteItemsError, builders::TransactWriteItemsFluentBuilder},
         update_item::UpdateItemError,
     },
-    types::{CancellationReason, ReturnValuesOnConditionCheckFailure},
+    types::{CancellationReason, ReturnConsumedCapacity::Total, ReturnValuesOnConditionCheckFailure},
 };
 use tokio::time::Instant;
 
 use crate::edm::Model;
 
 use super::{
-    Condition, Item, ItemKey, Store, StoreError, Stored, Write, WriteKind, attribute, attribute::NO_VERSION,
-    read::backoff, write,
+    Condition, Item, ItemKey, Store, StoreError, Stored, Write, WriteKind, attribute,
+    attribute::NO_VERSION,
+    error::{said, told},
+    read::backoff,
+    write,
 };
 
 /// Until when a unit of work may take.
@@ -83,9 +86,17 @@ impl Store {
                     }
                     Trace::Covered | Trace::Missing => return refused(model, items),
                 },
-                Attempt::Conflict if !unknown => return Ok(Commit::Conflict),
-                Attempt::Conflict => ("conflict", String::new()),
-                Attempt::Throttled(reason) => ("throttled", reason),
+                Attempt::Conflict => {
+                    self.meter.count_conflict();
+                    if !unknown {
+                        return Ok(Commit::Conflict);
+                    }
+                    ("conflict", String::new())
+                }
+                Attempt::Throttled(reason) => {
+                    self.meter.count_throttle();
+                    ("throttled", reason)
+                }
                 Attempt::Unknown(reason) => {
                     unknown = true;
                     ("unknown", reason)
@@ -115,7 +126,7 @@ impl Store {
         transaction: Option<&TransactWriteItemsFluentBuilder>,
     ) -> Attempt {
         match transaction {
-            Some(request) => transact(writes, request.clone()).await,
+            Some(request) => self.transact(writes, request.clone()).await,
             None => self.single(model, writes, operation).await,
         }
     }
@@ -132,7 +143,8 @@ impl Store {
             _ => {}
         }
         let items = writes.iter().map(|w| write::transact_item(model, w, &self.table, operation)).collect();
-        Some(self.client.transact_write_items().set_transact_items(Some(items)).client_request_token(operation))
+        let request = self.client.transact_write_items().return_consumed_capacity(Total);
+        Some(request.set_transact_items(Some(items)).client_request_token(operation))
     }
 
     /// One item: half the cost of a transaction.
@@ -147,14 +159,15 @@ impl Store {
                 .set_condition_expression(expression.condition)
                 .set_expression_attribute_names(expression.names)
                 .set_expression_attribute_values(expression.values)
+                .return_consumed_capacity(Total)
                 .return_values_on_condition_check_failure(old);
-            return match request.send().await {
+            return match self.send(request.send()).await {
                 Ok(_) => Attempt::Done,
                 Err(SdkError::ServiceError(e)) => match e.into_err() {
                     PutItemError::ConditionalCheckFailedException(e) => {
                         Attempt::Refused(vec![(single.key.clone(), e.item)])
                     }
-                    e => service_error(e.code(), &e),
+                    e => service_error(&e),
                 },
                 Err(e) => transport_error(&e),
             };
@@ -166,31 +179,32 @@ impl Store {
             .set_condition_expression(expression.condition)
             .set_expression_attribute_names(expression.names)
             .set_expression_attribute_values(expression.values)
+            .return_consumed_capacity(Total)
             .return_values_on_condition_check_failure(old);
-        match request.send().await {
+        match self.send(request.send()).await {
             Ok(_) => Attempt::Done,
             Err(SdkError::ServiceError(e)) => match e.into_err() {
                 UpdateItemError::ConditionalCheckFailedException(e) => {
                     Attempt::Refused(vec![(single.key.clone(), e.item)])
                 }
-                e => service_error(e.code(), &e),
+                e => service_error(&e),
             },
             Err(e) => transport_error(&e),
         }
     }
-}
 
-async fn transact(writes: &[Write], request: TransactWriteItemsFluentBuilder) -> Attempt {
-    match request.send().await {
-        Ok(_) => Attempt::Done,
-        Err(SdkError::ServiceError(e)) => match e.into_err() {
-            TransactWriteItemsError::TransactionCanceledException(e) => {
-                cancelled(writes, e.cancellation_reasons.unwrap_or_default())
-            }
-            TransactWriteItemsError::TransactionInProgressException(_) => Attempt::Unknown("in progress".into()),
-            e => service_error(e.code(), &e),
-        },
-        Err(e) => transport_error(&e),
+    async fn transact(&self, writes: &[Write], request: TransactWriteItemsFluentBuilder) -> Attempt {
+        match self.send(request.send()).await {
+            Ok(_) => Attempt::Done,
+            Err(SdkError::ServiceError(e)) => match e.into_err() {
+                TransactWriteItemsError::TransactionCanceledException(e) => {
+                    cancelled(writes, e.cancellation_reasons.unwrap_or_default())
+                }
+                TransactWriteItemsError::TransactionInProgressException(_) => Attempt::Unknown("in progress".into()),
+                e => service_error(&e),
+            },
+            Err(e) => transport_error(&e),
+        }
     }
 }
 
@@ -218,9 +232,9 @@ fn cancelled(writes: &[Write], reasons: Vec<CancellationReason>) -> Attempt {
 }
 
 /// An error that DynamoDB answered with.
-fn service_error(code: Option<&str>, error: &(dyn std::error::Error + 'static)) -> Attempt {
-    let text = aws_sdk_dynamodb::error::DisplayErrorContext(error).to_string();
-    match code {
+fn service_error(error: &impl ProvideErrorMetadata) -> Attempt {
+    let text = said(error);
+    match error.code() {
         Some("TransactionConflictException") => Attempt::Conflict,
         Some(code) if is_throttle(code) => Attempt::Throttled(code.to_owned()),
         Some(
@@ -243,9 +257,9 @@ pub(super) fn is_throttle(code: &str) -> bool {
 /// No answer from DynamoDB. A request that could not even be built was not sent.
 fn transport_error<E>(error: &SdkError<E>) -> Attempt
 where
-    E: std::error::Error + 'static,
+    E: ProvideErrorMetadata + std::error::Error + 'static,
 {
-    let text = aws_sdk_dynamodb::error::DisplayErrorContext(error).to_string();
+    let text = told(error);
     match error {
         SdkError::ConstructionFailure(_) => Attempt::Fatal(text),
         _ => Attempt::Unknown(text),

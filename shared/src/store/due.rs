@@ -3,11 +3,11 @@
 //! The index is read eventually consistently: what it says is a hint, and is checked at the row itself. An item is in
 //! it as long as it has both attributes.
 
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity::Total};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{Deadline, Item, ItemKey, Store, StoreError, attribute, read::item_key, read::retry};
+use super::{Deadline, Item, ItemKey, Store, StoreError, attribute, read::item_key};
 use crate::edm::DateTimeOffset;
 
 /// Name of the index.
@@ -98,8 +98,9 @@ impl Store {
             .expression_attribute_names("#p", attribute::DUE_QUEUE)
             .expression_attribute_values(":p", AttributeValue::S(queue.to_owned()))
             .set_exclusive_start_key(after)
-            .limit(PAGE);
-        let answer = retry(|| request.clone().send(), deadline).await?;
+            .limit(PAGE)
+            .return_consumed_capacity(Total);
+        let answer = self.retry(|| self.send(request.clone().send()), deadline).await?;
         let mut rows = Vec::with_capacity(answer.items.as_ref().map_or(0, Vec::len));
         for item in answer.items.into_iter().flatten() {
             let time = Due::time_of(&item).unwrap_or_default().to_owned();
@@ -129,8 +130,9 @@ impl Store {
             .expression_attribute_values(":from", text(from))
             .expression_attribute_values(":to", text(to))
             .scan_index_forward(false)
-            .limit(limit);
-        let answer = retry(|| request.clone().send(), deadline).await?;
+            .limit(limit)
+            .return_consumed_capacity(Total);
+        let answer = self.retry(|| self.send(request.clone().send()), deadline).await?;
         answer.items.into_iter().flatten().map(|item| Ok((item_key(&item)?.sort, item))).collect()
     }
 }

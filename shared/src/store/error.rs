@@ -1,5 +1,9 @@
 //! What can go wrong at the table.
 
+use std::error::Error;
+
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+
 /// Why the table gave no answer, or none that can be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -27,4 +31,21 @@ pub enum StoreError {
     /// DynamoDB does not take what the request says, and never will.
     #[error("the table does not take the request: {0}")]
     Invalid(String),
+}
+
+/// What an error of a call says, cause after cause. The SDK's own text for logs has whole answers in it, secrets of
+/// endpoints among them.
+pub(super) fn told<E: ProvideErrorMetadata + Error + 'static>(error: &SdkError<E>) -> String {
+    if let Some(error) = error.as_service_error() {
+        return said(error);
+    }
+    let causes = std::iter::successors(Some(error as &dyn Error), |&cause| cause.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+/// What DynamoDB says about a request that it refuses.
+pub(super) fn said(error: &impl ProvideErrorMetadata) -> String {
+    let id = error.meta().extra("aws_request_id").map(|id| format!(" (request {id})"));
+    let (code, message) = (error.code().unwrap_or("no code"), error.message().unwrap_or("no message"));
+    format!("{code}: {message}{}", id.unwrap_or_default())
 }

@@ -23,6 +23,7 @@ mod due;
 mod error;
 mod guard;
 mod item;
+mod meter;
 mod read;
 mod record;
 mod row;
@@ -32,6 +33,8 @@ mod write;
 
 use std::sync::Arc;
 
+use meter::Meter;
+
 pub use claims::{ClaimChange, Claims};
 pub use client::*;
 pub use commit::{Commit, Deadline};
@@ -39,20 +42,22 @@ pub use due::{Due, DuePage, Schedule};
 pub use error::StoreError;
 pub use guard::MAX_MARKS;
 pub use item::{Item, ItemKey, KeyTooLong, Sequence, Stored};
+pub use meter::{Capacity, Usage};
 pub use read::Page;
 pub use record::StreamRecord;
 pub use write::{Condition, Patch, Requirement, TRANSACTION_ITEMS, TooLarge, Write, WriteKind, check_size};
 
-/// The table, through the SDK's client.
+/// The table, through the SDK's client, and the counters of calls to it. Cheap to clone; clones share the counters.
 #[derive(Clone, Debug)]
 pub struct Store {
     client: aws_sdk_dynamodb::Client,
     table: Arc<str>,
+    meter: Arc<Meter>,
 }
 
 impl Store {
     /// A store over the table of that name.
     pub fn new(client: aws_sdk_dynamodb::Client, table: impl Into<Arc<str>>) -> Self {
-        Self { client, table: table.into() }
+        Self { client, table: table.into(), meter: Arc::default() }
     }
 }

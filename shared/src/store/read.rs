@@ -3,14 +3,16 @@
 use std::{collections::HashMap, future::Future, time::Duration};
 
 use aws_sdk_dynamodb::{
-    error::{DisplayErrorContext, ProvideErrorMetadata, SdkError},
+    error::{ProvideErrorMetadata, SdkError},
     operation::query::builders::QueryFluentBuilder,
-    types::{AttributeValue, KeysAndAttributes},
+    types::{AttributeValue, KeysAndAttributes, ReturnConsumedCapacity::Total},
 };
 use backon::{BackoffBuilder, ExponentialBuilder};
 use futures_util::future::try_join_all;
 
-use super::{Deadline, Item, ItemKey, Store, StoreError, attribute, commit::is_item_size, commit::is_throttle};
+use super::{
+    Deadline, Item, ItemKey, Store, StoreError, attribute, commit::is_item_size, commit::is_throttle, error::told,
+};
 
 /// DynamoDB's limit of keys in a BatchGetItem.
 const BATCH_KEYS: usize = 100;
@@ -51,9 +53,10 @@ impl Store {
     async fn get_one(&self, key: &ItemKey, deadline: Deadline) -> Result<Option<Item>, StoreError> {
         let request = || {
             let request = self.client.get_item().table_name(&*self.table).consistent_read(true);
-            request.set_key(Some(attribute::key_attributes(key))).send()
+            let request = request.set_key(Some(attribute::key_attributes(key))).return_consumed_capacity(Total);
+            self.send(request.send())
         };
-        Ok(retry(request, deadline).await?.item)
+        Ok(self.retry(request, deadline).await?.item)
     }
 
     async fn get_chunk(&self, keys: &[&ItemKey], deadline: Deadline) -> Result<Vec<(ItemKey, Item)>, StoreError> {
@@ -62,11 +65,11 @@ impl Store {
         for pause in backoff() {
             let request = || {
                 let keys = KeysAndAttributes::builder().consistent_read(true).set_keys(Some(wanted.clone())).build();
-                let request = self.client.batch_get_item();
+                let request = self.client.batch_get_item().return_consumed_capacity(Total);
                 let request = keys.map(|keys| request.request_items(&*self.table, keys));
-                async { request.map_err(SdkError::construction_failure)?.send().await }
+                self.send(async { request.map_err(SdkError::construction_failure)?.send().await })
             };
-            let answer = retry(request, deadline).await?;
+            let answer = self.retry(request, deadline).await?;
             for item in answer.responses.into_iter().flatten().flat_map(|(_, items)| items) {
                 found.push((item_key(&item)?, item));
             }
@@ -100,7 +103,8 @@ impl Store {
             .consistent_read(true)
             .expression_attribute_names("#p", attribute::PARTITION)
             .expression_attribute_values(":p", AttributeValue::S(partition.to_owned()))
-            .set_limit(limit.map(|l| i32::try_from(l).unwrap_or(i32::MAX)));
+            .set_limit(limit.map(|l| i32::try_from(l).unwrap_or(i32::MAX)))
+            .return_consumed_capacity(Total);
         let sort = |request: QueryFluentBuilder, condition: &str, value: &str| {
             let request = request.expression_attribute_names("#s", attribute::SORT);
             let request = request.expression_attribute_values(":s", AttributeValue::S(value.to_owned()));
@@ -116,7 +120,7 @@ impl Store {
                 request.set_exclusive_start_key(Some(attribute::key_attributes(&key)))
             }
         };
-        let answer = retry(|| request.clone().send(), deadline).await?;
+        let answer = self.retry(|| self.send(request.clone().send()), deadline).await?;
         let mut items = Vec::with_capacity(answer.items.as_ref().map_or(0, Vec::len));
         for item in answer.items.into_iter().flatten() {
             items.push((item_key(&item)?.sort, item));
@@ -124,40 +128,43 @@ impl Store {
         let last = answer.last_evaluated_key.filter(|key| !key.is_empty());
         Ok(Page { items, last: last.map(|key| item_key(&key).map(|key| key.sort)).transpose()? })
     }
-}
 
-/// Repeats a read until it is answered, refused for good or the time is up.
-pub(super) async fn retry<T, E, F, R>(mut request: F, deadline: Deadline) -> Result<T, StoreError>
-where
-    F: FnMut() -> R,
-    R: Future<Output = Result<T, SdkError<E>>>,
-    E: ProvideErrorMetadata + std::error::Error + 'static,
-{
-    let mut pauses = backoff();
-    loop {
-        let error = match request().await {
-            Ok(answer) => return Ok(answer),
-            Err(error) => error,
-        };
-        let text = DisplayErrorContext(&error).to_string();
-        let code = error.as_service_error().and_then(ProvideErrorMetadata::code);
-        let lasting = match (&error, code) {
-            (SdkError::ConstructionFailure(_), _) => true,
-            (SdkError::ServiceError(e), Some(code)) => {
-                e.raw().status().is_client_error() && !is_throttle(code) && code != "TransactionConflictException"
+    /// Repeats a read until it is answered, refused for good or the time is up.
+    pub(super) async fn retry<T, E, F, R>(&self, mut request: F, deadline: Deadline) -> Result<T, StoreError>
+    where
+        F: FnMut() -> R,
+        R: Future<Output = Result<T, SdkError<E>>>,
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        let mut pauses = backoff();
+        loop {
+            let error = match request().await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            let text = told(&error);
+            let code = error.as_service_error().and_then(ProvideErrorMetadata::code);
+            if code.is_some_and(is_throttle) {
+                self.meter.count_throttle();
             }
-            _ => false,
-        };
-        if lasting {
-            return Err(match code {
-                Some("ValidationException") if is_item_size(&text) => StoreError::ItemTooLarge,
-                Some("ValidationException") => StoreError::Invalid(text),
-                _ => StoreError::Refused(text),
-            });
-        }
-        match pauses.next() {
-            Some(pause) if !deadline.is_before(pause) => tokio::time::sleep(pause).await,
-            _ => return Err(StoreError::Unavailable(text)),
+            let lasting = match (&error, code) {
+                (SdkError::ConstructionFailure(_), _) => true,
+                (SdkError::ServiceError(e), Some(code)) => {
+                    e.raw().status().is_client_error() && !is_throttle(code) && code != "TransactionConflictException"
+                }
+                _ => false,
+            };
+            if lasting {
+                return Err(match code {
+                    Some("ValidationException") if is_item_size(&text) => StoreError::ItemTooLarge,
+                    Some("ValidationException") => StoreError::Invalid(text),
+                    _ => StoreError::Refused(text),
+                });
+            }
+            match pauses.next() {
+                Some(pause) if !deadline.is_before(pause) => tokio::time::sleep(pause).await,
+                _ => return Err(StoreError::Unavailable(text)),
+            }
         }
     }
 }

@@ -3,10 +3,10 @@
 use aws_sdk_dynamodb::{
     error::SdkError,
     operation::put_item::PutItemError,
-    types::{AttributeValue, ReturnValue},
+    types::{AttributeValue, ReturnConsumedCapacity::Total, ReturnValue},
 };
 
-use super::{Deadline, Due, ItemKey, Store, StoreError, Stored, attribute, read::retry};
+use super::{Deadline, Due, ItemKey, Store, StoreError, Stored, attribute};
 use crate::edm::{Entity, Model};
 
 impl Store {
@@ -29,10 +29,11 @@ impl Store {
             .table_name(&*self.table)
             .set_item(Some(item))
             .condition_expression("attribute_not_exists(#p)")
-            .expression_attribute_names("#p", attribute::PARTITION);
+            .expression_attribute_names("#p", attribute::PARTITION)
+            .return_consumed_capacity(Total);
         // A refusal is an answer, which a repeat would not change.
         let insert = || async {
-            match request.clone().send().await {
+            match self.send(request.clone().send()).await {
                 Ok(_) => Ok(true),
                 Err(SdkError::ServiceError(e))
                     if matches!(e.err(), PutItemError::ConditionalCheckFailedException(_)) =>
@@ -42,7 +43,7 @@ impl Store {
                 Err(error) => Err(error),
             }
         };
-        retry(insert, deadline).await
+        self.retry(insert, deadline).await
     }
 
     /// Takes `count` numbers from a counter; the last of them. A repeat after a lost answer leaves a gap.
@@ -55,8 +56,9 @@ impl Store {
             .update_expression("ADD #n :count")
             .expression_attribute_names("#n", attribute::NUMBER)
             .expression_attribute_values(":count", AttributeValue::N(count.to_string()))
-            .return_values(ReturnValue::UpdatedNew);
-        let answer = retry(|| request.clone().send(), deadline).await?;
+            .return_values(ReturnValue::UpdatedNew)
+            .return_consumed_capacity(Total);
+        let answer = self.retry(|| self.send(request.clone().send()), deadline).await?;
         let number = answer.attributes.as_ref().and_then(|item| item.get(attribute::NUMBER));
         attribute::integer(number.ok_or_else(|| StoreError::Corrupt("a counter without a number".into()))?)
     }
@@ -72,15 +74,16 @@ impl Store {
         let mut item = attribute::key_attributes(key);
         item.insert(attribute::NOTE.into(), AttributeValue::S(text.to_owned()));
         item.insert(attribute::EXPIRES.into(), AttributeValue::N(expires.to_string()));
-        let request = self.client.put_item().table_name(&*self.table).set_item(Some(item));
-        retry(|| request.clone().send(), deadline).await.map(drop)
+        let request =
+            self.client.put_item().table_name(&*self.table).set_item(Some(item)).return_consumed_capacity(Total);
+        self.retry(|| self.send(request.clone().send()), deadline).await.map(drop)
     }
 
     /// Removes a note, if it is there.
     pub async fn remove_note(&self, key: &ItemKey, deadline: Deadline) -> Result<(), StoreError> {
         let request = self.client.delete_item().table_name(&*self.table);
-        let request = request.set_key(Some(attribute::key_attributes(key)));
-        retry(|| request.clone().send(), deadline).await.map(drop)
+        let request = request.set_key(Some(attribute::key_attributes(key))).return_consumed_capacity(Total);
+        self.retry(|| self.send(request.clone().send()), deadline).await.map(drop)
     }
 
     /// The text of a note.

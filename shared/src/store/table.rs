@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::{
-    error::{BuildError, DisplayErrorContext, SdkError},
+    error::{BuildError, ProvideErrorMetadata, SdkError},
     operation::create_table::CreateTableError,
     types::{
         AttributeDefinition, BillingMode, CreateGlobalSecondaryIndexAction, GlobalSecondaryIndex,
@@ -13,7 +13,7 @@ use aws_sdk_dynamodb::{
     },
 };
 
-use super::{Deadline, Store, StoreError, attribute, due, read::retry};
+use super::{Deadline, Store, StoreError, attribute, due, error::told};
 
 /// How long a new table, or a new index, may take.
 const CREATION: Duration = Duration::from_mins(1);
@@ -33,7 +33,7 @@ impl Store {
                 return Ok(false);
             }
             Err(SdkError::ServiceError(e)) if e.err().is_resource_not_found_exception() => {}
-            Err(e) => return Err(StoreError::Unavailable(DisplayErrorContext(&e).to_string())),
+            Err(e) => return Err(StoreError::Unavailable(told(&e))),
         }
         let index = GlobalSecondaryIndex::builder().index_name(due::INDEX).set_key_schema(Some(schema(DUE)?));
         let request = self.client.create_table().table_name(&*self.table).billing_mode(BillingMode::PayPerRequest);
@@ -45,7 +45,7 @@ impl Store {
         match request.send().await {
             Ok(_) => {}
             Err(SdkError::ServiceError(e)) if matches!(e.err(), CreateTableError::ResourceInUseException(_)) => {}
-            Err(e) => return Err(StoreError::Refused(DisplayErrorContext(&e).to_string())),
+            Err(e) => return Err(StoreError::Refused(told(&e))),
         }
         self.await_table(deadline).await?;
         self.let_items_expire(deadline).await?;
@@ -79,14 +79,14 @@ impl Store {
         let expiry = TimeToLiveSpecification::builder().attribute_name(attribute::EXPIRES).enabled(true);
         let request = self.client.update_time_to_live().table_name(&*self.table);
         let request = request.time_to_live_specification(expiry.build().map_err(invalid)?);
-        retry(|| request.clone().send(), deadline).await.map(drop)
+        self.retry(|| request.clone().send(), deadline).await.map(drop)
     }
 
     /// Waits until the table and its index answer.
     async fn await_table(&self, deadline: Deadline) -> Result<(), StoreError> {
         let describe = || self.client.describe_table().table_name(&*self.table).send();
         loop {
-            let table = retry(describe, deadline).await?.table;
+            let table = self.retry(describe, deadline).await?.table;
             let ready = table.as_ref().is_none_or(|table| {
                 let indexes = table.global_secondary_indexes();
                 table.table_status().is_none_or(|status| *status == TableStatus::Active)
@@ -131,6 +131,7 @@ fn invalid(error: BuildError) -> StoreError {
     StoreError::Refused(error.to_string())
 }
 
-fn refused(error: impl std::error::Error) -> StoreError {
-    StoreError::Refused(DisplayErrorContext(&error).to_string())
+#[expect(clippy::needless_pass_by_value, reason = "what map_err calls")]
+fn refused<E: ProvideErrorMetadata + std::error::Error + 'static>(error: SdkError<E>) -> StoreError {
+    StoreError::Refused(told(&error))
 }

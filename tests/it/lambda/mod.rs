@@ -41,7 +41,7 @@ struct Running {
 
 impl Running {
     /// Starts the function of this name with these further variables.
-    async fn start(name: &str, variables: &[(&str, &str)]) -> Self {
+    async fn start(name: &'static str, variables: &[(&str, &str)]) -> Self {
         let database = Embedded::memory().unwrap();
         let folder = workspace().join("infra/services");
         let table = Store::new(store::through(database.clone()), TABLE);
@@ -49,7 +49,7 @@ impl Running {
         let services = Arc::new(Services::load(&folder).unwrap());
         let engine = Engine::new(services, table, Settings::default());
         engine.seed().await.unwrap();
-        let server = DynamoDbServer::start(database.clone()).await;
+        let server = DynamoDbServer::start(database.clone(), name).await;
         let url = server.url();
         let mut all = vec![
             ("TABLE_NAME", TABLE),

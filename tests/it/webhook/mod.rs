@@ -71,7 +71,7 @@ impl Hook {
         };
         let policy = Policy::parse("policy.toml", policy, var).unwrap();
         let ledger = Ledger::find(&services()).unwrap().unwrap();
-        let webhook = Webhook::new(Arc::new(policy), ledger, rig.store().clone());
+        let webhook = Webhook::new(Arc::new(policy), ledger, rig.store_of("event-webhook"));
         Self { rig, webhook: webhook.with_time_budget(Duration::from_secs(20)) }
     }
 

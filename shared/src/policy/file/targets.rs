@@ -34,10 +34,13 @@ pub(super) fn targets(
             Some(config) => authentication(config, var)?,
             None => TargetAuthentication::None,
         };
+        if let (None, Some(at)) = (&url, said_of_own(config)) {
+            return Err((at, PolicyProblem::OwnTarget));
+        }
         let timeout = config.timeout.as_ref().map(|text| duration_in("timeout", text, &TIMEOUTS)).transpose()?;
         let target = Target {
             name: name.as_ref().clone(),
-            repeatability: config.repeatability.unwrap_or(url.is_none()),
+            repeatability: config.repeatability.as_ref().map_or(url.is_none(), |keeps| *keeps.as_ref()),
             url,
             authentication,
             timeout: timeout.unwrap_or(TIMEOUT),
@@ -45,6 +48,13 @@ pub(super) fn targets(
         targets.insert(target.name.clone(), target);
     }
     Ok(targets)
+}
+
+/// Where it is said how the service shows itself who it is, or that it forgets what it was asked.
+fn said_of_own(config: &TargetConfig) -> Option<usize> {
+    let authentication = config.authentication.as_ref().filter(|of| matches!(of.as_ref(), TextOr::Table(_)));
+    let forgets = config.repeatability.as_ref().filter(|keeps| !*keeps.as_ref());
+    authentication.map(|of| of.span().start).or(forgets.map(|keeps| keeps.span().start))
 }
 
 fn authentication(
