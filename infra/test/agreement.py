@@ -181,6 +181,31 @@ def table(template, deployed, made):
         yield f"time to live: {expiry}, and {made['expiry']} in the code"
 
 
+def metrics(template, stack, log):
+    """The metrics of alarms and of the dashboard are among those that functions wrote, with their dimensions."""
+    written = set()
+    for line in re.findall(r"(?m)^\[[\w-]+\] (\{.*\"_aws\".*\})$", log):
+        record = json.loads(line)
+        for group in record["_aws"]["CloudWatchMetrics"]:
+            names = {m["Name"] for m in group["Metrics"] if isinstance(record[m["Name"]], (int, float))}
+            written |= {(name, d[0], record[d[0]]) for name in names for d in group["Dimensions"] if len(d) == 1}
+    wanted = {(a["MetricName"], d["Name"], f"${{{d['Value']['Ref']}}}")
+              for a in of_type(template, "AWS::CloudWatch::Alarm").values() if a["Namespace"] == "Rebatch" for d in a["Dimensions"]}
+    for widget in json.loads(template["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"])["widgets"]:
+        before = []
+        for row in widget["properties"]["metrics"]:
+            # A dot stands for what is above it, three for all of that.
+            row = [part for part in row if isinstance(part, str)]
+            row = before[:-1] + (row[1:] or before[-1:]) if row[0] == "..." else row
+            before = [before[i] if part == "." else part for i, part in enumerate(row)]
+            wanted |= {tuple(before[1:])} if before[0] == "Rebatch" else set()
+    functions = of_type(template, "AWS::Serverless::Function")
+    for metric, dimension, reference in sorted(wanted):
+        name = functions[reference[2:-1]]["FunctionName"]["Fn::Sub"].replace("${AWS::StackName}", stack)
+        if (metric, dimension, name) not in written:
+            yield f"{metric} of {dimension} {name} is looked at, and was not written"
+
+
 def static(template, workspace):
     """What can be said without a deployment, by name."""
     services = workspace / "infra/services"

@@ -5,29 +5,24 @@ import io
 import json
 import uuid
 import zipfile
-from pathlib import Path
 
-from samtranslator.translator.transform import transform
+import boto3
+from samtranslator.parser.parser import Parser
+from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
 
 BUCKET = "artifacts"
 LOCATIONS = {"AWS::Serverless::Function": "CodeUri", "AWS::Serverless::LayerVersion": "ContentUri"}
 
 
-class NoPolicies:
-    """Managed policies are named nowhere."""
-
-    def load(self):
-        return {}
-
-
 def read(path):
     return yaml_parse(path.read_text())
 
 
-def translate(template):
+def translate(template, region):
     """The template that CloudFormation makes of it."""
-    return transform(template, {}, NoPolicies())
+    translator = Translator({}, Parser(), boto_session=boto3.Session(region_name=region))
+    return translator.translate(template, parameter_values={})
 
 
 def zipped(path):
