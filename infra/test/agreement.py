@@ -9,18 +9,10 @@ from pathlib import Path
 ACTION = "SetBatchJobToWaiting"
 METHODS_OF_THE_WEBHOOK = {"POST /events/{}", "OPTIONS /events/{}"}
 HEALTH = {"GET /health", "GET /ready"}
-# Read by the code, and set by nobody: Lambda sets the first, the others have defaults that suit a deployment or are
-# in a secret.
-NOT_IN_THE_TEMPLATE = {"LAMBDA_TASK_ROOT", "AUTH_LEEWAY", "AUTH_JWKS_TTL", "AUTH_TOKEN"}
-# The sources in which a function reads its environment.
-SHARED = ["shared/src/function/environment.rs", "shared/src/function/run.rs", "shared/src/function/with_secrets.rs", "shared/src/log.rs"]
-ENGINE = [*SHARED, "shared/src/function/config.rs", "shared/src/auth/config.rs"]
-READERS = {
-    "Batch": [*ENGINE, "functions/batch/src"],
-    "JobState": [*ENGINE, "functions/job-state/src"],
-    "EventWebhook": [*SHARED, "shared/src/function/webhook.rs", "functions/event-webhook/src"],
-    "Outbox": [*SHARED, "functions/outbox/src"],
-}
+# What each function reads is a constant of its configuration, and the level of its log.
+CONFIGURATIONS = {"Batch": "EngineConfig", "JobState": "EngineConfig", "EventWebhook": "WebhookConfig", "Outbox": "OutboxConfig"}
+# In a secret, or with a default that suits a deployment.
+NOT_SET = {"AUTH_TOKEN", "AUTH_LEEWAY", "AUTH_JWKS_TTL"}
 NO_RESOURCE = {"dynamodb:ListStreams"}
 GATEWAY_SECONDS = 30
 
@@ -37,24 +29,14 @@ def unnamed(path):
 
 def environment(template, workspace):
     """Each variable that is set is read, and each that is read is set."""
-    everywhere = set(template["Globals"]["Function"]["Environment"]["Variables"])
-    for name, files in READERS.items():
-        set_here = everywhere | set(template["Resources"][f"{name}Function"]["Properties"]["Environment"]["Variables"])
-        read = variables_read(workspace / file for file in files)
-        yield from (f"{name}: {v} is set, and not read" for v in sorted(set_here - read))
-        yield from (f"{name}: {v} is read, and not set" for v in sorted(read - set_here - NOT_IN_THE_TEMPLATE))
-
-
-def variables_read(paths):
-    """Names of variables in the sources, without their tests."""
-    names = set()
-    for path in paths:
-        for file in [path] if path.is_file() else sorted(path.rglob("*.rs")):
-            code = file.read_text().split("#[cfg(test)]")[0]
-            code = re.sub(r"//.*", "", code)
-            names |= set(re.findall(r'"([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)"', code))
-            names |= {"RUST_LOG"} if "EnvFilter" in code else set()
-    return names
+    code = (workspace / "shared/src/function/config.rs").read_text()
+    everywhere = template["Globals"]["Function"]["Environment"]["Variables"]
+    for function, configuration in CONFIGURATIONS.items():
+        constant = re.search(rf"impl {configuration} \{{.*?const VARIABLES: [^=]*=\s*\[(.*?)\];", code, re.DOTALL)
+        read = set(re.findall(r'"(\w+)"', constant[1])) | {"RUST_LOG"}
+        own = template["Resources"][f"{function}Function"]["Properties"]["Environment"]["Variables"]
+        yield from (f"{function}: {name} is set, and not read" for name in sorted({*everywhere, *own} - read))
+        yield from (f"{function}: {name} is read, and not set" for name in sorted(read - {*everywhere, *own} - NOT_SET))
 
 
 def routes(template, services):

@@ -19,7 +19,7 @@ from pathlib import Path
 import agreement
 import boto3
 from botocore.exceptions import ClientError
-from checks import ORIGIN, Checks
+from checks import ACTION, ORIGIN, Checks
 from deployment import Stack, package, read, translate
 from world import AUDIENCE, Client, World, until
 
@@ -60,7 +60,8 @@ def emulator(folder):
     url = f"http://127.0.0.1:{port}"
     variables = {
         **ROOT, "AUTH": "true", "LAMBDA_EXECUTOR": "local", "BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(port),
-        "AWS_ENDPOINT_URL": url, "MINISTACK_REGION": REGION, "IOT_MTLS_ENABLED": "0", "TMPDIR": str(folder),
+        "AWS_ENDPOINT_URL": url, "MINISTACK_REGION": REGION, "IOT_MTLS_ENABLED": "0",
+        "TMPDIR": str(folder), "STATE_DIR": str(folder / "state"),
     }
     log = folder / "emulator.log"
     with running([sys.executable, str(Path(__file__).with_name("emulator.py"))], log, **variables) as process:
@@ -180,6 +181,18 @@ def third_deployment(stack, checks, template, parameters):
     checks.event(BY_STREAM, "events need no token", 200)
 
 
+def fourth_deployment(stack, checks):
+    step("deploy with no parameters: a token that the stack makes")
+    stack.deploy({})
+    secret = stack.client("secretsmanager").get_secret_value(SecretId=stack.outputs()["ApiSecretArn"])["SecretString"]
+    token = json.loads(secret)["AUTH_TOKEN"]
+    route, path, waiting = "ANY /data/{proxy+}", f"/data/BatchJobs({BY_STREAM})", {"batchJobId": BY_STREAM}
+    checks.send(checks.nobody, route, "without the token of the stack", "GET", path, 401)
+    checks.send(checks.all, route, "with the token of an issuer, which counts no more", "GET", path, 401)
+    checks.send(checks.nobody.with_token(token), route, "with the token of the stack", "GET", path, 200)
+    checks.send(checks.nobody.with_token(token), f"POST {ACTION}", "with the token of the stack", "POST", ACTION, 200, 400, 409, body=waiting)
+
+
 def deletion(stack):
     step("delete")
     dynamodb, table = stack.client("dynamodb"), stack.outputs()["TableName"]
@@ -240,6 +253,7 @@ def run(rebatch, folder, seeds):
             first_deployment(stack, checks, rebatch, folder, template)
             second_deployment(stack, checks, folder, parameters)
             third_deployment(stack, checks, template, parameters)
+            fourth_deployment(stack, checks)
             allowed((folder / "emulator.log").read_text())
             deletion(stack)
         finally:
@@ -261,6 +275,8 @@ def main():
         template = package(TEMPLATE, lambda name, _: f"s3://artifacts/{name}")
         arguments.translate.write_text(json.dumps(translate(template, REGION), indent=1))
         return
+    # Whoever ends this ends what it started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
     with tempfile.TemporaryDirectory(prefix="rebatch-infra-") as folder:
         try:
             run(arguments.rebatch, Path(folder), arguments.seeds)
