@@ -16,6 +16,7 @@ if [ "$(cat "$tools/stamp" 2>/dev/null)" != "$stamp" ]; then
   echo "$stamp" >"$tools/stamp"
 fi
 PATH="$PWD/$tools/bin:$PATH"
+export PYTHONDONTWRITEBYTECODE=1
 
 seeds=${REBATCH_SHARED:-../shared}/seeds/runnable
 if [ ! -d "$seeds" ]; then

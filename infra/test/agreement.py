@@ -4,7 +4,6 @@ import json
 import re
 import tomllib
 import xml.etree.ElementTree as xml
-from pathlib import Path
 
 ACTION = "SetBatchJobToWaiting"
 METHODS_OF_THE_WEBHOOK = {"POST /events/{}", "OPTIONS /events/{}"}

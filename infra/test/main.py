@@ -16,9 +16,10 @@ import time
 import urllib.request
 from pathlib import Path
 
-import agreement
 import boto3
 from botocore.exceptions import ClientError
+
+import agreement
 from checks import ACTION, ORIGIN, Checks
 from deployment import Stack, package, read, translate
 from world import AUDIENCE, Client, World, until
