@@ -15,7 +15,7 @@ use shared::{
     exchange::Incoming,
     ledger::Ledger,
     outbox::{Courier, Outbox},
-    policy::Policy,
+    policy::{Policy, SecretsOf},
     service::Services,
     store::{self, Store},
     webhook::Webhook,
@@ -37,7 +37,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         return Err("faulty_host DATA POLICY PERCENT SEED".into());
     };
     let services = Arc::new(Services::load_with_jobs(&workspace().join("infra/services"))?);
-    let policy = Arc::new(Policy::load(Path::new(policy))?);
+    let policy = Arc::new(Policy::load(Path::new(policy), SecretsOf::Everybody, |name| env::var(name).ok())?);
     let ledger = Ledger::find(&services)?.ok_or("a ledger")?;
     let _lock = DataLock::acquire(Path::new(data))?;
     let database = Embedded::open(Path::new(data))?;

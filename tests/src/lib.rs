@@ -16,6 +16,7 @@ pub mod http;
 pub mod issuer;
 pub mod receiver;
 pub mod runtime_api;
+pub mod secrets_manager;
 pub mod service;
 pub mod shared_files;
 pub mod strict;

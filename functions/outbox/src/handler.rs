@@ -1,22 +1,20 @@
 //! From an event to the outbox.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    time::{Duration, Instant},
+};
 
-use jiff::Timestamp;
-use lambda_runtime::Error;
+use lambda_runtime::Diagnostic;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use shared::{
-    Engine, Serves, Settings,
-    function::time_left,
-    ledger::Ledger,
-    outbox::{Courier, Outbox, Swept},
-    policy::Policy,
-    service::Services,
-    store::{self, Deadline, Store},
+    function,
+    function::{Invocation, LazyOutbox, LoadError, OutboxConfig, SetupError},
+    outbox::{Outbox, Swept},
+    store::{Deadline, StreamRecord},
+    telemetry::OutboxLine,
 };
-
-use crate::config::Config;
 
 /// Left of the function's time for its answer.
 const MARGIN: Duration = Duration::from_secs(5);
@@ -28,10 +26,10 @@ const SWEEP: Duration = Duration::from_secs(40);
 /// The outbox, for as long as the function lives.
 #[derive(Debug)]
 pub(crate) struct Handler {
-    outbox: Outbox,
+    outbox: LazyOutbox,
 }
 
-/// An event that the function is not for.
+/// Why an invocation fails.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum EventError {
     /// No JSON object.
@@ -40,6 +38,9 @@ pub(crate) enum EventError {
     /// From somewhere else.
     #[error("the event is neither a batch of stream records nor a schedule's")]
     Unknown,
+    /// What it needs is not there.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
 }
 
 /// The parts of an event that tell what it is.
@@ -71,61 +72,95 @@ pub(crate) struct Failure {
     item_identifier: String,
 }
 
-impl EventError {
-    /// Its name in the report to Lambda.
-    pub(crate) fn name(&self) -> &'static str {
-        match self {
-            Self::Malformed(_) => "MalformedEvent",
-            Self::Unknown => "UnknownEvent",
-        }
+impl From<EventError> for Diagnostic {
+    fn from(error: EventError) -> Self {
+        let name = match error {
+            EventError::Malformed(_) => "MalformedEvent",
+            EventError::Unknown => "UnknownEvent",
+            EventError::Setup(error) => return error.into(),
+        };
+        Self { error_type: name.into(), error_message: error.to_string() }
     }
 }
 
 impl Handler {
-    pub(crate) async fn new(config: Config) -> Result<Self, Error> {
-        let services = Arc::new(Services::load_with_jobs(&config.services)?);
-        let store = Store::new(store::from_environment(None).await, config.table);
-        let courier = Courier::new(config.allow_private_targets)?;
-        let mut outbox = Outbox::new(&services, store.clone(), courier, config.public_url.as_deref())?;
-        if let (Some(ledger), true) = (Ledger::find(&services)?, config.policy.try_exists()?) {
-            let policy = Arc::new(Policy::load(&config.policy)?);
-            let settings = Settings { serves: Serves::Requeues, ..Settings::default() };
-            let own = Engine::new(Arc::clone(&services), store.clone(), settings);
-            // Targets are in a file of whoever runs this, not of a caller: they may be in the own network.
-            outbox = outbox.with_requeues(ledger, policy, &own, Courier::new(true)?)?;
-        }
-        Ok(Self { outbox })
+    pub(crate) fn new(config: OutboxConfig) -> Self {
+        Self { outbox: LazyOutbox::new(config) }
+    }
+}
+
+impl function::Handler for Handler {
+    type Answer = Answer;
+    type Error = EventError;
+
+    async fn load(&self) -> Result<Infallible, LoadError> {
+        self.outbox.load().await
     }
 
-    /// Handles one event; `deadline` is when the function is stopped, in milliseconds since 1970.
-    pub(crate) async fn handle(&self, payload: &str, deadline: u64) -> Result<Answer, EventError> {
+    async fn answer(&self, payload: &str, invocation: &Invocation) -> Result<Answer, EventError> {
         let event: Event = serde_json::from_str(payload)?;
-        let left = time_left(deadline, Timestamp::now()).saturating_sub(MARGIN);
-        let until = Deadline::after(left);
-        if let Some(records) = event.records {
-            let recorded = self.outbox.records(&records, until).await;
-            tracing::info!(?recorded, records = records.len(), "written down");
-            // Behind records of anything else, changes wait for their rows: nothing is sent meanwhile.
-            let own = records.iter().all(|record| self.outbox.is_outgoing(record));
-            if own && records.iter().any(|record| self.outbox.is_due(record)) {
-                let swept = self.outbox.sweep(Deadline::after(left.min(SWEEP))).await;
-                tracing::info!(?swept, "sent");
-            }
-            let failures = recorded.failed.into_iter().map(|item_identifier| Failure { item_identifier });
-            return Ok(Answer::Records { batch_item_failures: failures.collect() });
-        }
-        match event.source.as_deref() {
-            Some("aws.events" | "aws.scheduler") => {}
-            None if event.others.is_empty() => {}
-            Some(_) | None => return Err(EventError::Unknown),
-        }
-        for target in self.outbox.too_slow_for(left) {
-            tracing::error!(target, ?left, "the timeout of the function is too short for any call to this target");
-        }
-        let swept = self.outbox.sweep(until).await;
-        tracing::info!(?swept, "sent");
-        let next_due = swept.next_due.map(|due| due.to_string());
-        let Swept { sent, delivered, requeued, refused, given_up, .. } = swept;
-        Ok(Answer::Swept { sent, delivered, requeued, refused, given_up, next_due })
+        let begun = Instant::now();
+        let outbox = self.outbox.get().await?.metered();
+        let left = invocation.time_left.saturating_sub(MARGIN);
+        let mut line = OutboxLine::default();
+        let answer = work(&outbox, event, left, &mut line).await;
+        let line = OutboxLine { usage: outbox.usage(), duration: begun.elapsed(), ..line };
+        line.write(&invocation.id);
+        answer
     }
+}
+
+/// Writes down what records tell, or sends what is due, or both; what came of it is added to the line.
+async fn work(outbox: &Outbox, event: Event, left: Duration, line: &mut OutboxLine) -> Result<Answer, EventError> {
+    let until = Deadline::after(left);
+    if let Some(records) = event.records {
+        let oldest = records.iter().filter_map(StreamRecord::created).min();
+        let recorded = outbox.records(&records, until).await;
+        *line = OutboxLine {
+            records: records.len(),
+            come_again: recorded.failed.len(),
+            set_aside: recorded.set_aside,
+            history: recorded.history,
+            deliveries: recorded.deliveries,
+            stream_lag: oldest.map(|oldest| outbox.since(oldest)).unwrap_or_default(),
+            ..*line
+        };
+        // Behind records of anything else, changes wait for their rows: nothing is sent meanwhile.
+        let own = records.iter().all(|record| outbox.is_outgoing(record));
+        if own && records.iter().any(|record| outbox.is_due(record)) {
+            sweep(outbox, Deadline::after(left.min(SWEEP)), line).await;
+        }
+        let failures = recorded.failed.into_iter().map(|item_identifier| Failure { item_identifier });
+        return Ok(Answer::Records { batch_item_failures: failures.collect() });
+    }
+    match event.source.as_deref() {
+        Some("aws.events" | "aws.scheduler") => {}
+        None if event.others.is_empty() => {}
+        Some(_) | None => return Err(EventError::Unknown),
+    }
+    for target in outbox.too_slow_for(left) {
+        tracing::error!(
+            requeue_target = target,
+            ?left,
+            "the timeout of the function is too short for any call to this target"
+        );
+    }
+    let swept = sweep(outbox, until, line).await;
+    let next_due = swept.next_due.map(|due| due.to_string());
+    let Swept { sent, delivered, requeued, refused, given_up, .. } = swept;
+    Ok(Answer::Swept { sent, delivered, requeued, refused, given_up, next_due })
+}
+
+async fn sweep(outbox: &Outbox, until: Deadline, line: &mut OutboxLine) -> Swept {
+    let swept = outbox.sweep(until).await;
+    *line = OutboxLine {
+        sent: swept.sent,
+        delivered: swept.delivered,
+        requeued: swept.requeued,
+        refused: swept.refused,
+        given_up: swept.given_up,
+        overdue: swept.next_due.map(|due| outbox.since(due)).unwrap_or_default(),
+        ..*line
+    };
+    swept
 }

@@ -74,6 +74,9 @@ pub(crate) struct Serve {
     /// What clients call the root of this host, when it is not what they send as `Host`.
     #[arg(long, value_name = "URL")]
     pub(crate) public_url: Option<String>,
+    /// Origin of web pages that may call, such as `http://localhost:4200`, or `*`. May be repeated.
+    #[arg(long, value_name = "ORIGIN")]
+    pub(crate) cors_origin: Vec<String>,
     /// Let endpoints of business events be anywhere: on this machine, in the own network.
     #[arg(long, env = "REBATCH_ALLOW_PRIVATE_TARGETS", value_parser = BoolishValueParser::new())]
     pub(crate) allow_private_targets: bool,
@@ -83,8 +86,20 @@ pub(crate) struct Serve {
     /// Send no business events, requeue nothing, and write no history of jobs. A real table has a function for that.
     #[arg(long)]
     pub(crate) no_outbox: bool,
+    /// Write a line for each request to standard error, in this form. `RUST_LOG` says more exactly what is written.
+    #[arg(long, value_name = "FORM")]
+    pub(crate) log: Option<LogFormat>,
     #[command(flatten)]
     pub(crate) auth: Auth,
+}
+
+/// The form of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Pretty,
+    /// A JSON object a line.
+    Json,
 }
 
 /// Who is let in.
@@ -160,9 +175,11 @@ impl Demo {
             endpoint: None,
             table: None,
             public_url: None,
+            cors_origin: Vec::new(),
             allow_private_targets: true,
             policy: None,
             no_outbox: false,
+            log: None,
             auth: Auth::default(),
         }
     }
@@ -333,6 +350,13 @@ mod tests {
             let Err(Refused::Misused(line)) = parse(misuse) else { panic!("accepted {misuse:?}") };
             assert!(!line.contains('\n') && !line.starts_with("error") && line.len() > 10, "{line}");
         }
+    }
+
+    #[test]
+    fn the_log_has_a_form() {
+        assert_eq!(parse(&["--memory"]).unwrap().log, None);
+        assert_eq!(parse(&["--log", "json"]).unwrap().log, Some(LogFormat::Json));
+        assert!(matches!(parse(&["--log", "xml"]), Err(Refused::Misused(_))));
     }
 
     #[test]

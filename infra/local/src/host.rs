@@ -10,9 +10,10 @@ use local::{
 };
 use shared::{
     Engine, SeedError, Settings,
+    cors::{Cors, CorsError},
     ledger::{Ledger, LedgerError},
     outbox::{Courier, CourierError, Outbox, OutboxError, RequeueError},
-    policy::{OpenSource, Policy, PolicyFileError},
+    policy::{OpenSource, Policy, PolicyFileError, SecretsOf},
     service::{ServiceError, Services},
     store::{self, Store, StoreError},
     webhook::Webhook,
@@ -38,6 +39,8 @@ pub(crate) enum StartError {
     Auth(#[from] AuthError),
     #[error("cannot listen on {0}: {1}")]
     Listen(String, io::Error),
+    #[error("--cors-origin: {0}")]
+    Cors(#[from] CorsError),
     #[error(transparent)]
     Services(#[from] ServiceError),
     #[error(transparent)]
@@ -79,6 +82,7 @@ impl Host {
     /// Brings together what the options say. `policy` is used instead of the file, where there is one.
     pub(crate) async fn start(args: &Serve, policy: Option<Policy>) -> Result<Self, StartError> {
         let authenticator = auth::authenticator(&args.auth, &args.data, |name| std::env::var(name).ok())?;
+        let cors = Cors::of(args.cors_origin.iter().map(String::as_str))?;
         let listener = listen(&args.listen, authenticator.is_open()).await?;
         let address = listener.local_addr()?;
         let services = Arc::new(Services::load(&args.services_folder())?);
@@ -87,7 +91,8 @@ impl Host {
         store.ensure_table().await?;
         let webhook =
             requeues.as_ref().map(|(policy, ledger)| Webhook::new(Arc::clone(policy), ledger.clone(), store.clone()));
-        let settings = Settings { public_url: args.public_url.clone(), authenticator, ..Settings::default() };
+        let public_url = args.public_url.clone();
+        let settings = Settings { public_url, authenticator, cors, ..Settings::default() };
         let engine = Engine::new(Arc::clone(&services), store.clone(), settings);
         let background = match embedded {
             None => None,
@@ -143,7 +148,7 @@ fn requeues(
 ) -> Result<Option<(Arc<Policy>, Ledger)>, StartError> {
     let policy = match (policy, args.policy_file()) {
         (Some(policy), _) => policy,
-        (None, Some(file)) => Policy::load(&file)?,
+        (None, Some(file)) => Policy::load(&file, SecretsOf::Everybody, |name| std::env::var(name).ok())?,
         (None, None) => return Ok(None),
     };
     // Whoever says what others call the host says that they reach it.

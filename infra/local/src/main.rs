@@ -12,12 +12,12 @@ use std::{
     process::ExitCode,
 };
 
-use cli::{CheckRules, Command, Refused, Serve};
+use cli::{CheckRules, Command, LogFormat, Refused, Serve};
 use demo::DemoError;
 use host::{Host, StartError};
 use jiff::Timestamp;
 use local::dev_issuer::{DevIssuer, DevIssuerError, Grant};
-use shared::log;
+use shared::telemetry;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::LevelFilter;
 
@@ -36,8 +36,9 @@ enum RunError {
 }
 
 fn main() -> ExitCode {
-    tracing_subscriber::fmt().with_env_filter(log::filter(LevelFilter::ERROR)).with_writer(io::stderr).init();
-    match Command::parse(std::env::args_os()) {
+    let command = Command::parse(std::env::args_os());
+    begin_log(command.as_ref().ok());
+    match command {
         Ok(Command::Serve(args)) => block_on(serve(&args)),
         Ok(Command::Demo(args)) => block_on(demonstrate(&args)),
         Ok(Command::Token(data, grant)) => match token(&data, &grant) {
@@ -48,6 +49,17 @@ fn main() -> ExitCode {
         Err(Refused::Told(text)) => told(&text),
         Err(Refused::Misused(line)) => failed(&line, ExitCode::from(MISUSE)),
     }
+}
+
+/// Starts the log. Who says how it is to look wants to see the requests; else only what is wrong is of interest.
+fn begin_log(command: Option<&Command>) {
+    let asked = if let Some(Command::Serve(args)) = command { args.log } else { None };
+    let format = match asked {
+        Some(LogFormat::Json) => telemetry::Format::Json,
+        Some(LogFormat::Pretty) | None => telemetry::Format::Pretty,
+    };
+    let default = if asked.is_some() { LevelFilter::INFO } else { LevelFilter::ERROR };
+    telemetry::start(format, default);
 }
 
 fn block_on(work: impl Future<Output = Result<(), RunError>>) -> ExitCode {

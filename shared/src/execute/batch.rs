@@ -15,13 +15,15 @@ use crate::{
     respond::{BatchError, ErrorContext, Failure, error_response},
     service::profile::FailedChangeSet,
     store::StoreError,
+    telemetry::Work,
     wire::{self, Encoding, Envelope},
 };
 
 use super::{
     Engine,
-    engine::{Call, failed, outgoing},
+    engine::{Call, refused},
     envelope::{Answer, answer_format, check_headers, is_snapshot, references_exist, with_company},
+    failures::{Culprit, Failures},
     unit::FailedUnit,
 };
 
@@ -56,23 +58,22 @@ pub(super) struct Run<'r> {
     version: OdataVersion,
     pub(super) responses: Vec<ResponseItem>,
     /// Status of the first failure.
-    pub(super) first_failure: Option<StatusCode>,
+    first_failure: Option<StatusCode>,
+    failures: Failures,
+    /// Requests after the end of the batch.
+    pub(super) not_run: usize,
     /// Groups answered so far, for the names that JSON answers give to change sets.
     pub(super) groups: usize,
 }
 
 impl Engine {
     /// Answers a batch.
-    pub(super) async fn batch(&self, call: &Call<'_>) -> Outgoing {
-        let service = call.service;
-        let version = plan::version(&call.incoming.headers, service).unwrap_or(OdataVersion::V40);
-        match self.run_batch(call, version).await {
-            Ok(answer) => answer,
-            Err(failure) => outgoing(failed(Some(service), version, &failure)),
-        }
+    pub(super) async fn batch(&self, call: &Call<'_>) -> (Outgoing, Work) {
+        let version = plan::version(&call.incoming.headers, call.service).unwrap_or(OdataVersion::V40);
+        self.run_batch(call, version).await.unwrap_or_else(|failure| refused(call, &failure))
     }
 
-    async fn run_batch(&self, call: &Call<'_>, version: OdataVersion) -> Result<Outgoing, Failure> {
+    async fn run_batch(&self, call: &Call<'_>, version: OdataVersion) -> Result<(Outgoing, Work), Failure> {
         let service = call.service;
         let headers = &call.incoming.headers;
         check_headers(call.incoming, service)?;
@@ -111,6 +112,13 @@ fn requests_mut(batch: &mut BatchRequest) -> impl Iterator<Item = &mut Request> 
     })
 }
 
+fn requests(items: &[BatchItem]) -> impl Iterator<Item = &Request> {
+    items.iter().flat_map(|item| match item {
+        BatchItem::Single(request) => std::slice::from_ref(request).iter(),
+        BatchItem::Group(group) => group.requests.iter(),
+    })
+}
+
 /// Headers that a request takes over from its batch, and those it may not have.
 fn inherit(request: &mut Request, batch: &Headers) {
     for name in STRIPPED {
@@ -141,6 +149,8 @@ impl<'r> Run<'r> {
             version,
             responses: Vec::new(),
             first_failure: None,
+            failures: Failures::default(),
+            not_run: 0,
             groups: 0,
         }
     }
@@ -151,6 +161,7 @@ impl<'r> Run<'r> {
         let mut items = batch.items.as_slice();
         while let Some((item, rest)) = items.split_first() {
             if self.first_failure.is_some() && !continues {
+                self.not_run = requests(items).count();
                 break;
             }
             match item {
@@ -190,10 +201,11 @@ impl<'r> Run<'r> {
             jobs.map(|(at, request)| Job { index: index + at, request, prepared: None }).collect();
         let deadline = self.call.deadline;
         let results = self.engine.run_reads(self.context, &mut jobs, &mut self.references, self.fresh, deadline).await;
-        for (request, result) in requests.iter().zip(results) {
-            let response = self.finish_request(request, result);
+        for (at, (request, result)) in requests.iter().zip(results).enumerate() {
+            let response = self.finish_request(request, index + at, result);
             self.responses.push(ResponseItem::Single(response));
             if self.first_failure.is_some() && !continues {
+                self.not_run = requests.len() - at - 1;
                 break;
             }
         }
@@ -210,7 +222,7 @@ impl<'r> Run<'r> {
                 .map_err(|failed| failed.failure)
                 .and_then(|mut outcomes| outcomes.pop().ok_or_else(|| PlanError::Internal.into()))
         };
-        let response = self.finish_request(request, result);
+        let response = self.finish_request(request, index, result);
         self.responses.push(ResponseItem::Single(response));
     }
 
@@ -244,7 +256,7 @@ impl<'r> Run<'r> {
                 });
                 ResponseItem::Group { name, responses: responses.collect() }
             }
-            Err(failed) => self.failed_group(group, name, &failed, format),
+            Err(failed) => self.failed_group((group, index), name, &failed, format),
         };
         self.responses.push(item);
     }
@@ -277,7 +289,7 @@ impl<'r> Run<'r> {
     /// The answer to a failed group: nothing of it was applied.
     fn failed_group(
         &mut self,
-        group: &Group,
+        (group, index): (&Group, usize),
         name: Option<RequestId>,
         failed: &FailedUnit,
         format: Format,
@@ -287,7 +299,8 @@ impl<'r> Run<'r> {
         }
         let culprit = group.requests.get(failed.culprit);
         let response = self.error(culprit, &failed.failure);
-        self.first_failure.get_or_insert(response.status);
+        let culprit = Culprit { index: index + failed.culprit, request: culprit, undone: group.requests.len() - 1 };
+        self.fail(&culprit, &failed.failure, response.status);
         if format == Format::Multipart && self.answer == Answer::Multipart {
             return match self.call.service.profile.failed_change_set {
                 FailedChangeSet::SinglePart => ResponseItem::Single(response),
@@ -307,7 +320,7 @@ impl<'r> Run<'r> {
         ResponseItem::Group { name, responses: responses.collect() }
     }
 
-    fn finish_request(&mut self, request: &Request, result: Result<Outcome, Failure>) -> Response {
+    fn finish_request(&mut self, request: &Request, index: usize, result: Result<Outcome, Failure>) -> Response {
         match result {
             Ok(outcome) => {
                 self.note(request, true, outcome.reference);
@@ -316,10 +329,17 @@ impl<'r> Run<'r> {
             Err(failure) => {
                 self.note(request, false, Reference::Failed);
                 let response = self.error(Some(request), &failure);
-                self.first_failure.get_or_insert(response.status);
+                let culprit = Culprit { index, request: Some(request), undone: 0 };
+                self.fail(&culprit, &failure, response.status);
                 response
             }
         }
+    }
+
+    /// Notes that a request failed.
+    pub(super) fn fail(&mut self, culprit: &Culprit<'_>, failure: &Failure, status: StatusCode) {
+        self.first_failure.get_or_insert(status);
+        self.failures.add(self.call.subject, culprit, failure, status);
     }
 
     fn note(&mut self, request: &Request, succeeded: bool, reference: Reference) {
@@ -332,7 +352,8 @@ impl<'r> Run<'r> {
     pub(super) fn error(&self, request: Option<&Request>, failure: &Failure) -> Response {
         let service = self.call.service;
         let version = request.and_then(|r| plan::version(&r.headers, service).ok()).unwrap_or(self.version);
-        let context = ErrorContext { profile: Some(&service.profile), version, correlation: Uuid::new_v4() };
+        let context =
+            ErrorContext { profile: Some(&service.profile), version, correlation: self.call.subject.correlation };
         let mut response = error_response(context, failure, request.and_then(|r| r.id.clone()));
         // A challenge is for the batch, not for its requests (Protocol §11.7.7.1).
         response.headers.take(header::WWW_AUTHENTICATE.as_str());
@@ -340,11 +361,19 @@ impl<'r> Run<'r> {
     }
 
     /// The whole answer.
-    fn finish(self, batch: &BatchRequest, continues: bool, asked: Option<bool>) -> Outgoing {
+    fn finish(self, batch: &BatchRequest, continues: bool, asked: Option<bool>) -> (Outgoing, Work) {
         let profile = &self.call.service.profile;
         let status = match self.first_failure {
             Some(status) if profile.outer_status_of_failure && !continues => status,
             _ => StatusCode::OK,
+        };
+        self.failures.close(self.call.subject);
+        let work = Work {
+            operations: requests(&batch.items).count(),
+            failed: self.failures.requests,
+            change_sets: self.groups,
+            not_run: self.not_run,
+            error: None,
         };
         let encoding = match self.answer {
             Answer::Json => Encoding::Json { header_case: profile.header_case },
@@ -360,7 +389,7 @@ impl<'r> Run<'r> {
             let applied = if asked { "odata.continue-on-error" } else { "odata.continue-on-error=false" };
             headers.append(HeaderName::from_static("preference-applied"), HeaderValue::from_static(applied));
         }
-        Outgoing { status, headers, body: encoded.body }
+        (Outgoing { status, headers, body: encoded.body }, work)
     }
 }
 

@@ -1,6 +1,9 @@
 //! The one entrance: an HTTP request in, its answer out.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use http::{Method, StatusCode, header};
 use jiff::Timestamp;
@@ -9,17 +12,21 @@ use uuid::Uuid;
 use crate::{
     auth::{Authenticator, Caller},
     batch::{Request, Response},
+    cors::Cors,
     exchange::{Incoming, Outgoing},
     plan::{self, Context, Fresh, Job, OdataVersion, Place, PlanError, References, prepare_at},
-    respond::{BatchError, ErrorContext, Failure, error_response},
+    respond::{BatchError, ErrorContext, Failure, error_code, error_response},
     service::{Service, Services},
     store::{Deadline, Store},
+    telemetry::{RequestLine, TraceContext, Work},
     uri::{self, QueryOptions},
 };
 
 use super::{
     Serves,
     catalogue::catalogue,
+    failures::Subject,
+    health::Question,
     origin::{below_public, origin},
 };
 
@@ -34,6 +41,8 @@ pub struct Settings {
     pub time_budget: Duration,
     /// How callers show who they are. Open by default.
     pub authenticator: Authenticator,
+    /// Which web pages may call. None by default.
+    pub cors: Cors,
 }
 
 impl Default for Settings {
@@ -43,6 +52,7 @@ impl Default for Settings {
             public_url: None,
             time_budget: Duration::from_secs(25),
             authenticator: Authenticator::Open,
+            cors: Cors::Off,
         }
     }
 }
@@ -55,6 +65,24 @@ pub struct Engine {
     settings: Arc<Settings>,
 }
 
+/// The answer to a request, and what its line says about it.
+struct Answered<'e> {
+    outgoing: Outgoing,
+    service: Option<&'e str>,
+    caller: Option<String>,
+    work: Work,
+}
+
+impl Answered<'_> {
+    /// An answer that no service gave.
+    fn of_host(mut outgoing: Outgoing, method: &Method) -> Self {
+        if *method == Method::HEAD {
+            outgoing.body.clear();
+        }
+        Self { outgoing, service: None, caller: None, work: Work::default() }
+    }
+}
+
 /// One HTTP request, with the service it is for.
 #[derive(Debug)]
 pub(super) struct Call<'c> {
@@ -64,6 +92,7 @@ pub(super) struct Call<'c> {
     pub(super) rest: &'c str,
     pub(super) origin: &'c str,
     pub(super) caller: &'c Caller,
+    pub(super) subject: Subject<'c>,
     pub(super) deadline: Deadline,
 }
 
@@ -80,59 +109,115 @@ impl Engine {
 
     /// Answers a request. Never fails: what goes wrong is in the answer.
     pub async fn handle(&self, incoming: Incoming) -> Outgoing {
-        // Boxed: a caller's future would hold the state of the whole pipeline otherwise.
-        Box::pin(self.answer(incoming, None)).await
+        self.observed(incoming, None).await
     }
 
     /// Answers a request of the host itself: it is `caller` who makes it, whatever its headers say.
     pub async fn handle_as(&self, caller: Caller, incoming: Incoming) -> Outgoing {
-        Box::pin(self.answer(incoming, Some(caller))).await
+        self.observed(incoming, Some(caller)).await
     }
 
-    async fn answer(&self, mut incoming: Incoming, caller: Option<Caller>) -> Outgoing {
+    async fn observed(&self, incoming: Incoming, caller: Option<Caller>) -> Outgoing {
+        let metered = Self { store: self.store.metered(), ..self.clone() };
+        // Boxed: a caller's future would hold the state of the whole pipeline otherwise.
+        Box::pin(metered.observe(incoming, caller)).await
+    }
+
+    /// Answers a request, and writes its line.
+    async fn observe(&self, mut incoming: Incoming, caller: Option<Caller>) -> Outgoing {
+        let begun = Instant::now();
+        let trace = TraceContext::of(&incoming.headers, [Uuid::new_v4(), Uuid::new_v4()]);
+        let correlation = Uuid::new_v4();
+        let of_origin = self.settings.cors.headers(&incoming.headers);
+        let Answered { mut outgoing, service, caller, work } = match self.settings.cors.preflight(&incoming) {
+            Some(answer) => Answered::of_host(answer, &incoming.method),
+            None => {
+                let mut answered = self.answer(&mut incoming, caller, &trace, correlation).await;
+                for (name, value) in of_origin {
+                    answered.outgoing.headers.append(name, value);
+                }
+                answered
+            }
+        };
+        trace.tell(&mut outgoing.headers);
+        RequestLine {
+            id: &incoming.id,
+            correlation,
+            service,
+            caller: caller.as_deref(),
+            method: incoming.method.as_str(),
+            path: &incoming.path,
+            status: outgoing.status.as_u16(),
+            work,
+            usage: self.store.usage(),
+            duration: begun.elapsed(),
+            trace: &trace,
+        }
+        .write();
+        outgoing
+    }
+
+    async fn answer(
+        &self,
+        incoming: &mut Incoming,
+        caller: Option<Caller>,
+        trace: &TraceContext,
+        correlation: Uuid,
+    ) -> Answered<'_> {
         let (path, encoding) = (incoming.path.as_str(), incoming.path_encoding);
+        let subject = Subject { id: &incoming.id, method: &incoming.method, path, service: None, correlation, trace };
         let public_url = self.settings.public_url.as_deref();
+        if let Some(question) = Question::of(path, public_url) {
+            return Answered::of_host(self.health(question, incoming).await, &incoming.method);
+        }
         let below_base = || self.services.find(below_public(public_url, path)?, encoding);
         let Some(found) = self.services.find(path, encoding).or_else(below_base) else {
-            return outgoing(failed(None, OdataVersion::V40, &Failure::NoService));
+            let (outgoing, work) = failed(subject, None, OdataVersion::V40, &Failure::NoService);
+            return Answered { outgoing, service: None, caller: None, work };
         };
+        let service = Some(found.service.name.as_str());
+        let subject = Subject { service, ..subject };
         let authenticated = match caller {
             Some(caller) => Ok(caller),
             None => self.settings.authenticator.authenticate(&incoming.headers, Timestamp::now()).await,
         };
         // From here on the token is of no use, and cannot get anywhere.
         while incoming.headers.take(header::AUTHORIZATION.as_str()).is_some() {}
-        let is_head = incoming.method == Method::HEAD;
-        let mut answer = match authenticated {
-            Ok(caller) => {
-                let origin = origin(public_url, &incoming);
-                self.call(&Call {
-                    incoming: &incoming,
-                    service: found.service,
-                    root: found.root,
-                    rest: found.rest,
-                    origin: &origin,
-                    caller: &caller,
-                    deadline: self.deadline(),
-                })
-                .await
-            }
+        let incoming = &*incoming;
+        let caller = match authenticated {
+            Ok(caller) => caller,
             Err(error) => {
                 let version = plan::version(&incoming.headers, found.service).unwrap_or(OdataVersion::V40);
-                outgoing(failed(Some(found.service), version, &error.into()))
+                let (mut outgoing, work) = failed(subject, Some(found.service), version, &error.into());
+                if incoming.method == Method::HEAD {
+                    outgoing.body.clear();
+                }
+                return Answered { outgoing, service, caller: None, work };
             }
         };
-        if is_head {
-            answer.body.clear();
+        let (mut outgoing, work) = self
+            .call(&Call {
+                incoming,
+                service: found.service,
+                root: found.root,
+                rest: found.rest,
+                origin: &origin(public_url, incoming),
+                caller: &caller,
+                subject,
+                deadline: self.deadline(),
+            })
+            .await;
+        if incoming.method == Method::HEAD {
+            outgoing.body.clear();
         }
-        answer
+        Answered { outgoing, service, caller: Some(caller.name), work }
     }
 
-    async fn call(&self, call: &Call<'_>) -> Outgoing {
+    async fn call(&self, call: &Call<'_>) -> (Outgoing, Work) {
         match self.settings.serves.admit(call) {
-            Err(failure) => outgoing(refused(call, &failure)),
+            Err(failure) => refused(call, &failure),
             Ok(()) if call.rest == "$batch" => self.batch(call).await,
-            Ok(()) => outgoing(self.single(call).await),
+            Ok(()) => self.single(call).await,
         }
     }
 
@@ -141,9 +226,13 @@ impl Engine {
     }
 
     /// A request that came alone: a batch of one.
-    async fn single(&self, call: &Call<'_>) -> Response {
+    async fn single(&self, call: &Call<'_>) -> (Outgoing, Work) {
         let context = self.context(call);
-        self.run_single(call, &context).await.unwrap_or_else(|failure| refused(call, &failure))
+        let (outgoing, work) = match self.run_single(call, &context).await {
+            Ok(response) => (outgoing(response), Work::default()),
+            Err(failure) => refused(call, &failure),
+        };
+        (outgoing, Work { operations: 1, failed: usize::from(work.error.is_some()), ..work })
     }
 
     async fn run_single(&self, call: &Call<'_>, context: &Context<'_>) -> Result<Response, Failure> {
@@ -196,15 +285,22 @@ impl Engine {
 }
 
 /// The answer to a call that failed as a whole.
-fn refused(call: &Call<'_>, failure: &Failure) -> Response {
+pub(super) fn refused(call: &Call<'_>, failure: &Failure) -> (Outgoing, Work) {
     let version = plan::version(&call.incoming.headers, call.service).unwrap_or(OdataVersion::V40);
-    failed(Some(call.service), version, failure)
+    failed(call.subject, Some(call.service), version, failure)
 }
 
-/// The answer to a request that failed.
-pub(super) fn failed(service: Option<&Service>, version: OdataVersion, failure: &Failure) -> Response {
-    let context = ErrorContext { profile: service.map(|s| &s.profile), version, correlation: Uuid::new_v4() };
-    error_response(context, failure, None)
+/// The answer to a request that failed as a whole, and what the log says about it.
+fn failed(
+    subject: Subject<'_>,
+    service: Option<&Service>,
+    version: OdataVersion,
+    failure: &Failure,
+) -> (Outgoing, Work) {
+    let context = ErrorContext { profile: service.map(|s| &s.profile), version, correlation: subject.correlation };
+    let response = error_response(context, failure, None);
+    subject.tell(failure, response.status);
+    (outgoing(response), Work { error: Some(error_code(failure)), ..Work::default() })
 }
 
 fn no_answer(id: Option<crate::batch::RequestId>) -> Response {
@@ -212,6 +308,6 @@ fn no_answer(id: Option<crate::batch::RequestId>) -> Response {
     Response { id, status: StatusCode::INTERNAL_SERVER_ERROR, headers, body: bytes::Bytes::new() }
 }
 
-pub(super) fn outgoing(response: Response) -> Outgoing {
+fn outgoing(response: Response) -> Outgoing {
     Outgoing { status: response.status, headers: response.headers, body: response.body }
 }

@@ -5,7 +5,7 @@ use crate::{
     plan::Job,
 };
 
-use super::{batch::Run, envelope::Answer, unit::FailedUnit};
+use super::{batch::Run, envelope::Answer, failures::Culprit, unit::FailedUnit};
 
 impl Run<'_> {
     /// Business Central's `Isolation: snapshot`: all requests are one unit. After a failure the answers of those
@@ -27,8 +27,10 @@ impl Run<'_> {
         };
         let mut responses: Vec<Response> = answers.drain(..).map(|outcome| outcome.response).collect();
         if let Some((culprit, failure)) = failure {
-            let response = self.error(requests.get(culprit).copied(), &failure);
-            self.first_failure = Some(response.status);
+            let request = requests.get(culprit).copied();
+            let response = self.error(request, &failure);
+            self.fail(&Culprit { index: culprit, request, undone: responses.len() }, &failure, response.status);
+            self.not_run = requests.len().saturating_sub(culprit + 1);
             responses.push(response);
         }
         self.responses = self.mirror(batch, responses);

@@ -243,7 +243,7 @@ impl Arrival<'_> {
     fn recorded(&self, verdict: Verdict) -> Recorded {
         if verdict.decision == Decision::Exhausted {
             let (job, target) = (self.event.job, &self.source.target);
-            tracing::warn!(job, target, rule = verdict.rule, "the retries of a job are exhausted");
+            tracing::warn!(job, requeue_target = target, rule = verdict.rule, "the retries of a job are exhausted");
         }
         Recorded {
             event_id: self.event.id,

@@ -57,7 +57,11 @@ pub use records::Recorded;
 pub use requeue::RequeueError;
 pub use sweep::Swept;
 
-use crate::{plan::operation_id, service::Services, store::Store};
+use crate::{
+    plan::operation_id,
+    service::Services,
+    store::{Store, Usage},
+};
 use desk::Desk;
 use requeue::Requeues;
 
@@ -107,6 +111,22 @@ impl Outbox {
     #[must_use]
     pub fn with_clock(self, clock: Clock) -> Self {
         Self { clock, ..self }
+    }
+
+    /// The same with counters of its own, for one invocation.
+    #[must_use]
+    pub fn metered(&self) -> Self {
+        Self { store: self.store.metered(), ..self.clone() }
+    }
+
+    /// What its calls to the table came to.
+    pub fn usage(&self) -> Usage {
+        self.store.usage()
+    }
+
+    /// How long ago something was.
+    pub fn since(&self, at: Timestamp) -> Duration {
+        Duration::try_from(self.now().duration_since(at)).unwrap_or_default()
     }
 
     fn now(&self) -> Timestamp {

@@ -24,6 +24,8 @@ pub struct Target {
 pub enum TargetAuthentication {
     /// Not at all.
     None,
+    /// With a secret that was not looked up ([`SecretsOf`](super::SecretsOf)): no call can be made.
+    Withheld,
     /// A token that does not change.
     Bearer(Credential),
     /// OAuth 2.0 client credentials (RFC 6749 §4.4).

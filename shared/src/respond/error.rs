@@ -27,7 +27,7 @@ pub struct ErrorContext<'a> {
     pub profile: Option<&'a Profile>,
     /// Version of the answer.
     pub version: OdataVersion,
-    /// A fresh id that ties the answer to the log.
+    /// The id of the request that ties the answer to the log.
     pub correlation: Uuid,
 }
 
@@ -46,9 +46,6 @@ pub fn error_response(context: ErrorContext<'_>, failure: &Failure, id: Option<R
     };
     let message = message(failure, shape, context.correlation);
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED {
-        tracing::warn!(correlation = %context.correlation, error = %failure, "request failed");
-    }
     let mut all = Headers::new();
     all.append(header::CONTENT_TYPE, headers::json_type(context.version, Metadata::Minimal, Numbers::Plain));
     all.append(headers::ODATA_VERSION, HeaderValue::from_static(context.version.as_str()));
@@ -80,6 +77,11 @@ pub fn error_response(context: ErrorContext<'_>, failure: &Failure, id: Option<R
         _ => write(shape, code, &message, target(failure)),
     };
     Response { id, status, headers: all, body }
+}
+
+/// The code of a failure where no profile has another: what the log calls it.
+pub fn error_code(failure: &Failure) -> &'static str {
+    row(failure, None).1
 }
 
 /// The one place where a failure becomes a status and a code.

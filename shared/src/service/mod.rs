@@ -32,6 +32,7 @@ pub use self::{
     error::{Position, Problem, ServiceError},
     limits::Limits,
     profile::Profile,
+    roots::{HEALTH, READY},
     seed::SeedGroup,
 };
 use self::{

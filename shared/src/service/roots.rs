@@ -13,6 +13,11 @@ use percent_encoding::percent_decode_str;
 use super::error::Problem;
 use crate::uri::Encoding;
 
+/// Where it is asked whether the host lives. No service is there.
+pub const HEALTH: &str = "/health";
+/// Where it is asked whether the host can work. No service is there.
+pub const READY: &str = "/ready";
+
 /// More segments than any root needs.
 const MAX_SEGMENTS: usize = 16;
 
@@ -87,6 +92,9 @@ impl Pattern {
     /// Reads a pattern such as `/api/{publisher}/v9.*`.
     pub(super) fn parse(text: &str) -> Result<Self, Problem> {
         let problem = |reason| Problem::Root { pattern: text.into(), reason };
+        if [HEALTH, READY].contains(&text) {
+            return Err(problem("the host itself answers there"));
+        }
         let path = text.strip_prefix('/').ok_or_else(|| problem("it must begin with '/'"))?;
         let segments = path.split('/').map(Segment::parse).collect::<Result<Vec<_>, _>>().map_err(problem)?;
         if segments.len() > MAX_SEGMENTS {
@@ -244,7 +252,10 @@ mod tests {
 
     #[test]
     fn a_malformed_pattern_is_refused() {
-        for text in ["", "data", "/", "/a/", "/a//b", "/{}", "/{a", "/a*b", "/*.x", "/a b", "/a?b", "/$batch", "/%41"] {
+        for text in [
+            "", "data", "/", "/a/", "/a//b", "/{}", "/{a", "/a*b", "/*.x", "/a b", "/a?b", "/$batch", "/%41",
+            "/health", "/ready",
+        ] {
             assert!(Pattern::parse(text).is_err(), "{text}");
         }
     }

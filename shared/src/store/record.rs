@@ -2,6 +2,7 @@
 
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
 use super::{Item, ItemKey, StoreError, read::item_key};
@@ -40,6 +41,12 @@ impl StreamRecord {
     /// The sequence number of a record, be the rest of it as it may.
     pub fn sequence(record: &Value) -> Option<&str> {
         record.pointer("/dynamodb/SequenceNumber")?.as_str()
+    }
+
+    /// When a record was made, be the rest of it as it may.
+    pub fn created(record: &Value) -> Option<Timestamp> {
+        let seconds = record.pointer("/dynamodb/ApproximateCreationDateTime")?.as_f64()?;
+        Timestamp::UNIX_EPOCH.checked_add(SignedDuration::try_from_secs_f64(seconds).ok()?).ok()
     }
 
     /// The key of a record's item as text, be the rest of it as it may.

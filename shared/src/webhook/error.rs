@@ -44,15 +44,27 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
-    pub(super) fn into_outgoing(self) -> Outgoing {
-        match &self {
-            Self::Store(error) => tracing::warn!(%error, "events are not written down"),
-            Self::Late => tracing::warn!("events are not written down: the table was too slow"),
-            Self::NoEvents(_) | Self::Read(_) => tracing::warn!(reason = %self, "no event can be read"),
-            _ => {}
-        }
+    pub(super) fn to_outgoing(&self) -> Outgoing {
         let (status, code) = self.row();
         answer::error(status, code, &self.to_string(), self.header())
+    }
+
+    pub(super) fn status(&self) -> StatusCode {
+        self.row().0
+    }
+
+    /// What the answer and the log call it.
+    pub(super) fn code(&self) -> &'static str {
+        self.row().1
+    }
+
+    /// What the log says about it besides. All others are told by their code, or may quote the sender.
+    pub(super) fn reason(&self) -> Option<String> {
+        match self {
+            Self::Store(error) => Some(error.to_string()),
+            Self::Denied(_) | Self::NoEvents(_) | Self::Late => Some(self.to_string()),
+            _ => None,
+        }
     }
 
     fn row(&self) -> (StatusCode, &'static str) {
@@ -120,7 +132,7 @@ mod tests {
     use crate::auth::TokenError;
 
     fn shown(refusal: impl Into<Refusal>) -> (u16, Vec<String>, String) {
-        let answer = refusal.into().into_outgoing();
+        let answer = refusal.into().to_outgoing();
         let headers = answer.headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()));
         (answer.status.as_u16(), headers.skip(1).collect(), String::from_utf8(answer.body.to_vec()).unwrap())
     }

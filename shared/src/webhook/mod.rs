@@ -23,12 +23,16 @@ mod error;
 mod handshake;
 mod record;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use http::Method;
 use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
 use tokio::time::timeout;
+use uuid::Uuid;
 
 use self::{authenticate::authenticate, error::Refusal, handshake::handshake};
 use crate::{
@@ -37,6 +41,7 @@ use crate::{
     ledger::Ledger,
     policy::{Policy, Source},
     store::{Deadline, Store},
+    telemetry::{Decided, EventsLine, FailureLine, TraceContext},
     uri::Encoding,
 };
 
@@ -75,16 +80,46 @@ impl Webhook {
 
     /// Answers a request. Never fails: what goes wrong is in the answer.
     pub async fn handle(&self, incoming: Incoming) -> Outgoing {
+        let metered = Self { store: self.store.metered(), ..self.clone() };
         // Boxed: a caller's future would hold the state of the whole way to the table otherwise.
-        let answered = Box::pin(timeout(self.time_budget, self.answer(incoming, Timestamp::now()))).await;
-        answered.unwrap_or(Err(Refusal::Late)).unwrap_or_else(Refusal::into_outgoing)
+        Box::pin(metered.observe(incoming)).await
     }
 
-    async fn answer(&self, mut incoming: Incoming, now: Timestamp) -> Result<Outgoing, Refusal> {
+    /// Answers a request, and writes its line.
+    async fn observe(&self, mut incoming: Incoming) -> Outgoing {
+        let (begun, now) = (Instant::now(), Timestamp::now());
+        let trace = TraceContext::of(&incoming.headers, [Uuid::new_v4(), Uuid::new_v4()]);
+        let answered = timeout(self.time_budget, self.answer(&mut incoming, now)).await;
+        let (mut outgoing, decided, error) = match answered.unwrap_or(Err(Refusal::Late)) {
+            Ok((outgoing, decided)) => (outgoing, decided, None),
+            Err(refusal) => {
+                self.tell(&refusal, &incoming, &trace);
+                (refusal.to_outgoing(), Decided::default(), Some(refusal.code()))
+            }
+        };
+        trace.tell(&mut outgoing.headers);
+        EventsLine {
+            id: &incoming.id,
+            service: &self.ledger.service().name,
+            source: self.source(&incoming).map(|source| source.name.as_str()),
+            method: incoming.method.as_str(),
+            path: &incoming.path,
+            status: outgoing.status.as_u16(),
+            error,
+            decided,
+            usage: self.store.usage(),
+            duration: begun.elapsed(),
+            trace: &trace,
+        }
+        .write();
+        outgoing
+    }
+
+    async fn answer(&self, incoming: &mut Incoming, now: Timestamp) -> Result<(Outgoing, Decided), Refusal> {
         let deadline = Deadline::after(self.time_budget);
-        let source = self.source(&incoming).ok_or(Refusal::NoSource)?;
+        let source = self.source(incoming).ok_or(Refusal::NoSource)?;
         if incoming.method == Method::OPTIONS {
-            return handshake(source, &incoming);
+            return Ok((handshake(source, incoming)?, Decided::default()));
         }
         if incoming.method != Method::POST {
             return Err(Refusal::Method);
@@ -92,17 +127,32 @@ impl Webhook {
         if incoming.body.len() > MAX_BODY {
             return Err(Refusal::TooLarge { got: incoming.body.len() });
         }
-        authenticate(source, &mut incoming, now).await.inspect_err(|denied| {
-            tracing::warn!(source = source.name, reason = %denied, "a request is not let in");
-        })?;
+        authenticate(source, incoming, now).await?;
         let kind_of = |id: &str| self.policy.event_kind(id);
         match events::read(source.format, kind_of, |name| incoming.headers.get(name), &incoming.body)? {
-            Received::Validation { code } => {
-                tracing::info!(source = source.name, "Event Grid's question is answered");
-                Ok(answer::validation(&code))
-            }
+            Received::Validation { code } => Ok((answer::validation(&code), Decided::default())),
             Received::Events(received) => self.record(source, received, now, deadline).await,
         }
+    }
+
+    /// Writes down why a request is refused, where its line does not say it.
+    fn tell(&self, refusal: &Refusal, incoming: &Incoming, trace: &TraceContext) {
+        let Some(reason) = refusal.reason() else { return };
+        FailureLine {
+            id: &incoming.id,
+            correlation: None,
+            service: Some(&self.ledger.service().name),
+            index: None,
+            operation: None,
+            method: incoming.method.as_str(),
+            url: &incoming.path,
+            undone: 0,
+            status: refusal.status().as_u16(),
+            error: refusal.code(),
+            reason: Some(reason),
+            trace,
+        }
+        .write();
     }
 
     /// The source that a path names, in one segment.

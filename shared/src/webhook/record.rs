@@ -13,6 +13,7 @@ use crate::{
     ledger::Recorded,
     policy::{Decision, Source, Verdict},
     store::{Deadline, StoreError},
+    telemetry::Decided,
 };
 
 /// How many jobs' events are written down at a time.
@@ -29,7 +30,7 @@ impl Webhook {
         received: Vec<Read>,
         now: Timestamp,
         deadline: Deadline,
-    ) -> Result<Outgoing, Refusal> {
+    ) -> Result<(Outgoing, Decided), Refusal> {
         if !received.is_empty() && received.iter().all(Result::is_err) {
             return Err(Refusal::NoEvents(received.into_iter().filter_map(Result::err).collect()));
         }
@@ -41,10 +42,8 @@ impl Webhook {
         let recorded: Vec<_> = recorded.into_iter().collect::<Result<_, _>>()?;
         let mut recorded: Vec<_> = recorded.into_iter().flatten().collect();
         recorded.sort_unstable_by_key(|(index, _)| *index);
-        let faults = received.iter().filter(|read| read.is_err()).count();
-        tracing::info!(source = source.name, events = received.len(), faults, "events are written down");
         let recorded: Vec<Recorded> = recorded.into_iter().map(|(_, recorded)| recorded).collect();
-        Ok(answer::recorded(&recorded))
+        Ok((answer::recorded(&recorded), decided(&recorded)))
     }
 
     /// What was written down before: looked up at once for a delivery of several events, so that one that is repeated
@@ -88,6 +87,25 @@ impl Webhook {
         }
         Ok(all)
     }
+}
+
+/// How many of each decision there were.
+fn decided(recorded: &[Recorded]) -> Decided {
+    let mut decided = Decided { events: recorded.len(), ..Decided::default() };
+    for recorded in recorded {
+        let count = match recorded.decision {
+            _ if recorded.duplicate => &mut decided.duplicates,
+            Decision::Requeue => &mut decided.requeue,
+            Decision::Exhausted => &mut decided.exhausted,
+            Decision::Superseded => &mut decided.superseded,
+            Decision::Unreadable => &mut decided.unreadable,
+            Decision::Ignored | Decision::NoRule | Decision::TooOld | Decision::Reset | Decision::Test => {
+                &mut decided.other
+            }
+        };
+        *count += 1;
+    }
+    decided
 }
 
 fn unreadable(fault: &EventFault) -> Verdict {

@@ -18,7 +18,7 @@ use shared::{
     events::{EventKind, JobEvent, What},
     ledger::{Ledger, Recorded},
     outbox::{Clock, Courier, Outbox, Swept},
-    policy::Policy,
+    policy::{Policy, SecretsOf},
     store::Deadline,
 };
 use tests::environment::{CLIENT_ID, CLIENT_SECRET, Call, Environment, SCOPE, Trouble};
@@ -60,7 +60,7 @@ impl Loop {
     fn over(rig: Rig, policy: &str) -> Self {
         let ledger = Ledger::find(&services()).unwrap().unwrap();
         let secret = |name: &str| (name == "SECRET").then(|| CLIENT_SECRET.to_owned());
-        let policy = Arc::new(Policy::parse("policy.toml", policy, secret).unwrap());
+        let policy = Arc::new(Policy::parse("policy.toml", policy, SecretsOf::Targets, secret).unwrap());
         let clock = Arc::new(Mutex::new(Timestamp::now()));
         let outbox = outbox(&rig, &clock, (&ledger, &policy));
         Self { rig, ledger, policy, outbox, clock }

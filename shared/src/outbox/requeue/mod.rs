@@ -51,9 +51,9 @@ use crate::{
 };
 use token::Tokens;
 
-/// A target cannot be called: its token cannot be a header.
+/// A target cannot be called: its token was not looked up, or cannot be a header.
 #[derive(Debug, thiserror::Error)]
-#[error("the token of target '{0}' cannot be sent: it must be printable ASCII without spaces")]
+#[error("the token of target '{0}' is not there, or cannot be sent: it must be printable ASCII without spaces")]
 pub struct RequeueError(String);
 
 /// Where jobs are requeued, and what is decided about it.

@@ -163,7 +163,11 @@ impl Outbox {
                     return Ok(Some(end));
                 }
                 Settled::Done(_) => {
-                    tracing::info!(job, target, "somebody else has taken a decision: an attempt outlived its lease");
+                    tracing::info!(
+                        job,
+                        requeue_target = target,
+                        "somebody else has taken a decision: an attempt outlived its lease"
+                    );
                     return Ok(None);
                 }
                 Settled::Refused(items) => {
@@ -173,7 +177,12 @@ impl Outbox {
                 Settled::Busy => {}
             }
         }
-        tracing::warn!(job, target, error = called.error(), "an attempt was not written down: others kept the rows");
+        tracing::warn!(
+            job,
+            requeue_target = target,
+            status = called.status,
+            "an attempt was not written down: others kept the rows"
+        );
         Ok(None)
     }
 
@@ -345,5 +354,11 @@ fn gives_back(row: &DecisionRow, called: &Called, end: &End) -> bool {
 
 fn tell_failed(row: &DecisionRow, called: &Called) {
     let (job, target, rule) = (row.job, &row.target, &row.rule);
-    tracing::warn!(job, target, rule, error = called.error(), "a requeue was given up: somebody has to look");
+    tracing::warn!(
+        job,
+        requeue_target = target,
+        rule,
+        status = called.status,
+        "a requeue was given up: somebody has to look"
+    );
 }

@@ -76,10 +76,11 @@ struct Answer {
 }
 
 impl Tokens {
-    /// What a target's policy says. `None` when a token cannot be the value of a header.
+    /// What a target's policy says. `None` when there is no token that can be the value of a header.
     pub(super) fn new(authentication: &TargetAuthentication) -> Option<Self> {
         Some(match authentication {
             TargetAuthentication::None => Self::None,
+            TargetAuthentication::Withheld => return None,
             TargetAuthentication::Bearer(credential) => Self::Fixed(bearer(&credential.0)?),
             TargetAuthentication::ClientCredentials { token_url, client_id, client_secret, scope, resource } => {
                 let mut form = form_urlencoded::Serializer::new(String::new());

@@ -123,7 +123,11 @@ impl Outbox {
             return self.now();
         }
         let seconds = address.attempt_time().as_secs();
-        tracing::warn!(target = address.name(), seconds, "a turn had no time for an attempt, which may take so long");
+        tracing::warn!(
+            requeue_target = address.name(),
+            seconds,
+            "a turn had no time for an attempt, which may take so long"
+        );
         later(self.now(), STORE_TIME)
     }
 
@@ -138,11 +142,11 @@ impl Outbox {
             }
             match self.requeue(round, &key).await {
                 Err(error) if !error.is_passing() => {
-                    tracing::error!(%error, target, ?key, "a decision cannot be carried out as it is");
+                    tracing::error!(%error, requeue_target = target, ?key, "a decision cannot be carried out as it is");
                     Err(key)
                 }
                 Err(error) => {
-                    tracing::warn!(%error, target, "a decision was left");
+                    tracing::warn!(%error, requeue_target = target, "a decision was left");
                     Ok(Worked { next: Some(later(self.now(), STORE_TIME)), ..Worked::default() })
                 }
                 Ok(worked) => Ok(worked),

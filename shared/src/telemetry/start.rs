@@ -1,0 +1,58 @@
+//! Where a log goes, and in what form.
+
+use std::io;
+
+use tracing::Subscriber;
+use tracing_subscriber::{
+    Layer, Registry,
+    filter::LevelFilter,
+    fmt::{self, MakeWriter, format::JsonFields},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
+
+use super::{Levels, filter, format::Lines};
+
+/// The form of a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format<'a> {
+    /// For people.
+    Pretty,
+    /// A JSON object a line.
+    Json,
+    /// The same with the name of the function and its metrics in each line.
+    Function(&'a str),
+}
+
+/// Writes what is asked for to `writer`.
+pub fn subscriber<W>(format: Format<'_>, levels: Levels<'_>, writer: W) -> Box<dyn Subscriber + Send + Sync>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let layer = fmt::layer::<Registry>().with_writer(writer);
+    let layer = match format {
+        Format::Pretty => layer.boxed(),
+        Format::Json => layer.event_format(Lines::new()).fmt_fields(JsonFields::new()).boxed(),
+        Format::Function(name) => layer.event_format(Lines::of_function(name)).fmt_fields(JsonFields::new()).boxed(),
+    };
+    Box::new(tracing_subscriber::registry().with(layer.with_filter(filter(levels))))
+}
+
+/// Starts the log of a process, to standard error. What `RUST_LOG` does not name is logged from `default` on.
+pub fn start(format: Format<'_>, default: LevelFilter) {
+    begin(format, default, io::stderr);
+}
+
+/// Starts the log of a function, where CloudWatch reads it: from INFO on, unless `RUST_LOG` says otherwise.
+pub fn function() {
+    let name = std::env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_else(|_| "rebatch".to_owned());
+    begin(Format::Function(&name), LevelFilter::INFO, io::stdout);
+}
+
+fn begin<W>(format: Format<'_>, default: LevelFilter, writer: W)
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let directives = std::env::var("RUST_LOG").ok();
+    subscriber(format, Levels { directives: directives.as_deref(), default }, writer).init();
+}
