@@ -29,4 +29,8 @@ infra/build.sh
 cargo build --locked -p local
 python infra/test/main.py --translate target/lambda/translated.json
 cfn-lint infra/template.yaml target/lambda/translated.json
+if [ ! -s target/actions ]; then
+  REBATCH_ACTIONS="$PWD/target/actions" cargo test --workspace --locked --test it
+fi
+python infra/test/permissions.py infra/template.yaml target/actions
 python infra/test/main.py --rebatch "${CARGO_TARGET_DIR:-target}/debug/rebatch" ${seeds:+--seeds "$seeds"}

@@ -48,7 +48,6 @@ mod rig;
 mod soak;
 mod strict;
 mod telemetry;
-mod template;
 mod too_large;
 mod units;
 mod webhook;

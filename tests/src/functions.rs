@@ -53,7 +53,7 @@ impl Surroundings {
         Engine::new(services, table, Settings::default()).seed().await.expect("seeds");
         let folder = TempDir::new().expect("a folder");
         fs::write(folder.path().join("policy.toml"), POLICY).expect("a file");
-        Self { server: DynamoDbServer::start(database).await, folder }
+        Self { server: DynamoDbServer::start(database, None).await, folder }
     }
 
     /// Starts one of the functions.

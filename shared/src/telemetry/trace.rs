@@ -183,7 +183,9 @@ mod tests {
 
     fn headers(lines: &[(&str, &str)]) -> Headers {
         let mut headers = Headers::new();
-        lines.iter().for_each(|(name, value)| headers.try_append(name, value).unwrap());
+        for (name, value) in lines {
+            headers.try_append(name, value).unwrap();
+        }
         headers
     }
 

@@ -64,7 +64,7 @@ impl Running {
         let services = Arc::new(Services::load(&folder).unwrap());
         let engine = Engine::new(services, table, Settings::default());
         engine.seed().await.unwrap();
-        let server = DynamoDbServer::start(database.clone(), name).await;
+        let server = DynamoDbServer::start(database.clone(), Some(name)).await;
         let url = server.url();
         let mut all = vec![
             ("TABLE_NAME", TABLE),
