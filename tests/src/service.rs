@@ -1,6 +1,6 @@
 //! One service over a database in memory, called without a network.
 
-use std::{fs, sync::Arc};
+use std::{fs, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::Method;
@@ -65,7 +65,9 @@ impl TestService {
         let strict = Strict::new(Embedded::memory().expect("a database in memory"));
         let store = Store::new(store::through(strict.clone()), "items");
         store.ensure_table().await.expect("a table");
-        let engine = Engine::new(Arc::new(services), store, Settings::default());
+        // Time is not what these tests are about.
+        let settings = Settings { time_budget: Duration::from_mins(2), ..Settings::default() };
+        let engine = Engine::new(Arc::new(services), store, settings);
         engine.seed().await.expect("seeds");
         strict.forget();
         Self { engine, strict, root: root.into(), host: "host".into() }

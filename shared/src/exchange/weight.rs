@@ -34,8 +34,9 @@ pub struct Weight {
 impl Weight {
     /// Weighs a stretch that does not end inside a character.
     pub fn of(bytes: &[u8]) -> Self {
-        let escapes = bytes.chunks(BLOCK).map(|block| usize::from(block.iter().map(|byte| escape(*byte)).sum::<u8>()));
-        Self { bytes: bytes.len(), escapes: escapes.sum(), binary: std::str::from_utf8(bytes).is_err() }
+        let (blocks, rest) = bytes.as_chunks::<BLOCK>();
+        let escapes = blocks.iter().map(|block| escapes(block)).sum::<usize>() + escapes(rest);
+        Self { bytes: bytes.len(), escapes, binary: std::str::from_utf8(bytes).is_err() }
     }
 
     /// Bytes in the document.
@@ -89,6 +90,11 @@ pub fn is_text(headers: &Headers) -> bool {
 
 fn base64(bytes: usize) -> usize {
     bytes.div_ceil(3) * 4
+}
+
+/// What escaping adds to a block.
+fn escapes(block: &[u8]) -> usize {
+    block.iter().map(|byte| escape(*byte)).sum::<u8>().into()
 }
 
 /// What escaping adds to a byte of a JSON string: `\"`, `\\`, `\b`, `\t`, `\n`, `\f`, `\r`, or `\u0000`. Without a branch,

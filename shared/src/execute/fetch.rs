@@ -97,8 +97,13 @@ impl Engine {
         match &wanted.source {
             Source::Entities(collection) => {
                 let partitions = collection.partitions();
-                let room = PAGE_BYTES / partitions.len().max(1);
-                let found = partitions.iter().map(|partition| self.partition(model, partition, wanted, room, deadline));
+                let picked = || match partitions.len() {
+                    0 | 1 => Picked::new(PAGE_BYTES, wanted.passed_over()),
+                    // Which rows are passed over shows when those of all partitions are merged.
+                    shards => Picked::new(PAGE_BYTES / shards, 0),
+                };
+                let found =
+                    partitions.iter().map(|partition| self.partition(model, partition, wanted, picked(), deadline));
                 Ok(Picked::merge(try_join_all(found).await?).finish(wanted, true))
             }
             Source::Links { partition, targets, owner } => {
@@ -107,16 +112,15 @@ impl Engine {
         }
     }
 
-    /// The wanted rows of one partition.
+    /// Picks the wanted rows of one partition.
     async fn partition(
         &self,
         model: &Model,
         partition: &str,
         wanted: &Wanted,
-        room: usize,
+        mut picked: Picked,
         deadline: Deadline,
     ) -> Result<Picked, StoreError> {
-        let mut picked = Picked::new(room);
         let mut after = wanted.start();
         while !picked.is_enough(wanted) {
             in_time(deadline)?;
@@ -144,7 +148,7 @@ impl Engine {
         (targets, owner): (&Collection, &ItemKey),
         deadline: Deadline,
     ) -> Result<Rows, StoreError> {
-        let mut picked = Picked::new(PAGE_BYTES);
+        let mut picked = Picked::new(PAGE_BYTES, wanted.passed_over());
         let mut after = wanted.start();
         let mut owner_exists = None;
         while owner_exists.is_none() || !picked.is_enough(wanted) {
@@ -188,18 +192,20 @@ struct Picked {
     bytes: usize,
     /// How many of these are enough.
     room: usize,
+    /// How many of the first rows are never shown.
+    skip: usize,
     /// A row had no room, so none after it is picked.
     full: bool,
 }
 
 impl Picked {
-    fn new(room: usize) -> Self {
-        Self { rows: Vec::new(), count: 0, bytes: 0, room, full: false }
+    fn new(room: usize, skip: usize) -> Self {
+        Self { rows: Vec::new(), count: 0, bytes: 0, room, skip, full: false }
     }
 
     /// The rows of all partitions of a collection, up to where the first of them had no more room.
     fn merge(parts: Vec<Self>) -> Self {
-        let mut all = Self::new(PAGE_BYTES);
+        let mut all = Self::new(PAGE_BYTES, 0);
         let ends = parts.iter().filter(|part| part.full).filter_map(|part| part.rows.last());
         let end = ends.map(|(sort, _)| sort.clone()).min();
         for part in parts {
@@ -221,6 +227,12 @@ impl Picked {
         self.count += 1;
         let in_page = wanted.after.as_ref().is_none_or(|after| sort > *after);
         if !in_page || self.full || self.rows.len() > wanted.limit {
+            return;
+        }
+        if self.rows.len() < self.skip {
+            // Only its place counts: any entity will do there.
+            let entity = self.rows.first().map_or(entity, |(_, first)| Arc::clone(first));
+            self.rows.push((sort, entity));
             return;
         }
         if self.bytes > 0 && self.bytes + bytes > self.room {
@@ -253,6 +265,11 @@ impl Picked {
 }
 
 impl Wanted {
+    /// How many of the first rows are never shown. Where the unit itself wrote some, all may be.
+    fn passed_over(&self) -> usize {
+        if self.except.is_empty() { self.skip } else { 0 }
+    }
+
     /// Where reading starts: a count begins at the beginning.
     fn start(&self) -> Option<String> {
         if self.count { None } else { self.after.clone() }

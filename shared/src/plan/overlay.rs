@@ -93,8 +93,10 @@ pub struct Wanted {
     pub prefix: Option<String>,
     /// Rows whose sort key comes after this one.
     pub after: Option<String>,
-    /// How many rows at most.
+    /// How many rows at most, with those that are passed over.
     pub limit: usize,
+    /// How many of the first rows are passed over.
+    pub skip: usize,
     /// Whether to count all matching rows, beyond `limit` and from the start.
     pub count: bool,
     /// Which rows.

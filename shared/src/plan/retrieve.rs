@@ -151,7 +151,7 @@ impl Unit<'_> {
         if after.as_ref().zip(prefix.as_ref()).is_some_and(|(after, prefix)| !after.starts_with(prefix)) {
             return Err(PlanError::from(strange_token()).into());
         }
-        let wanted = Wanted { source, prefix, after, limit, count, predicate, except: HashSet::new() };
+        let wanted = Wanted { source, prefix, after, limit, skip, count, predicate, except: HashSet::new() };
         let mut found = rows(self, wanted)?;
         if only_count {
             return Ok(respond::count(self.context, request, found.count.unwrap_or(0)));

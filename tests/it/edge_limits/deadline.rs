@@ -101,7 +101,7 @@ async fn without_time_for_one_attempt_nothing_is_begun() {
     assert!(rig.calls().is_empty());
 }
 
-/// The worst case: the last call that is begun is not answered. Its outcome stays unknown, and the answer is there before the
+/// The worst case: the last call that is begun is not answered. Its outcome stays unknown, and the answer comes before the
 /// edge gives up.
 #[tokio::test]
 async fn an_answer_comes_in_time_when_the_last_call_hangs() {

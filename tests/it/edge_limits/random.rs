@@ -29,7 +29,7 @@ fn random_items(random: &mut StdRng) -> Vec<Item> {
 #[tokio::test]
 async fn what_is_stored_is_what_was_answered_whatever_the_sizes() {
     let mut refused = 0;
-    for seed in 0..12 {
+    for seed in 0..8 {
         let mut random = StdRng::seed_from_u64(seed);
         let items = random_items(&mut random);
         let format = FORMATS[random.random_range(0..2)];
@@ -48,5 +48,5 @@ async fn what_is_stored_is_what_was_answered_whatever_the_sizes() {
         agree(&service, &items, &answer).await;
         refused += usize::from(statuses.contains(&413));
     }
-    assert!(refused > 3, "{refused} of the batches were too large");
+    assert!(refused > 2, "{refused} of the batches were too large");
 }

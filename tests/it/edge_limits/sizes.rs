@@ -112,15 +112,15 @@ async fn reads_whose_answers_do_not_fit_are_refused() {
 }
 
 #[tokio::test]
-async fn hundreds_of_large_reads_are_answered_as_far_as_there_is_room() {
+async fn dozens_of_large_reads_are_answered_as_far_as_there_is_room() {
     let service = things("odata", "").await;
     let item = [Item::One(Operation::create("x", &"x".repeat(392_900)).minimal())];
     assert_eq!(statuses(&Format::Json.send(&service, CONTINUE, &item).await), [204]);
-    let items = ones((0..200).map(|_| Operation::get("Things('x')")));
+    let items = ones((0..60).map(|_| Operation::get("Things('x')")));
     let answer = Format::Json.send(&service, CONTINUE, &items).await;
     let statuses = statuses(&answer);
     let (read, refused): (Vec<u16>, Vec<u16>) = statuses.iter().partition(|status| **status == 200);
-    assert_eq!((read.len(), refused), (15, vec![413; 185]), "{statuses:?}");
+    assert_eq!((read.len(), refused), (15, vec![413; 45]), "{statuses:?}");
     assert!(payload(&answer) <= MAX_PAYLOAD);
 }
 
