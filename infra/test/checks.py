@@ -106,7 +106,7 @@ class Checks:
     def journal_lines(self):
         body = self.seed("002-journal-lines.json")
         for name, value in {"companyId": COMPANY, "journalId": JOURNAL, "accountId2": LIABILITIES, "accountId": SALARIES}.items():
-            body = body.replace("{{%s}}" % name, value)
+            body = body.replace("{{" + name + "}}", value)
         answer = self.send(self.all, "ANY /api/v2.0/{proxy+}", "journal lines of the document", "POST", "/api/v2.0/$batch", 200,
                            body=body, headers={"Content-Type": "application/json", "Accept": "application/json"})
         documented = json.loads(self.seed("002-response.json"))["responses"]
