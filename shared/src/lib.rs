@@ -21,16 +21,18 @@
 //! | [`events`] | business events: payloads, envelopes, signatures, what an attempt means | `edm`, `jobs` |
 //! | [`policy`] | what is done about failed jobs: sources of events, rules, targets | `auth`, `events`, `jobs`, `service` |
 //! | [`exchange`] | one HTTP request and its answer, free of any server | `batch`, `uri` |
+//! | [`cors`] | which web pages may call | `batch`, `exchange` |
 //! | [`gateway`] | events of the gateways before Lambda functions ⇄ `exchange` | `batch`, `exchange`, `uri` |
-//! | [`store`] | the table. The only module that names the AWS SDK | `edm` |
+//! | [`store`] | the table. With `secrets` the only module that names the AWS SDK | `edm` |
+//! | [`secrets`] | secrets that are in AWS Secrets Manager | – |
 //! | [`telemetry`] | what is logged and measured, and what never is; where a request stands in a trace | `batch`, `store` |
 //! | [`plan`] | what requests mean: from requests to answers and writes. Pure | all above, `respond` |
 //! | [`respond`] | answers of single requests; the one table of errors | all above |
 //! | [`execute`] | reads what planning needs, commits what it decides | all above |
 //! | [`ledger`] | what was decided about events that came in, and what was done | `edm`, `events`, `plan`, `policy`, `service`, `store` |
-//! | [`outbox`] | what leaves the service: events to endpoints, calls to targets; the history of jobs | `edm`, `events`, `jobs`, `ledger`, `plan`, `policy`, `service`, `store`, `telemetry` |
+//! | [`outbox`] | what leaves the service: events to endpoints, calls to targets; the history of jobs | `auth`, `edm`, `events`, `exchange`, `execute`, `jobs`, `ledger`, `plan`, `policy`, `service`, `store`, `telemetry`, `uri` |
 //! | [`webhook`] | where events come in: who sends them, what becomes of them | `auth`, `batch`, `events`, `exchange`, `ledger`, `policy`, `store`, `telemetry`, `uri` |
-//! | [`function`] | what the Lambda functions share: their environment, an engine or a webhook that is ready in time | `auth`, `execute`, `gateway`, `ledger`, `policy`, `service`, `store`, `webhook` |
+//! | [`function`] | what the Lambda functions share: one way to run, their environment, an engine, a webhook or an outbox that is ready in time | `auth`, `cors`, `exchange`, `execute`, `gateway`, `ledger`, `outbox`, `policy`, `secrets`, `service`, `store`, `telemetry`, `webhook` |
 //!
 //! The pure modules have no clock, no random source and no I/O: `now` and fresh keys are arguments. A test reads the
 //! sources and fails where an arrow of this table is broken. Where to look for what:
@@ -122,6 +124,7 @@
 
 pub mod auth;
 pub mod batch;
+pub mod cors;
 pub mod edm;
 pub mod events;
 pub mod exchange;
@@ -135,6 +138,7 @@ pub mod plan;
 pub mod policy;
 pub mod query;
 pub mod respond;
+pub mod secrets;
 pub mod service;
 pub mod store;
 pub mod telemetry;

@@ -14,8 +14,8 @@ use shared::{
     Engine, Settings,
     exchange::Incoming,
     ledger::Ledger,
-    outbox::{Courier, Outbox, OwnService},
-    policy::Policy,
+    outbox::{Courier, Outbox},
+    policy::{Policy, SecretsOf},
     service::Services,
     store::{self, Store},
     webhook::Webhook,
@@ -37,7 +37,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         return Err("faulty_host DATA POLICY PERCENT SEED".into());
     };
     let services = Arc::new(Services::load_with_jobs(&workspace().join("infra/services"))?);
-    let policy = Arc::new(Policy::load(Path::new(policy))?);
+    let policy = Arc::new(Policy::load(Path::new(policy), SecretsOf::Everybody, |name| env::var(name).ok())?);
     let ledger = Ledger::find(&services)?.ok_or("a ledger")?;
     let _lock = DataLock::acquire(Path::new(data))?;
     let database = Embedded::open(Path::new(data))?;
@@ -49,9 +49,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let webhook = Webhook::new(Arc::clone(&policy), ledger.clone(), store.clone());
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}", listener.local_addr()?);
-    let own = OwnService::open(format!("{url}/data"));
     let outbox = Outbox::new(&services, store, Courier::new(true)?, None)?;
-    let outbox = outbox.with_requeues(ledger, policy, Some(&own), Courier::new(true)?)?;
+    let outbox = outbox.with_requeues(ledger, policy, &engine, Courier::new(true)?)?;
     let _running = Running::start(Background { database, table: TABLE, outbox: Some(outbox) });
     println!("listening on {url}");
     let handler = move |incoming: Incoming| {

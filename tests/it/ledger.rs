@@ -53,7 +53,7 @@ impl Book {
         let verdict = Verdict { decision, rule: Some("all".into()), reason: "the rule says so".into(), limit };
         let deadline = Deadline::after(Duration::from_secs(20));
         let of = (&self.source, event);
-        self.ledger.record(self.rig.store(), of, &verdict, (Timestamp::now(), KEPT), deadline).await
+        self.ledger.record(&self.rig.store_of("event-webhook"), of, &verdict, (Timestamp::now(), KEPT), deadline).await
     }
 
     async fn decide(&self, event: &JobEvent) -> Decision {

@@ -21,6 +21,7 @@ mod captures;
 mod check_rules;
 mod clients;
 mod closed_loop;
+mod cors;
 mod courier;
 mod documents;
 mod endpoints;

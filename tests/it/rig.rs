@@ -10,7 +10,7 @@ use http::Method;
 use local::embedded::Embedded;
 use serde_json::Value;
 use shared::{
-    Engine, Settings,
+    Engine, Serves, Settings,
     batch::Headers,
     exchange::Incoming,
     outbox::{Clock, Courier, Outbox},
@@ -60,8 +60,9 @@ impl Rig {
     fn over(database: Embedded, hold: Duration, budget: Duration) -> Self {
         let strict = Strict::new(database.clone()).holding(hold);
         let store = Store::new(store::through(strict.clone()), TABLE);
+        let of_engine = Store::new(store::through(strict.of("batch")), TABLE);
         let settings = Settings { time_budget: budget, ..Settings::default() };
-        let engine = Engine::new(services(), store.clone(), settings);
+        let engine = Engine::new(services(), of_engine, settings);
         Self { strict, engine, store, database }
     }
 
@@ -78,12 +79,24 @@ impl Rig {
     /// The outbox over this layer, with a clock; endpoints may be on this machine.
     pub(crate) fn outbox(&self, clock: Clock) -> Outbox {
         let courier = Courier::new(true).unwrap();
-        Outbox::new(&services(), self.store.clone(), courier, Some("http://localhost")).unwrap().with_clock(clock)
+        let store = self.store_of("outbox");
+        Outbox::new(&services(), store, courier, Some("http://localhost")).unwrap().with_clock(clock)
     }
 
     /// The table through this layer.
     pub(crate) fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// The same for a function, whose actions are recorded.
+    pub(crate) fn store_of(&self, function: &'static str) -> Store {
+        Store::new(store::through(self.strict.of(function)), TABLE)
+    }
+
+    /// The engine by which the outbox requeues jobs of the service itself.
+    pub(crate) fn own(&self) -> Engine {
+        let settings = Settings { serves: Serves::Requeues, ..Settings::default() };
+        Engine::new(services(), self.store_of("outbox"), settings)
     }
 
     /// The records of the table's stream after that one.

@@ -5,6 +5,7 @@
     reason = "support of tests: what goes wrong here is a failed test"
 )]
 
+pub mod actions;
 pub mod binaries;
 pub mod dynamodb_server;
 pub mod environment;
@@ -15,6 +16,7 @@ pub mod http;
 pub mod issuer;
 pub mod receiver;
 pub mod runtime_api;
+pub mod secrets_manager;
 pub mod service;
 pub mod shared_files;
 pub mod strict;

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    fs::File,
     future::pending,
     net::SocketAddr,
     path::Path,
@@ -45,7 +46,7 @@ pub struct Function {
     started: Instant,
     server: JoinHandle<()>,
     invoked: AtomicU64,
-    _child: Child,
+    child: Child,
 }
 
 #[derive(Debug)]
@@ -58,6 +59,22 @@ struct Api {
 impl Function {
     /// Starts a binary with the variables that Lambda sets, and these.
     pub async fn start(binary: &Path, variables: &[(&str, &str)]) -> Self {
+        Self::run(binary, |command| {
+            command.envs(variables.iter().copied());
+        })
+        .await
+    }
+
+    /// The same, with what it says written to a file.
+    pub async fn start_logged(binary: &Path, variables: &[(&str, &str)], log: &File) -> Self {
+        let log = || log.try_clone().expect("an open file");
+        Self::run(binary, |command| {
+            command.envs(variables.iter().copied()).stdout(log()).stderr(log());
+        })
+        .await
+    }
+
+    async fn run(binary: &Path, prepare: impl FnOnce(&mut Command)) -> Self {
         let (events, receiver) = mpsc::unbounded_channel();
         let api = Arc::new(Api {
             events: AsyncMutex::new(receiver),
@@ -73,10 +90,10 @@ impl Function {
         };
         let server = tokio::spawn(serve(listener, handler, Limits::default(), pending()));
         let mut command = command(binary, address);
-        command.envs(variables.iter().copied());
+        prepare(&mut command);
         let started = Instant::now();
         let child = command.spawn().expect("the function runs");
-        Self { api, events, started, server, invoked: AtomicU64::new(0), _child: child }
+        Self { api, events, started, server, invoked: AtomicU64::new(0), child }
     }
 
     /// The time from the start of the process to its first request for an event.
@@ -84,6 +101,14 @@ impl Function {
         let mut polled = self.api.first_poll.subscribe();
         let at = timeout(PATIENCE, polled.wait_for(Option::is_some)).await.expect("in time").expect("kept");
         at.expect("waited for").duration_since(self.started)
+    }
+
+    /// The most memory that its process had so far, in KiB.
+    pub fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id().expect("it runs")));
+        let status = status.expect("Linux");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
+        peak.and_then(|peak| peak.parse().ok()).expect("VmHWM in kB")
     }
 
     /// Hands an event to the function and waits for what it makes of it.

@@ -1,31 +1,31 @@
 //! Lambda function: every OData request, and `$batch`.
+//!
+//! # Its environment
+//!
+//! | variable | what it is |
+//! |---|---|
+//! | `TABLE_NAME` | the DynamoDB table. Needed |
+//! | `AUTH_MODE` | how callers show who they are: `jwt`, `token`, `none`. Needed |
+//! | `AUTH_ISSUER`, `AUTH_AUDIENCE`, `AUTH_JWKS` | `jwt`: issuers and audiences, separated by spaces; where the keys are. Needed then |
+//! | `AUTH_ALGORITHMS`, `AUTH_LEEWAY`, `AUTH_JWKS_TTL` | `jwt`: algorithms of signatures; how far clocks may differ, how long keys are used, in seconds |
+//! | `AUTH_TOKEN` | `token`: the tokens, separated by spaces. Needed then; a secret |
+//! | `SECRET_ID` | name or ARN of the secret that has `AUTH_TOKEN`, where the environment has it not |
+//! | `CORS_ORIGINS` | origins of web pages that may call, separated by spaces, or `*`; none without it |
+//! | `PUBLIC_URL` | what clients call the root of the API, when it is not what they send as `Host` |
+//! | `SERVICES_DIR` | the folder of services; `services` beside the binary without it |
+//! | `RUST_LOG` | what is logged; `info` without it |
+//!
+//! The secret is a JSON object of texts in AWS Secrets Manager: `{"AUTH_TOKEN": "…"}`. It is read once, when an instance of the
+//! function starts. So replace a secret in three steps: add the new one beside the old one, which `AUTH_TOKEN` has room for, wait until no instance is
+//! older than that (or change any variable of the function, which ends all of them), and take the old one away.
 
-use jiff::Timestamp;
-use lambda_runtime::{Diagnostic, Error, LambdaEvent, Runtime, service_fn};
-use serde_json::value::RawValue;
+use std::process::ExitCode;
+
 use shared::{
     Serves,
-    function::{Config, LazyEngine, time_left},
-    gateway::EventError,
-    telemetry,
+    function::{EngineConfig, LazyEngine, start},
 };
 
-// One request at a time: more threads would only cost time at the start.
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Error> {
-    telemetry::function();
-    let engine = LazyEngine::new(Config::from_vars(Serves::Everything, |name| std::env::var(name).ok())?);
-    let engine = &engine;
-    let service = service_fn(|event: LambdaEvent<Box<RawValue>>| async move {
-        let left = time_left(event.context.deadline, Timestamp::now());
-        engine.answer(event.payload.get(), left).await.map_err(|error| diagnostic(&error))
-    });
-    tokio::select! {
-        end = Runtime::new(service).run() => end,
-        failed = engine.load() => match failed? {},
-    }
-}
-
-fn diagnostic(error: &EventError) -> Diagnostic {
-    Diagnostic { error_type: error.name().to_owned(), error_message: error.to_string() }
+fn main() -> ExitCode {
+    start(|environment| Ok(LazyEngine::new(EngineConfig::from_vars(Serves::Everything, environment)?)))
 }

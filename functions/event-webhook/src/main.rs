@@ -1,30 +1,23 @@
 //! Lambda function: where events of batch jobs come in, `POST /events/{source}`.
+//!
+//! # Its environment
+//!
+//! | variable | what it is |
+//! |---|---|
+//! | `TABLE_NAME` | the DynamoDB table. Needed |
+//! | `POLICY_FILE` | sources, rules and targets; `policy.toml` beside the binary without it |
+//! | what `{ env = "…" }` names in the policy's sources | their secrets. Those of its targets are not looked at |
+//! | `SECRET_ID` | name or ARN of the secret that has those, where the environment has them not |
+//! | `SERVICES_DIR` | the folder of services; `services` beside the binary without it |
+//! | `RUST_LOG` | what is logged; `info` without it |
+//!
+//! The secret is a JSON object of texts in AWS Secrets Manager. It is read once, when an instance of the function starts. A
+//! source can have several secrets in the policy, so that both are good while one is being replaced.
 
-use jiff::Timestamp;
-use lambda_runtime::{Diagnostic, Error, LambdaEvent, Runtime, service_fn};
-use serde_json::value::RawValue;
-use shared::{
-    function::{LazyWebhook, WebhookConfig, time_left},
-    gateway::EventError,
-    telemetry,
-};
+use std::process::ExitCode;
 
-// One request at a time: more threads would only cost time at the start.
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Error> {
-    telemetry::function();
-    let webhook = LazyWebhook::new(WebhookConfig::from_vars(|name| std::env::var(name).ok())?)?;
-    let webhook = &webhook;
-    let service = service_fn(|event: LambdaEvent<Box<RawValue>>| async move {
-        let left = time_left(event.context.deadline, Timestamp::now());
-        webhook.answer(event.payload.get(), left).await.map_err(|error| diagnostic(&error))
-    });
-    tokio::select! {
-        end = Runtime::new(service).run() => end,
-        failed = webhook.load() => match failed? {},
-    }
-}
+use shared::function::{LazyWebhook, WebhookConfig, start};
 
-fn diagnostic(error: &EventError) -> Diagnostic {
-    Diagnostic { error_type: error.name().to_owned(), error_message: error.to_string() }
+fn main() -> ExitCode {
+    start(|environment| Ok(LazyWebhook::new(WebhookConfig::from_vars(environment)?)))
 }

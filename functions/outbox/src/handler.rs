@@ -1,25 +1,20 @@
 //! From an event to the outbox.
 
 use std::{
-    sync::Arc,
+    convert::Infallible,
     time::{Duration, Instant},
 };
 
-use jiff::Timestamp;
-use lambda_runtime::{Context, Error};
+use lambda_runtime::Diagnostic;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use shared::{
-    function::time_left,
-    ledger::Ledger,
-    outbox::{Courier, Outbox, OwnService, Swept},
-    policy::Policy,
-    service::Services,
-    store::{self, Deadline, Store, StreamRecord},
+    function,
+    function::{Invocation, LazyOutbox, LoadError, OutboxConfig, SetupError},
+    outbox::{Outbox, Swept},
+    store::{Deadline, StreamRecord},
     telemetry::OutboxLine,
 };
-
-use crate::config::Config;
 
 /// Left of the function's time for its answer.
 const MARGIN: Duration = Duration::from_secs(5);
@@ -31,10 +26,10 @@ const SWEEP: Duration = Duration::from_secs(40);
 /// The outbox, for as long as the function lives.
 #[derive(Debug)]
 pub(crate) struct Handler {
-    outbox: Outbox,
+    outbox: LazyOutbox,
 }
 
-/// An event that the function is not for.
+/// Why an invocation fails.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum EventError {
     /// No JSON object.
@@ -43,6 +38,9 @@ pub(crate) enum EventError {
     /// From somewhere else.
     #[error("the event is neither a batch of stream records nor a schedule's")]
     Unknown,
+    /// What it needs is not there.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
 }
 
 /// The parts of an event that tell what it is.
@@ -74,41 +72,40 @@ pub(crate) struct Failure {
     item_identifier: String,
 }
 
-impl EventError {
-    /// Its name in the report to Lambda.
-    pub(crate) fn name(&self) -> &'static str {
-        match self {
-            Self::Malformed(_) => "MalformedEvent",
-            Self::Unknown => "UnknownEvent",
-        }
+impl From<EventError> for Diagnostic {
+    fn from(error: EventError) -> Self {
+        let name = match error {
+            EventError::Malformed(_) => "MalformedEvent",
+            EventError::Unknown => "UnknownEvent",
+            EventError::Setup(error) => return error.into(),
+        };
+        Self { error_type: name.into(), error_message: error.to_string() }
     }
 }
 
 impl Handler {
-    pub(crate) async fn new(config: Config) -> Result<Self, Error> {
-        let services = Arc::new(Services::load_with_jobs(&config.services)?);
-        let store = Store::new(store::from_environment(None).await, config.table);
-        let courier = Courier::new(config.allow_private_targets)?;
-        let mut outbox = Outbox::new(&services, store, courier, config.public_url.as_deref())?;
-        if let (Some(ledger), true) = (Ledger::find(&services)?, config.policy.try_exists()?) {
-            let policy = Arc::new(Policy::load(&config.policy)?);
-            let own = config.own_url.map(OwnService::open);
-            // Targets are in a file of whoever runs this, not of a caller: they may be in the own network.
-            outbox = outbox.with_requeues(ledger, policy, own.as_ref(), Courier::new(true)?)?;
-        }
-        Ok(Self { outbox })
+    pub(crate) fn new(config: OutboxConfig) -> Self {
+        Self { outbox: LazyOutbox::new(config) }
+    }
+}
+
+impl function::Handler for Handler {
+    type Answer = Answer;
+    type Error = EventError;
+
+    async fn load(&self) -> Result<Infallible, LoadError> {
+        self.outbox.load().await
     }
 
-    /// Handles one event.
-    pub(crate) async fn handle(&self, payload: &str, context: &Context) -> Result<Answer, EventError> {
+    async fn answer(&self, payload: &str, invocation: &Invocation) -> Result<Answer, EventError> {
         let event: Event = serde_json::from_str(payload)?;
         let begun = Instant::now();
-        let outbox = self.outbox.metered();
-        let left = time_left(context.deadline, Timestamp::now()).saturating_sub(MARGIN);
+        let outbox = self.outbox.get().await?.metered();
+        let left = invocation.time_left.saturating_sub(MARGIN);
         let mut line = OutboxLine::default();
         let answer = work(&outbox, event, left, &mut line).await;
         let line = OutboxLine { usage: outbox.usage(), duration: begun.elapsed(), ..line };
-        line.write(&context.request_id);
+        line.write(&invocation.id);
         answer
     }
 }

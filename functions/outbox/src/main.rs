@@ -34,28 +34,27 @@
 //! An attempt is begun only when it can end in time. So the function needs **twice the longest `timeout` of a target and 31
 //! seconds** at least, and more to make several attempts one after another: 90 seconds for a `timeout` of 20 seconds, two
 //! minutes for any. Where it has less, it never calls that target, and each scheduled invocation logs an error.
+//!
+//! # Its environment
+//!
+//! | variable | what it is |
+//! |---|---|
+//! | `TABLE_NAME` | the DynamoDB table. Needed |
+//! | `POLICY_FILE` | sources, rules and targets; `policy.toml` beside the binary without it. No file: no jobs are requeued |
+//! | what `{ env = "…" }` names in the policy's targets | their secrets. Those of its sources are not looked at |
+//! | `SECRET_ID` | name or ARN of the secret that has those, where the environment has them not: a JSON object of texts in AWS Secrets Manager, read once, when an instance of the function starts |
+//! | `ALLOW_PRIVATE_TARGETS` | `true` lets endpoints be in the own network; `false` without it |
+//! | `PUBLIC_URL` | what clients call the root of the API; events say it as their source |
+//! | `SERVICES_DIR` | the folder of services; `services` beside the binary without it |
+//! | `RUST_LOG` | what is logged; `info` without it |
 
-mod config;
 mod handler;
 
-use config::Config;
-use handler::{EventError, Handler};
-use lambda_runtime::{Diagnostic, Error, LambdaEvent, Runtime, service_fn};
-use serde_json::value::RawValue;
-use shared::telemetry;
+use std::process::ExitCode;
 
-// What it does is waiting: for the table, for endpoints.
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Error> {
-    telemetry::function();
-    let handler = Handler::new(Config::from_vars(|name| std::env::var(name).ok())?).await?;
-    let handler = &handler;
-    let service = service_fn(|event: LambdaEvent<Box<RawValue>>| async move {
-        handler.handle(event.payload.get(), &event.context).await.map_err(|error| diagnostic(&error))
-    });
-    Runtime::new(service).run().await
-}
+use handler::Handler;
+use shared::function::{OutboxConfig, start};
 
-fn diagnostic(error: &EventError) -> Diagnostic {
-    Diagnostic { error_type: error.name().to_owned(), error_message: error.to_string() }
+fn main() -> ExitCode {
+    start(|environment| Ok(Handler::new(OutboxConfig::from_vars(environment)?)))
 }

@@ -4,27 +4,16 @@ use std::{
     fs::File,
     io::{self, Read},
     path::{Path, PathBuf},
-    sync::Arc,
     time::Duration,
 };
 
-use jiff::Timestamp;
-use local::dev_issuer::{DevIssuer, DevIssuerError, Grant};
-use shared::{
-    auth::{AuthConfigError, Authenticator, JwtConfig, KeySet, KeySetError, Tokens, TokensError},
-    outbox::TokenProvider,
-};
+use local::dev_issuer::{DevIssuer, DevIssuerError};
+use shared::auth::{AuthConfigError, Authenticator, JwtConfig, KeySet, KeySetError, Tokens, TokensError};
 
 use crate::cli::{Auth, AuthMode};
 
 /// The variable that has the token, where no file does.
 const TOKEN_VARIABLE: &str = "REBATCH_TOKEN";
-/// What the host calls itself in its own tokens.
-const OWN_NAME: &str = "rebatch";
-/// What it may do then.
-const OWN_SCOPES: [&str; 2] = ["jobs.requeue", "data.read"];
-/// How long one of its own tokens is good for.
-const OWN_LIFETIME: Duration = Duration::from_mins(5);
 /// Longer than any file of tokens or keys.
 const MAX_FILE: u64 = 1 << 20;
 
@@ -51,40 +40,22 @@ pub(crate) enum AuthError {
     DevIssuer(#[from] DevIssuerError),
 }
 
-/// Who is let in, and how the host calls itself.
-pub(crate) struct Authentication {
-    /// Finds out who calls.
-    pub(crate) authenticator: Authenticator,
-    /// Makes a token for a call of the host to itself, where it needs one; absent where it can have none.
-    pub(crate) own_token: Option<TokenProvider>,
-}
-
-/// What the options say. `data` is where the dev issuer's key is beside; `var` reads the environment.
-pub(crate) fn authentication(
+/// What the options say about who is let in. `data` is where the dev issuer's key is beside; `var` reads the environment.
+pub(crate) fn authenticator(
     options: &Auth,
     data: &Path,
     var: impl Fn(&str) -> Option<String>,
-) -> Result<Authentication, AuthError> {
+) -> Result<Authenticator, AuthError> {
     check(options)?;
-    match options.mode {
-        AuthMode::None => Ok(Authentication { authenticator: Authenticator::Open, own_token: Some(Arc::new(|| None)) }),
-        AuthMode::Token => {
-            let text = token_text(options, var)?;
-            let first = text.split_whitespace().next().map(str::to_owned);
-            let authenticator = Authenticator::Token(Tokens::parse(&text)?);
-            Ok(Authentication { authenticator, own_token: Some(Arc::new(move || first.clone())) })
-        }
+    Ok(match options.mode {
+        AuthMode::None => Authenticator::Open,
+        AuthMode::Token => Authenticator::Token(Tokens::parse(&token_text(options, var)?)?),
         AuthMode::Jwt if options.issuer.is_empty() => {
             tracing::warn!("the dev issuer's tokens are accepted: for trying things out");
-            let issuer = DevIssuer::beside(data)?;
-            let authenticator = issuer.authenticator()?;
-            let scopes = OWN_SCOPES.map(str::to_owned).to_vec();
-            let grant = Grant { name: OWN_NAME.into(), scopes, lifetime: OWN_LIFETIME };
-            let own_token: TokenProvider = Arc::new(move || issuer.token(&grant, Timestamp::now()).ok());
-            Ok(Authentication { authenticator, own_token: Some(own_token) })
+            DevIssuer::beside(data)?.authenticator()?
         }
-        AuthMode::Jwt => Ok(Authentication { authenticator: issuer(options)?, own_token: None }),
-    }
+        AuthMode::Jwt => issuer(options)?,
+    })
 }
 
 /// Options that would have no effect are mistakes.
@@ -158,7 +129,7 @@ mod tests {
     fn refused(options: &Auth, token: Option<&str>) -> String {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data.db");
-        authentication(options, &data, |_| token.map(str::to_owned)).err().unwrap().to_string()
+        authenticator(options, &data, |_| token.map(str::to_owned)).err().unwrap().to_string()
     }
 
     #[test]
@@ -167,11 +138,10 @@ mod tests {
         let path = folder.path().join("token");
         std::fs::write(&path, format!("{TOKEN}\n")).unwrap();
         let from_file = Auth { token_file: Some(path.clone()), ..options(AuthMode::Token) };
-        let from_file_only = authentication(&from_file, &path, |_| None).unwrap();
-        assert!(matches!(from_file_only.authenticator, Authenticator::Token(_)));
-        assert_eq!(from_file_only.own_token.unwrap()().as_deref(), Some(TOKEN), "the host calls itself with it");
-        let from_variable = authentication(&options(AuthMode::Token), &path, |_| Some(TOKEN.into())).unwrap();
-        assert!(matches!(from_variable.authenticator, Authenticator::Token(_)));
+        let from_file_only = authenticator(&from_file, &path, |_| None).unwrap();
+        assert!(matches!(from_file_only, Authenticator::Token(_)));
+        let from_variable = authenticator(&options(AuthMode::Token), &path, |_| Some(TOKEN.into())).unwrap();
+        assert!(matches!(from_variable, Authenticator::Token(_)));
         assert!(refused(&options(AuthMode::Token), None).contains(TOKEN_VARIABLE));
         assert!(refused(&options(AuthMode::Token), Some("secret")).contains("6 characters"));
         std::fs::remove_file(&path).unwrap();

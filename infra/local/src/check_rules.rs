@@ -10,7 +10,7 @@ use std::{
 use jiff::Timestamp;
 use shared::{
     events::{EventFault, JobEvent, ReadError, Received, What, id_text, read},
-    policy::{Decision, Explanation, Limit, Policy, PolicyFileError, Source},
+    policy::{Decision, Explanation, Limit, Policy, PolicyFileError, SecretsOf, Source},
 };
 
 use crate::cli::CheckRules;
@@ -48,7 +48,7 @@ pub(crate) struct Told {
 
 /// Says what would be done about the events of a file. `now` counts where the command line says no time.
 pub(crate) fn check_rules(options: &CheckRules, now: Timestamp) -> Result<Told, CheckError> {
-    let policy = Policy::load(&options.policy_file())?;
+    let policy = Policy::load(&options.policy_file(), SecretsOf::Nobody, |_| None)?;
     let source = source(&policy, options.source.as_deref())?;
     let path = &options.event;
     let body = body(path)?;

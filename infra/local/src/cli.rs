@@ -74,6 +74,9 @@ pub(crate) struct Serve {
     /// What clients call the root of this host, when it is not what they send as `Host`.
     #[arg(long, value_name = "URL")]
     pub(crate) public_url: Option<String>,
+    /// Origin of web pages that may call, such as `http://localhost:4200`, or `*`. May be repeated.
+    #[arg(long, value_name = "ORIGIN")]
+    pub(crate) cors_origin: Vec<String>,
     /// Let endpoints of business events be anywhere: on this machine, in the own network.
     #[arg(long, env = "REBATCH_ALLOW_PRIVATE_TARGETS", value_parser = BoolishValueParser::new())]
     pub(crate) allow_private_targets: bool,
@@ -172,6 +175,7 @@ impl Demo {
             endpoint: None,
             table: None,
             public_url: None,
+            cors_origin: Vec::new(),
             allow_private_targets: true,
             policy: None,
             no_outbox: false,

@@ -10,9 +10,10 @@ use local::{
 };
 use shared::{
     Engine, SeedError, Settings,
+    cors::{Cors, CorsError},
     ledger::{Ledger, LedgerError},
-    outbox::{Courier, CourierError, Outbox, OutboxError, OwnService, RequeueError},
-    policy::{OpenSource, Policy, PolicyFileError},
+    outbox::{Courier, CourierError, Outbox, OutboxError, RequeueError},
+    policy::{OpenSource, Policy, PolicyFileError, SecretsOf},
     service::{ServiceError, Services},
     store::{self, Store, StoreError},
     webhook::Webhook,
@@ -38,6 +39,8 @@ pub(crate) enum StartError {
     Auth(#[from] AuthError),
     #[error("cannot listen on {0}: {1}")]
     Listen(String, io::Error),
+    #[error("--cors-origin: {0}")]
+    Cors(#[from] CorsError),
     #[error(transparent)]
     Services(#[from] ServiceError),
     #[error(transparent)]
@@ -60,10 +63,6 @@ pub(crate) enum StartError {
     Outbox(#[from] OutboxError),
     #[error(transparent)]
     Requeues(#[from] RequeueError),
-    #[error(
-        "target '{0}' of the policy is this host, which asks for tokens that it cannot make: give the target a url and authentication"
-    )]
-    NoOwnToken(String),
     #[error("cannot load the seeds: {0}")]
     Seed(#[from] SeedError),
     #[error(transparent)]
@@ -82,40 +81,34 @@ pub(crate) struct Host {
 impl Host {
     /// Brings together what the options say. `policy` is used instead of the file, where there is one.
     pub(crate) async fn start(args: &Serve, policy: Option<Policy>) -> Result<Self, StartError> {
-        let authentication = auth::authentication(&args.auth, &args.data, |name| std::env::var(name).ok())?;
-        let listener = listen(&args.listen, authentication.authenticator.is_open()).await?;
+        let authenticator = auth::authenticator(&args.auth, &args.data, |name| std::env::var(name).ok())?;
+        let cors = Cors::of(args.cors_origin.iter().map(String::as_str))?;
+        let listener = listen(&args.listen, authenticator.is_open()).await?;
         let address = listener.local_addr()?;
         let services = Arc::new(Services::load(&args.services_folder())?);
-        let requeues = requeues(args, policy, &services, (address, authentication.own_token.is_some()))?;
+        let requeues = requeues(args, policy, &services, address)?;
         let (store, embedded, lock) = open(args).await?;
         store.ensure_table().await?;
         let webhook =
             requeues.as_ref().map(|(policy, ledger)| Webhook::new(Arc::clone(policy), ledger.clone(), store.clone()));
+        let public_url = args.public_url.clone();
+        let settings = Settings { public_url, authenticator, cors, ..Settings::default() };
+        let engine = Engine::new(Arc::clone(&services), store.clone(), settings);
         let background = match embedded {
             None => None,
             Some(database) => {
-                let own = |ledger: &Ledger| OwnService {
-                    url: format!("{}{}", reachable(address), ledger.service().root),
-                    token: authentication.own_token.clone().unwrap_or_else(|| Arc::new(|| None)),
-                };
                 let outbox = || -> Result<Outbox, StartError> {
                     let courier = Courier::new(args.allow_private_targets)?;
                     let outbox = Outbox::new(&services, store.clone(), courier, args.public_url.as_deref())?;
                     Ok(match requeues {
                         None => outbox,
-                        Some((policy, ledger)) => {
-                            let own = own(&ledger);
-                            outbox.with_requeues(ledger, policy, Some(&own), Courier::new(true)?)?
-                        }
+                        Some((policy, ledger)) => outbox.with_requeues(ledger, policy, &engine, Courier::new(true)?)?,
                     })
                 };
                 let outbox = if args.no_outbox { None } else { Some(outbox()?) };
                 Some(Background { database, table: EMBEDDED_TABLE, outbox })
             }
         };
-        let authenticator = authentication.authenticator;
-        let settings = Settings { public_url: args.public_url.clone(), authenticator, ..Settings::default() };
-        let engine = Engine::new(services, store, settings);
         let rows = engine.seed().await?;
         tracing::info!(rows, "seeded");
         Ok(Self { listener, engine, webhook, background, _lock: lock })
@@ -151,17 +144,17 @@ fn requeues(
     args: &Serve,
     policy: Option<Policy>,
     services: &Services,
-    (address, has_token): (SocketAddr, bool),
+    address: SocketAddr,
 ) -> Result<Option<(Arc<Policy>, Ledger)>, StartError> {
     let policy = match (policy, args.policy_file()) {
         (Some(policy), _) => policy,
-        (None, Some(file)) => Policy::load(&file)?,
+        (None, Some(file)) => Policy::load(&file, SecretsOf::Everybody, |name| std::env::var(name).ok())?,
         (None, None) => return Ok(None),
     };
     // Whoever says what others call the host says that they reach it.
     let own_machine = address.ip().is_loopback() && args.public_url.is_none();
     let open = policy.check_open(own_machine).map_err(StartError::from);
-    if let Err(problem) = open.and_then(|()| check_own(&policy, has_token)) {
+    if let Err(problem) = open {
         // What nobody asked for does not keep the host from serving; neither does it let everybody in.
         return if args.policy.is_some() {
             Err(problem)
@@ -175,12 +168,6 @@ fn requeues(
         None if args.policy.is_some() => Err(StartError::NoLedger),
         None => Ok(None),
     }
-}
-
-/// A host that asks for tokens must be able to make one for itself where it is a target.
-fn check_own(policy: &Policy, has_token: bool) -> Result<(), StartError> {
-    let own = policy.targets().find(|target| target.url.is_none() && !has_token);
-    own.map_or(Ok(()), |target| Err(StartError::NoOwnToken(target.name.clone())))
 }
 
 /// The URL of an address, as this machine reaches it.

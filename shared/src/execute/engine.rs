@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::{
     auth::{Authenticator, Caller},
     batch::{Request, Response},
+    cors::Cors,
     exchange::{Incoming, Outgoing},
     plan::{self, Context, Fresh, Job, OdataVersion, Place, PlanError, References, prepare_at},
     respond::{BatchError, ErrorContext, Failure, error_code, error_response},
@@ -40,6 +41,8 @@ pub struct Settings {
     pub time_budget: Duration,
     /// How callers show who they are. Open by default.
     pub authenticator: Authenticator,
+    /// Which web pages may call. None by default.
+    pub cors: Cors,
 }
 
 impl Default for Settings {
@@ -49,6 +52,7 @@ impl Default for Settings {
             public_url: None,
             time_budget: Duration::from_secs(25),
             authenticator: Authenticator::Open,
+            cors: Cors::Off,
         }
     }
 }
@@ -107,17 +111,36 @@ impl Engine {
 
     /// Answers a request. Never fails: what goes wrong is in the answer.
     pub async fn handle(&self, incoming: Incoming) -> Outgoing {
+        self.observed(incoming, None).await
+    }
+
+    /// Answers a request of the host itself: it is `caller` who makes it, whatever its headers say.
+    pub async fn handle_as(&self, caller: Caller, incoming: Incoming) -> Outgoing {
+        self.observed(incoming, Some(caller)).await
+    }
+
+    async fn observed(&self, incoming: Incoming, caller: Option<Caller>) -> Outgoing {
         let metered = Self { store: self.store.metered(), ..self.clone() };
         // Boxed: a caller's future would hold the state of the whole pipeline otherwise.
-        Box::pin(metered.observe(incoming)).await
+        Box::pin(metered.observe(incoming, caller)).await
     }
 
     /// Answers a request, and writes its line.
-    async fn observe(&self, mut incoming: Incoming) -> Outgoing {
+    async fn observe(&self, mut incoming: Incoming, caller: Option<Caller>) -> Outgoing {
         let begun = Instant::now();
         let trace = TraceContext::of(&incoming.headers, [Uuid::new_v4(), Uuid::new_v4()]);
         let correlation = Uuid::new_v4();
-        let Answered { mut outgoing, service, caller, work } = self.answer(&mut incoming, &trace, correlation).await;
+        let of_origin = self.settings.cors.headers(&incoming.headers);
+        let Answered { mut outgoing, service, caller, work } = match self.settings.cors.preflight(&incoming) {
+            Some(answer) => Answered::of_host(answer, &incoming.method),
+            None => {
+                let mut answered = self.answer(&mut incoming, caller, &trace, correlation).await;
+                for (name, value) in of_origin {
+                    answered.outgoing.headers.append(name, value);
+                }
+                answered
+            }
+        };
         trace.tell(&mut outgoing.headers);
         RequestLine {
             id: &incoming.id,
@@ -136,7 +159,13 @@ impl Engine {
         outgoing
     }
 
-    async fn answer(&self, incoming: &mut Incoming, trace: &TraceContext, correlation: Uuid) -> Answered<'_> {
+    async fn answer(
+        &self,
+        incoming: &mut Incoming,
+        caller: Option<Caller>,
+        trace: &TraceContext,
+        correlation: Uuid,
+    ) -> Answered<'_> {
         let (path, encoding) = (incoming.path.as_str(), incoming.path_encoding);
         let subject = Subject { id: &incoming.id, method: &incoming.method, path, service: None, correlation, trace };
         let public_url = self.settings.public_url.as_deref();
@@ -150,7 +179,10 @@ impl Engine {
         };
         let service = Some(found.service.name.as_str());
         let subject = Subject { service, ..subject };
-        let authenticated = self.settings.authenticator.authenticate(&incoming.headers, Timestamp::now()).await;
+        let authenticated = match caller {
+            Some(caller) => Ok(caller),
+            None => self.settings.authenticator.authenticate(&incoming.headers, Timestamp::now()).await,
+        };
         // From here on the token is of no use, and cannot get anywhere.
         while incoming.headers.take(header::AUTHORIZATION.as_str()).is_some() {}
         let incoming = &*incoming;

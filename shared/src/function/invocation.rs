@@ -1,14 +1,30 @@
-//! How long an invocation of a function lasts.
+//! One invocation of a function.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
+use lambda_runtime::Context;
 
 /// The longest a function can run.
 const MAX_TIME: Duration = Duration::from_mins(15);
 
-/// How long an invocation goes on; `deadline` is when the function is stopped, in milliseconds since 1970.
-pub fn time_left(deadline: u64, now: Timestamp) -> Duration {
+/// What Lambda says of an invocation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invocation {
+    /// Its id.
+    pub id: String,
+    /// How long it goes on until it is stopped.
+    pub time_left: Duration,
+}
+
+impl Invocation {
+    pub(super) fn of(context: &Context, now: Timestamp) -> Self {
+        Self { id: context.request_id.clone(), time_left: time_left(context.deadline, now) }
+    }
+}
+
+/// How long it goes on; `deadline` is when the function is stopped, in milliseconds since 1970.
+fn time_left(deadline: u64, now: Timestamp) -> Duration {
     let now = u64::try_from(now.as_millisecond()).unwrap_or(0);
     Duration::from_millis(deadline.saturating_sub(now)).min(MAX_TIME)
 }

@@ -35,12 +35,22 @@ impl<T: Clone + Send + Sync + 'static> Pending<T> {
         Self(watch::Sender::new(None))
     }
 
-    /// Reads it on a thread of its own. Ends only when that fails.
-    pub(super) async fn load(
+    /// Reads it on a thread of its own, while `meanwhile` goes on. Ends only when reading fails: what `meanwhile` comes to
+    /// is for those who need it.
+    pub(super) async fn load<M>(
         &self,
         read: impl FnOnce() -> Result<T, LoadError> + Send + 'static,
+        meanwhile: impl Future<Output = M>,
     ) -> Result<Infallible, LoadError> {
-        self.0.send_replace(Some(spawn_blocking(read).await??));
+        let read = async {
+            self.0.send_replace(Some(spawn_blocking(read).await??));
+            Ok::<_, LoadError>(())
+        };
+        let meanwhile = async {
+            meanwhile.await;
+            Ok(())
+        };
+        tokio::try_join!(read, meanwhile)?;
         pending().await
     }
 

@@ -54,7 +54,7 @@ use uuid::Uuid;
 pub use courier::{Answer, Attempt, Courier, CourierError};
 pub use desk::OutboxError;
 pub use records::Recorded;
-pub use requeue::{OwnService, RequeueError, TokenProvider};
+pub use requeue::RequeueError;
 pub use sweep::Swept;
 
 use crate::{

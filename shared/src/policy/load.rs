@@ -6,14 +6,18 @@ use std::{
     path::Path,
 };
 
-use super::{Policy, PolicyFileError, PolicyProblem};
+use super::{Policy, PolicyFileError, PolicyProblem, SecretsOf};
 
 /// The longest file, in bytes.
 const MAX_FILE: u64 = 1 << 20;
 
 impl Policy {
-    /// Reads a `policy.toml`, and its secrets from the environment.
-    pub fn load(path: &Path) -> Result<Self, PolicyFileError> {
+    /// Reads a `policy.toml`; `var` are the variables that its secrets can come from.
+    pub fn load(
+        path: &Path,
+        secrets: SecretsOf,
+        var: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, PolicyFileError> {
         let file = path.display().to_string();
         let failed = |problem: PolicyProblem| problem.in_file(&file);
         let bytes = read(path).map_err(|error| failed(PolicyProblem::Read(error)))?;
@@ -21,7 +25,7 @@ impl Policy {
             return Err(failed(PolicyProblem::FileSize(MAX_FILE)));
         }
         let text = String::from_utf8(bytes).map_err(|_| failed(PolicyProblem::NotText))?;
-        Self::parse(&file, &text, |name| std::env::var(name).ok())
+        Self::parse(&file, &text, secrets, var)
     }
 }
 

@@ -36,7 +36,7 @@ pub use self::{
     condition::Mismatch,
     decide::{Asked, Explanation},
     decision::{Decision, Limit, Verdict},
-    file::{AddressFault, PolicyFileError, PolicyProblem},
+    file::{AddressFault, PolicyFileError, PolicyProblem, SecretsOf},
     pattern::PatternFault,
     source::{Source, SourceAuthentication},
     target::{Credential, Target, TargetAuthentication},

@@ -29,6 +29,8 @@ pub struct Source {
 pub enum SourceAuthentication {
     /// Not at all. Only a host that listens on loopback may have such a source.
     None,
+    /// By secrets that were not looked up ([`SecretsOf`](super::SecretsOf)): nobody is let in.
+    Withheld,
     /// Standard Webhooks: a signature with one of these secrets.
     Signature(Vec<Secret>),
     /// One of these secrets, in a header of this name or in the query parameter `code`.

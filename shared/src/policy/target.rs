@@ -8,7 +8,7 @@ pub struct Target {
     /// Its name.
     pub name: String,
     /// URL of its service root, without a final slash: `https://contoso.operations.dynamics.com/data`. `None`: the
-    /// service itself, at the URL its host knows.
+    /// service itself.
     pub url: Option<String>,
     /// Whether it keeps request ids (`Repeatability-Request-ID`), so that a repeated call does nothing. One that does
     /// not, as Finance & Operations, is asked for the state of the job before each call.
@@ -22,8 +22,10 @@ pub struct Target {
 /// How a call shows who makes it.
 #[derive(Clone, Debug)]
 pub enum TargetAuthentication {
-    /// As the host of the service itself does, and not at all elsewhere.
+    /// Not at all.
     None,
+    /// With a secret that was not looked up ([`SecretsOf`](super::SecretsOf)): no call can be made.
+    Withheld,
     /// A token that does not change.
     Bearer(Credential),
     /// OAuth 2.0 client credentials (RFC 6749 §4.4).

@@ -22,7 +22,7 @@ const SOURCES: &str = r#"
 "#;
 
 fn policy(rules: &str) -> Policy {
-    Policy::parse("policy.toml", &format!("{SOURCES}{rules}"), |_| None).unwrap()
+    Policy::parse("policy.toml", &format!("{SOURCES}{rules}"), SecretsOf::Nobody, |_| None).unwrap()
 }
 
 fn now() -> Timestamp {
@@ -259,24 +259,25 @@ fn an_open_source_is_for_this_machine() {
     let error = policy.check_open(false).unwrap_err();
     assert_eq!(error.source_name, "local");
     assert!(error.to_string().starts_with("source 'local' has authentication \"none\""), "{error}");
-    assert_eq!(Policy::parse("p", "", |_| None).unwrap().check_open(false), Ok(()));
+    assert_eq!(Policy::parse("p", "", SecretsOf::Sources, |_| None).unwrap().check_open(false), Ok(()));
 }
 
 #[test]
 fn a_file_is_read_or_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("policy.toml");
+    let load = || Policy::load(&path, SecretsOf::Everybody, |_| None);
     let refused = |bytes: &[u8]| {
         std::fs::write(&path, bytes).unwrap();
-        Policy::load(&path).unwrap_err().to_string()
+        load().unwrap_err().to_string()
     };
     assert!(refused(b"x").contains("policy.toml:1:2: "));
     assert!(refused(b"\xff").ends_with("policy.toml: is not UTF-8 text"));
     assert!(refused(&vec![b'\n'; (1 << 20) + 1]).ends_with("policy.toml: has more than 1048576 bytes"));
     std::fs::write(&path, SOURCES).unwrap();
-    assert_eq!(Policy::load(&path).unwrap().sources().count(), 2);
+    assert_eq!(load().unwrap().sources().count(), 2);
     std::fs::remove_file(&path).unwrap();
-    assert!(Policy::load(&path).unwrap_err().to_string().contains("policy.toml: cannot be read"));
+    assert!(load().unwrap_err().to_string().contains("policy.toml: cannot be read"));
 }
 
 /// The sample is the documentation: what it shows in comments must hold.
@@ -293,7 +294,8 @@ fn the_sample_is_a_policy_with_and_without_what_it_shows() {
     };
     let all = sample.lines().map(shown).collect::<Vec<_>>().join("\n");
     for (text, sources, rules) in [(sample, 1, 1), (&all, 2, 4)] {
-        let policy = Policy::parse("policy.toml", text, |_| Some("c1ient~secret".into())).unwrap();
+        let policy =
+            Policy::parse("policy.toml", text, SecretsOf::Everybody, |_| Some("c1ient~secret".into())).unwrap();
         assert_eq!((policy.sources().count(), policy.targets().count(), policy.rules.len()), (sources, sources, rules));
         let (decision, rule, reason) = decided(&policy, &JobEvent { error_text: String::new(), ..failed() });
         assert_eq!((decision, rule.as_deref()), (Decision::Requeue, Some("failed jobs")));

@@ -1,4 +1,4 @@
-//! The table: items, keys, conditions, reads and commits. The only module that names the AWS SDK.
+//! The table: items, keys, conditions, reads and commits. With `secrets` the only module that names the AWS SDK.
 //!
 //! One DynamoDB table holds everything. What an item is follows from its partition key:
 //!

@@ -71,3 +71,22 @@ async fn events_that_are_no_requests_fail_and_the_next_one_is_answered() {
         }
     }
 }
+
+#[tokio::test]
+async fn pages_may_call_where_the_environment_says_so() {
+    let page = "https://app.example";
+    for function in FUNCTIONS {
+        let running = Running::start(function, &[("CORS_ORIGINS", "https://other.example https://app.example")]).await;
+        for gateway in GATEWAYS {
+            let asks = Sent { method: "OPTIONS", ..Sent::get("/data/BatchJobs") };
+            let asks = asks.header("Origin", page).header("Access-Control-Request-Method", "POST");
+            let answer = running.send(gateway, &asks, false).await;
+            assert_eq!(answer["statusCode"], 204, "{gateway:?}: {answer}");
+            let lost = running.send(gateway, &Sent::get(NOWHERE).header("Origin", page), false).await;
+            assert_eq!(lost["statusCode"], 404);
+            for answer in [answer, lost] {
+                assert_eq!(gateway.header(&answer, "access-control-allow-origin").as_deref(), Some(page), "{answer}");
+            }
+        }
+    }
+}

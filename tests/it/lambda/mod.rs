@@ -7,8 +7,9 @@ mod events;
 mod gateway;
 mod job_state;
 mod outbox;
+mod secrets;
 
-use std::sync::Arc;
+use std::{fs::File, sync::Arc};
 
 use bytes::Bytes;
 use gateway::{Gateway, Sent};
@@ -41,7 +42,20 @@ struct Running {
 
 impl Running {
     /// Starts the function of this name with these further variables.
-    async fn start(name: &str, variables: &[(&str, &str)]) -> Self {
+    async fn start(name: &'static str, variables: &[(&str, &str)]) -> Self {
+        Self::run(name, variables, async |all| Function::start(&binary(name), all).await).await
+    }
+
+    /// The same, with what it says written to a file.
+    async fn start_logged(name: &'static str, variables: &[(&str, &str)], log: &File) -> Self {
+        Self::run(name, variables, async |all| Function::start_logged(&binary(name), all, log).await).await
+    }
+
+    async fn run(
+        name: &'static str,
+        variables: &[(&str, &str)],
+        start: impl AsyncFnOnce(&[(&str, &str)]) -> Function,
+    ) -> Self {
         let database = Embedded::memory().unwrap();
         let folder = workspace().join("infra/services");
         let table = Store::new(store::through(database.clone()), TABLE);
@@ -49,7 +63,7 @@ impl Running {
         let services = Arc::new(Services::load(&folder).unwrap());
         let engine = Engine::new(services, table, Settings::default());
         engine.seed().await.unwrap();
-        let server = DynamoDbServer::start(database.clone()).await;
+        let server = DynamoDbServer::start(database.clone(), name).await;
         let url = server.url();
         let mut all = vec![
             ("TABLE_NAME", TABLE),
@@ -58,7 +72,7 @@ impl Running {
             ("AWS_ENDPOINT_URL_DYNAMODB", url.as_str()),
         ];
         all.extend_from_slice(variables);
-        Self { function: Function::start(&binary(name), &all).await, database, engine, _server: server }
+        Self { function: start(&all).await, database, engine, _server: server }
     }
 
     /// A request to the same table, past the function, with a body unless it is null; its status.

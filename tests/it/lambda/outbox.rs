@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use shared::{
     events::{EventKind, JobEvent, What},
     ledger::Ledger,
-    policy::Policy,
+    policy::{Policy, SecretsOf},
     store::{self, Deadline, Store},
 };
 use tests::{
@@ -105,7 +105,7 @@ async fn decisions_are_carried_out_as_the_stream_tells_of_them() {
     file.write_all(policy.as_bytes()).unwrap();
     let path = file.path().to_str().unwrap();
     let running = Running::start("outbox", &[("POLICY_FILE", path), ("SECRET", CLIENT_SECRET)]).await;
-    let policy = Policy::parse("policy.toml", &policy, |_| Some(CLIENT_SECRET.into())).unwrap();
+    let policy = Policy::parse("policy.toml", &policy, SecretsOf::Nobody, |_| None).unwrap();
     let mut after = None;
     pump(&running, &mut after, false).await;
     environment.set(7, "Error");

@@ -78,7 +78,7 @@ async fn outcomes(trouble: Trouble) -> (Vec<String>, Value, usize) {
     let plan = move |call: &Call| (call.kind == Kind::Action && call.number == 0).then_some(trouble);
     let environment = Environment::start(false, plan).await;
     let timeout = if let Trouble::Slow(_) = trouble { "timeout = \"1s\"" } else { "" };
-    let it = Loop::new(&(environment_policy(&environment, timeout) + RULE), None).await;
+    let it = Loop::new(&(environment_policy(&environment, timeout) + RULE)).await;
     environment.set(JOB, "Error");
     it.fail(JOB, 1).await;
     it.finish().await;
@@ -169,7 +169,7 @@ async fn no_token_is_no_call_and_secrets_are_not_told() {
         Environment::start(false, |call| (call.kind == Kind::Token && call.number == 0).then_some(Trouble::Html(503)))
             .await;
     let wrong = environment_policy(&environment, "").replace("scope = \"https", "scope = \"http");
-    let it = Loop::new(&(wrong + RULE), None).await;
+    let it = Loop::new(&(wrong + RULE)).await;
     environment.set(JOB, "Error");
     it.fail(JOB, 1).await;
     it.sweep().await;

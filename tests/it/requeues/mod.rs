@@ -17,8 +17,8 @@ use serde_json::Value;
 use shared::{
     events::{EventKind, JobEvent, What},
     ledger::{Ledger, Recorded},
-    outbox::{Clock, Courier, Outbox, OwnService, Swept},
-    policy::Policy,
+    outbox::{Clock, Courier, Outbox, Swept},
+    policy::{Policy, SecretsOf},
     store::Deadline,
 };
 use tests::environment::{CLIENT_ID, CLIENT_SECRET, Call, Environment, SCOPE, Trouble};
@@ -35,7 +35,6 @@ struct Loop {
     ledger: Ledger,
     policy: Arc<Policy>,
     outbox: Outbox,
-    own: Option<OwnService>,
     clock: Arc<Mutex<Timestamp>>,
 }
 
@@ -54,34 +53,34 @@ fn environment_policy(environment: &Environment, more: &str) -> String {
 const RULE: &str = "[[rules]]\nname = \"again\"\naction = \"requeue\"\n";
 
 impl Loop {
-    async fn new(policy: &str, own: Option<OwnService>) -> Self {
-        Self::over(Rig::seeded().await, policy, own)
+    async fn new(policy: &str) -> Self {
+        Self::over(Rig::seeded().await, policy)
     }
 
-    fn over(rig: Rig, policy: &str, own: Option<OwnService>) -> Self {
+    fn over(rig: Rig, policy: &str) -> Self {
         let ledger = Ledger::find(&services()).unwrap().unwrap();
         let secret = |name: &str| (name == "SECRET").then(|| CLIENT_SECRET.to_owned());
-        let policy = Arc::new(Policy::parse("policy.toml", policy, secret).unwrap());
+        let policy = Arc::new(Policy::parse("policy.toml", policy, SecretsOf::Targets, secret).unwrap());
         let clock = Arc::new(Mutex::new(Timestamp::now()));
-        let outbox = outbox(&rig, &clock, (&ledger, &policy), own.as_ref());
-        Self { rig, ledger, policy, outbox, own, clock }
+        let outbox = outbox(&rig, &clock, (&ledger, &policy));
+        Self { rig, ledger, policy, outbox, clock }
     }
 
     /// One with a fake environment that keeps no ids of requests, as the real one.
     async fn with(plan: impl Fn(&Call) -> Option<Trouble> + Send + Sync + 'static) -> (Self, Environment) {
         let environment = Environment::start(false, plan).await;
-        (Self::new(&(environment_policy(&environment, "") + RULE), None).await, environment)
+        (Self::new(&(environment_policy(&environment, "") + RULE)).await, environment)
     }
 
     /// The same for one that keeps them.
     async fn with_ids(plan: impl Fn(&Call) -> Option<Trouble> + Send + Sync + 'static) -> (Self, Environment) {
         let environment = Environment::start(true, plan).await;
-        (Self::new(&(environment_policy(&environment, "repeatability = true") + RULE), None).await, environment)
+        (Self::new(&(environment_policy(&environment, "repeatability = true") + RULE)).await, environment)
     }
 
     /// The same table and time through another layer.
     fn beside(&self, rig: &Rig) -> Outbox {
-        outbox(rig, &self.clock, (&self.ledger, &self.policy), self.own.as_ref())
+        outbox(rig, &self.clock, (&self.ledger, &self.policy))
     }
 
     fn now(&self) -> Timestamp {
@@ -141,16 +140,11 @@ impl Loop {
     }
 }
 
-fn outbox(
-    rig: &Rig,
-    clock: &Arc<Mutex<Timestamp>>,
-    (ledger, policy): (&Ledger, &Arc<Policy>),
-    own: Option<&OwnService>,
-) -> Outbox {
+fn outbox(rig: &Rig, clock: &Arc<Mutex<Timestamp>>, (ledger, policy): (&Ledger, &Arc<Policy>)) -> Outbox {
     let clock = Arc::clone(clock);
     let clock: Clock = Arc::new(move || *clock.lock().unwrap());
     let courier = Courier::new(true).unwrap();
-    rig.outbox(clock).with_requeues(ledger.clone(), Arc::clone(policy), own, courier).unwrap()
+    rig.outbox(clock).with_requeues(ledger.clone(), Arc::clone(policy), &rig.own(), courier).unwrap()
 }
 
 fn failed(job: i64, number: i64, time: Timestamp) -> JobEvent {

@@ -1,16 +1,9 @@
-//! The own service as a target, over HTTP.
+//! The own service as a target.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use local::http::{Limits, serve};
 use serde_json::json;
-use shared::outbox::OwnService;
 use tokio::net::TcpListener;
 
 use super::{Loop, RULE};
@@ -36,19 +29,13 @@ async fn start(rig: &Rig) -> String {
 #[tokio::test]
 async fn the_own_service_is_asked_once_and_knows_who_wanted_it() {
     let rig = Rig::seeded().await;
-    let minted = Arc::new(AtomicUsize::new(0));
-    let token = {
-        let minted = Arc::clone(&minted);
-        Arc::new(move || Some(format!("token-{}", minted.fetch_add(1, Ordering::Relaxed))))
-    };
-    let own = OwnService { url: start(&rig).await, token };
-    assert!(!format!("{own:?}").contains("token"));
-    let it = Loop::over(rig, &(POLICY.to_owned() + RULE), Some(own));
+    let it = Loop::over(rig, &(POLICY.to_owned() + RULE));
     let event = it.fail(FAILED, 1).await.event_id.to_string().to_uppercase();
-    assert_eq!((it.sweep().await.requeued, minted.load(Ordering::Relaxed)), (1, 1));
+    assert_eq!(it.sweep().await.requeued, 1);
     let job = it.rig.get(&format!("/data/BatchJobs({FAILED})")).await.json();
-    let shown = ["Status", "RetryCount", "LastRequeueRequestId", "LastRequeueReason"].map(|name| job[name].clone());
-    assert_eq!(json!(shown), json!(["Waiting", 1, event, format!("rule \"again\", event {event}")]));
+    let shown = ["Status", "RetryCount", "LastRequeueRequestId", "LastRequeueReason", "LastRequeuedBy"]
+        .map(|name| job[name].clone());
+    assert_eq!(json!(shown), json!(["Waiting", 1, event, format!("rule \"again\", event {event}"), "rebatch"]));
     // Somebody has started it again: it is left alone.
     let answer = it.rig.send("PATCH", &format!("/data/BatchJobs({FAILED})"), &[], r#"{"Status":"Executing"}"#).await;
     assert_eq!(answer.status, 204);
@@ -64,7 +51,7 @@ async fn the_own_service_can_be_a_target_like_any_other() {
     let rig = Rig::seeded().await;
     let url = start(&rig).await;
     let policy = POLICY.replace("[targets.own]", &format!("[targets.own]\nurl = \"{url}\"")) + RULE;
-    let it = Loop::over(rig, &policy, None);
+    let it = Loop::over(rig, &policy);
     it.fail(FAILED, 1).await;
     assert_eq!(it.sweep().await.requeued, 1);
     it.fail(FAILED, 2).await;
@@ -75,8 +62,7 @@ async fn the_own_service_can_be_a_target_like_any_other() {
 #[tokio::test]
 async fn a_decision_that_is_due_wakes_the_sweep_and_is_recognised_in_the_stream() {
     let rig = Rig::seeded().await;
-    let own = OwnService::open(start(&rig).await);
-    let it = Loop::over(rig, &(POLICY.to_owned() + RULE), Some(own));
+    let it = Loop::over(rig, &(POLICY.to_owned() + RULE));
     let last = |after: Option<&str>| it.rig.records(after);
     let seen = last(None).last().map(|record| record["dynamodb"]["SequenceNumber"].as_str().unwrap().to_owned());
     it.fail(FAILED, 1).await;

@@ -25,7 +25,7 @@ fn seconds(it: &Loop, value: &Value) -> f64 {
 
 async fn with_rule(environment: &Environment, rule: &str) -> Loop {
     let rule = format!("[[rules]]\nname = \"again\"\naction = \"requeue\"\n{rule}");
-    Loop::new(&(environment_policy(environment, "") + &rule), None).await
+    Loop::new(&(environment_policy(environment, "") + &rule)).await
 }
 
 #[tokio::test]
@@ -55,7 +55,7 @@ async fn outside_of_its_window_nothing_is_called_and_a_person_may_all_the_same()
     let policy = environment_policy(&environment, "")
         + "[windows.never-now]\ntime_zone = \"UTC\"\nopen = [{ from = \"22:00\", to = \"23:00\" }]\n\
            [[rules]]\nname = \"again\"\naction = \"requeue\"\nwindow = \"never-now\"\n";
-    let it = Loop::new(&policy, None).await;
+    let it = Loop::new(&policy).await;
     *it.clock.lock().unwrap() = "2026-03-04T12:00:00Z".parse().unwrap();
     for job in [1, 2] {
         environment.set(job, "Error");
@@ -92,7 +92,7 @@ async fn a_repeat_of_what_may_have_worked_does_not_wait_for_the_window() {
     let policy = environment_policy(&environment, "")
         + "[windows.late]\ntime_zone = \"UTC\"\nopen = [{ from = \"22:00\", to = \"23:00\" }]\n\
            [[rules]]\nname = \"again\"\naction = \"requeue\"\nwindow = \"late\"\n";
-    let it = Loop::new(&policy, None).await;
+    let it = Loop::new(&policy).await;
     *it.clock.lock().unwrap() = "2026-03-04T22:59:59Z".parse().unwrap();
     environment.set(JOB, "Error");
     it.fail(JOB, 1).await;

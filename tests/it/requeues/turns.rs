@@ -14,7 +14,7 @@ const JOB: i64 = 7;
 async fn with_timeout(timeout: &str) -> (Loop, Environment) {
     let environment = Environment::start(false, |_| None).await;
     let timeout = format!("timeout = \"{timeout}\"");
-    (Loop::new(&(environment_policy(&environment, &timeout) + RULE), None).await, environment)
+    (Loop::new(&(environment_policy(&environment, &timeout) + RULE)).await, environment)
 }
 
 #[tokio::test]
@@ -53,7 +53,7 @@ async fn rows_that_wait_for_their_backoff_hold_up_no_row_behind_them() {
     let environment = Environment::start(false, |_| None).await;
     let rules = "[[rules]]\nname = \"now\"\naction = \"requeue\"\njob = [7]\n[[rules]]\nname = \"later\"\n\
                  action = \"requeue\"\nbackoff = { initial = \"10m\", jitter = 0.0 }\n";
-    let it = Loop::new(&(environment_policy(&environment, "") + rules), None).await;
+    let it = Loop::new(&(environment_policy(&environment, "") + rules)).await;
     // More than a page of the queue.
     for job in 1_000..1_510 {
         it.fail(job, 1).await;

@@ -10,7 +10,14 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::Method;
 use serde_json::{Value, json};
-use shared::{batch::Headers, exchange::Incoming, ledger::Ledger, policy::Policy, uri::Encoding, webhook::Webhook};
+use shared::{
+    batch::Headers,
+    exchange::Incoming,
+    ledger::Ledger,
+    policy::{Policy, SecretsOf},
+    uri::Encoding,
+    webhook::Webhook,
+};
 
 use crate::rig::{Answer, Rig, services};
 
@@ -69,9 +76,9 @@ impl Hook {
             "SHARED" => Some(SHARED.to_owned()),
             _ => None,
         };
-        let policy = Policy::parse("policy.toml", policy, var).unwrap();
+        let policy = Policy::parse("policy.toml", policy, SecretsOf::Sources, var).unwrap();
         let ledger = Ledger::find(&services()).unwrap().unwrap();
-        let webhook = Webhook::new(Arc::new(policy), ledger, rig.store().clone());
+        let webhook = Webhook::new(Arc::new(policy), ledger, rig.store_of("event-webhook"));
         Self { rig, webhook: webhook.with_time_budget(Duration::from_secs(20)) }
     }
 

@@ -26,6 +26,8 @@ use items::Schemas;
 use local::embedded::TARGET_HEADER;
 use serde_json::Value;
 
+use crate::actions;
+
 /// What precedes the operation in [`TARGET_HEADER`].
 const TARGET_PREFIX: &str = "DynamoDB_20120810.";
 
@@ -53,6 +55,8 @@ pub struct Strict {
     record: Arc<Mutex<Vec<Call>>>,
     plan: Arc<Mutex<Plan>>,
     hold: Duration,
+    /// Whose actions are recorded.
+    function: Option<&'static str>,
 }
 
 impl Strict {
@@ -65,7 +69,14 @@ impl Strict {
             record: Arc::default(),
             plan: Arc::new(Mutex::new(Plan::none())),
             hold: Duration::ZERO,
+            function: None,
         }
+    }
+
+    /// The same for calls of this function, whose actions are recorded.
+    #[must_use]
+    pub fn of(&self, function: &'static str) -> Self {
+        Self { function: Some(function), ..self.clone() }
     }
 
     /// The same with writes that take `hold` before their effect, so that concurrent ones conflict.
@@ -103,6 +114,9 @@ impl Strict {
         let target = request.headers().get(TARGET_HEADER).unwrap_or_default();
         let operation = target.strip_prefix(TARGET_PREFIX).unwrap_or(target).to_owned();
         let body: Value = serde_json::from_slice(request.body().bytes().unwrap_or_default()).unwrap_or_default();
+        if let Some(function) = self.function {
+            actions::record(function, &operation, &body);
+        }
         let items = self.schemas.items(&self.inner, &operation, &body).await;
         let call = self.note(operation, items, &body);
         if let Some(answer) = call.fault.and_then(|fault| fault::before(fault, &call)) {

@@ -20,7 +20,7 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
 use serde_json::json;
-use shared::policy::{Policy, PolicyFileError};
+use shared::policy::{Policy, PolicyFileError, SecretsOf};
 use tokio::{
     task::spawn_blocking,
     time::{MissedTickBehavior, interval},
@@ -63,7 +63,8 @@ pub(crate) fn secret() -> String {
 
 /// The policy of the demonstration, with this secret.
 pub(crate) fn policy(secret: &str) -> Result<Policy, DemoError> {
-    Ok(Policy::parse("the demonstration's policy", &POLICY.replace("{secret}", secret), |_| None)?)
+    let text = POLICY.replace("{secret}", secret);
+    Ok(Policy::parse("the demonstration's policy", &text, SecretsOf::Everybody, |_| None)?)
 }
 
 /// Makes the jobs and the subscription, and shows what happens until somebody ends it.

@@ -16,8 +16,9 @@ use crate::{
 };
 
 use super::{
-    Address,
+    Address, Way,
     answer::{Failure, Outcome, outcome, status},
+    own,
     token::{Bearer, TOKEN_TIME, Tokens},
 };
 
@@ -55,7 +56,8 @@ impl Address {
     /// The longest that an attempt takes.
     pub(super) fn attempt_time(&self) -> Duration {
         let reads = u32::from(!self.target.repeatability);
-        let token = if let Tokens::Fetched { .. } = self.tokens { TOKEN_TIME } else { Duration::ZERO };
+        let token =
+            if let Way::Http { tokens: Tokens::Fetched { .. }, .. } = self.way { TOKEN_TIME } else { Duration::ZERO };
         self.target.timeout * (1 + reads) + token + SLACK
     }
 
@@ -107,28 +109,14 @@ impl Attempt<'_> {
         Ok(outcome(&answer))
     }
 
-    /// Sends a request with a token; once more with another one when the target does not take it.
-    async fn ask(&mut self, method: Method, path: &str, headers: HeaderMap, body: Bytes) -> Result<Answer, Failure> {
-        let tokens = &self.address.tokens;
-        let bearer = tokens.bearer(self.courier, (self.clock)(), None).await?;
-        let answer = self.send(method.clone(), path, headers.clone(), body.clone(), bearer.as_ref()).await;
-        if !matches!(answer.attempt.result, Ok(401 | 403)) {
-            return Ok(answer);
-        }
-        match tokens.bearer(self.courier, (self.clock)(), bearer.as_ref()).await? {
-            Some(other) => Ok(self.send(method, path, headers, body, Some(&other)).await),
-            None => Ok(answer),
-        }
-    }
-
-    async fn send(
+    /// Sends a request: with a token, and once more with another one when the target does not take it.
+    async fn ask(
         &mut self,
         method: Method,
         path: &str,
         mut headers: HeaderMap,
         body: Bytes,
-        bearer: Option<&Bearer>,
-    ) -> Answer {
+    ) -> Result<Answer, Failure> {
         let given = [
             (header::ACCEPT, "application/json"),
             (HeaderName::from_static("odata-version"), "4.0"),
@@ -136,12 +124,44 @@ impl Attempt<'_> {
         ];
         headers.extend(given.map(|(name, value)| (name, HeaderValue::from_static(value))));
         headers.extend(self.trace.iter().flat_map(|trace| trace.child(Uuid::new_v4()).headers()));
+        let (url, tokens) = match &self.address.way {
+            Way::Own { engine, root } => {
+                let answer = own::ask(engine, (method, format!("{root}/{path}")), headers, body, self.time()).await;
+                return Ok(self.noted(answer));
+            }
+            Way::Http { url, tokens } => (format!("{url}/{path}"), tokens),
+        };
+        let bearer = tokens.bearer(self.courier, (self.clock)(), None).await?;
+        let answer = self.send((method.clone(), &url), headers.clone(), body.clone(), bearer.as_ref()).await;
+        if !matches!(answer.attempt.result, Ok(401 | 403)) {
+            return Ok(answer);
+        }
+        match tokens.bearer(self.courier, (self.clock)(), bearer.as_ref()).await? {
+            Some(other) => Ok(self.send((method, &url), headers, body, Some(&other)).await),
+            None => Ok(answer),
+        }
+    }
+
+    async fn send(
+        &mut self,
+        request: (Method, &str),
+        mut headers: HeaderMap,
+        body: Bytes,
+        bearer: Option<&Bearer>,
+    ) -> Answer {
         if let Some(bearer) = bearer {
             headers.insert(header::AUTHORIZATION, bearer.clone());
         }
-        let left = self.end.saturating_duration_since(Instant::now());
-        let url = format!("{}/{path}", self.address.url);
-        let answer = self.courier.call((method, &url), headers, body, left.min(self.address.target.timeout)).await;
+        let answer = self.courier.call(request, headers, body, self.time()).await;
+        self.noted(answer)
+    }
+
+    /// How long an answer may take.
+    fn time(&self) -> Duration {
+        self.end.saturating_duration_since(Instant::now()).min(self.address.target.timeout)
+    }
+
+    fn noted(&mut self, answer: Answer) -> Answer {
         self.status = answer.attempt.result.as_ref().ok().copied();
         answer
     }

@@ -27,61 +27,34 @@
 //! | `answer` | what an answer means |
 //! | `token` | how calls show who makes them |
 //! | `call` | one attempt: the requests of it |
+//! | `own` | a call to the service itself |
 //! | `row` | one decision: when, by whom, what came of it |
 //! | `turn` | all that is due at one target |
 //! | `wait` | how long until the next attempt |
 
 mod answer;
 mod call;
+mod own;
 mod row;
 mod token;
 mod turn;
 mod wait;
 
-use std::{fmt, sync::Arc};
-
-pub use token::TokenProvider;
+use std::sync::Arc;
 
 use super::{Courier, Outbox, gate::Door};
 use crate::{
+    execute::Engine,
     ledger::Ledger,
     policy::{Policy, Target},
     store::ItemKey,
 };
 use token::Tokens;
 
-/// How the host reaches the service itself, for targets without a URL.
-#[derive(Clone)]
-pub struct OwnService {
-    /// URL of the service's root: `http://127.0.0.1:8080/data`.
-    pub url: String,
-    /// Makes a token for each call, always of the same caller: the ids of requests are those of a caller.
-    pub token: TokenProvider,
-}
-
-impl OwnService {
-    /// The service at this URL, where calls need no token.
-    pub fn open(url: impl Into<String>) -> Self {
-        Self { url: url.into(), token: Arc::new(|| None) }
-    }
-}
-
-impl fmt::Debug for OwnService {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OwnService").field("url", &self.url).finish_non_exhaustive()
-    }
-}
-
-/// A target cannot be called.
+/// A target cannot be called: its token was not looked up, or cannot be a header.
 #[derive(Debug, thiserror::Error)]
-pub enum RequeueError {
-    /// It is the service itself, and the host does not know where that is.
-    #[error("target '{0}' has no url, and the URL of the own service is not known")]
-    NoUrl(String),
-    /// Its token cannot be a header.
-    #[error("the token of target '{0}' cannot be sent: it must be printable ASCII without spaces")]
-    Token(String),
-}
+#[error("the token of target '{0}' is not there, or cannot be sent: it must be printable ASCII without spaces")]
+pub struct RequeueError(String);
 
 /// Where jobs are requeued, and what is decided about it.
 pub(super) struct Requeues {
@@ -94,21 +67,28 @@ pub(super) struct Requeues {
 /// A target that can be called.
 pub(super) struct Address {
     target: Target,
-    /// Of its service root, without a final slash.
-    url: String,
-    tokens: Tokens,
+    way: Way,
     door: Door,
 }
 
+/// How a target is reached.
+enum Way {
+    /// Over HTTP, at the URL of its service root, without a final slash.
+    Http { url: String, tokens: Tokens },
+    /// It is the service itself: its engine is asked, which needs neither network nor token. `root` is the path of the
+    /// service's root.
+    Own { engine: Engine, root: String },
+}
+
 impl Outbox {
-    /// The same, which requeues jobs as well: what `policy` decided and `ledger` has. `own` is where targets without a URL
-    /// are. Targets are set up by whoever runs the service, so that `courier` may go to private addresses; make a courier
-    /// of its own for them.
+    /// The same, which requeues jobs as well: what `policy` decided and `ledger` has. `own` answers for targets without a
+    /// URL, which are the service itself. Targets are set up by whoever runs the service, so that `courier` may go to
+    /// private addresses; make a courier of its own for them.
     pub fn with_requeues(
         self,
         ledger: Ledger,
         policy: Arc<Policy>,
-        own: Option<&OwnService>,
+        own: &Engine,
         courier: Courier,
     ) -> Result<Self, RequeueError> {
         let addresses = policy.targets().map(|target| Address::new(&ledger, target, own)).collect::<Result<_, _>>()?;
@@ -117,15 +97,18 @@ impl Outbox {
 }
 
 impl Address {
-    fn new(ledger: &Ledger, target: &Target, own: Option<&OwnService>) -> Result<Self, RequeueError> {
-        let own = own.filter(|_| target.url.is_none());
-        let url = target.url.as_deref().or(own.map(|own| own.url.as_str()));
-        let url = url.ok_or_else(|| RequeueError::NoUrl(target.name.clone()))?.trim_end_matches('/').to_owned();
-        let tokens = Tokens::new(&target.authentication, own.map(|own| &own.token));
-        let tokens = tokens.ok_or_else(|| RequeueError::Token(target.name.clone()))?;
-        let partition = format!("B|gate|{}", ledger.service().name);
-        let note = ItemKey { partition, sort: format!(">{}", target.name) };
-        Ok(Self { target: target.clone(), door: Door { note, of: url.clone() }, url, tokens })
+    fn new(ledger: &Ledger, target: &Target, own: &Engine) -> Result<Self, RequeueError> {
+        let service = ledger.service();
+        let (way, of) = match &target.url {
+            Some(url) => {
+                let url = url.trim_end_matches('/').to_owned();
+                let tokens = Tokens::new(&target.authentication).ok_or_else(|| RequeueError(target.name.clone()))?;
+                (Way::Http { url: url.clone(), tokens }, url)
+            }
+            None => (Way::Own { engine: own.clone(), root: service.root.clone() }, "own".to_owned()),
+        };
+        let note = ItemKey { partition: format!("B|gate|{}", service.name), sort: format!(">{}", target.name) };
+        Ok(Self { target: target.clone(), way, door: Door { note, of } })
     }
 
     /// Its name.

@@ -1,9 +1,6 @@
 //! How calls to a target show who makes them: OAuth 2.0 client credentials (RFC 6749 §4.4), or a token that is given.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
@@ -33,15 +30,10 @@ const MAX_TOKEN: usize = 12 * 1024;
 /// So much of what a token endpoint says is told, in characters.
 const MAX_TOLD: usize = 200;
 
-/// Makes a token for a call to the own service; `None` for a call without one.
-pub type TokenProvider = Arc<dyn Fn() -> Option<String> + Send + Sync>;
-
 /// Where the tokens of a target come from. It cannot be printed.
 pub(super) enum Tokens {
     /// Calls have none.
     None,
-    /// The host makes one for each call.
-    Own(TokenProvider),
     /// One that does not change.
     Fixed(Bearer),
     /// Fetched.
@@ -84,11 +76,11 @@ struct Answer {
 }
 
 impl Tokens {
-    /// What a target's policy says; `own` is what the host gives for calls to the service itself. `None` when a token
-    /// cannot be the value of a header.
-    pub(super) fn new(authentication: &TargetAuthentication, own: Option<&TokenProvider>) -> Option<Self> {
+    /// What a target's policy says. `None` when there is no token that can be the value of a header.
+    pub(super) fn new(authentication: &TargetAuthentication) -> Option<Self> {
         Some(match authentication {
-            TargetAuthentication::None => own.map_or(Self::None, |own| Self::Own(Arc::clone(own))),
+            TargetAuthentication::None => Self::None,
+            TargetAuthentication::Withheld => return None,
             TargetAuthentication::Bearer(credential) => Self::Fixed(bearer(&credential.0)?),
             TargetAuthentication::ClientCredentials { token_url, client_id, client_secret, scope, resource } => {
                 let mut form = form_urlencoded::Serializer::new(String::new());
@@ -116,10 +108,6 @@ impl Tokens {
         let given = match self {
             Self::None => None,
             Self::Fixed(bearer) => Some(bearer.clone()),
-            Self::Own(make) => match make() {
-                None => None,
-                Some(token) => Some(bearer(&token).ok_or_else(|| failed("the host's token is none"))?),
-            },
             Self::Fetched { grant, last } => {
                 let asked = Instant::now();
                 let mut last = last.lock().await;

@@ -89,7 +89,7 @@ pub(super) struct EnvConfig {
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct TargetConfig {
     pub(super) url: Option<Spanned<String>>,
-    pub(super) repeatability: Option<bool>,
+    pub(super) repeatability: Option<Spanned<bool>>,
     pub(super) authentication: Option<Spanned<TextOr<TargetAuthenticationConfig>>>,
     pub(super) timeout: Option<Spanned<String>>,
 }

@@ -77,6 +77,8 @@ pub enum PolicyProblem {
     NoClient,
     #[error("'scope' and 'resource' are two ways to say the same: one of them is enough")]
     ScopeAndResource,
+    #[error("a target without url is this service itself: it keeps ids of requests and wants no authentication")]
+    OwnTarget,
 
     #[error("'{0}' is no name of an event: 1 to 200 characters")]
     EventName(String),

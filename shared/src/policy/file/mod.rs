@@ -42,10 +42,32 @@ const KEPT: RangeInclusive<Duration> = DAY..=Duration::from_hours(3_650 * 24);
 /// A problem, and where it is in the text.
 type Located = (usize, PolicyProblem);
 
+/// The variables that secrets can come from; `None` where they are not looked up.
+type Vars<'v> = Option<&'v dyn Fn(&str) -> Option<String>>;
+
+/// Whose secrets are looked up. Those that a host has no use for it need not be given; everything else of the policy is
+/// read and checked all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecretsOf {
+    /// Sources and targets: for a host that takes events in and carries out what is decided.
+    Everybody,
+    /// Sources: for a host that takes events in.
+    Sources,
+    /// Targets: for a host that carries out what is decided.
+    Targets,
+    /// Nobody: for a look at the rules.
+    Nobody,
+}
+
 impl Policy {
-    /// Reads the text of a `policy.toml`. `file` is its name in messages; `var` are the variables of the environment,
-    /// which secrets can come from.
-    pub fn parse(file: &str, text: &str, var: impl Fn(&str) -> Option<String>) -> Result<Self, PolicyFileError> {
+    /// Reads the text of a `policy.toml`. `file` is its name in messages; `var` are the variables that secrets can come
+    /// from.
+    pub fn parse(
+        file: &str,
+        text: &str,
+        secrets: SecretsOf,
+        var: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, PolicyFileError> {
         let config: PolicyConfig = toml::from_str(text).map_err(|error| {
             let problem = PolicyProblem::Toml(without_value(error.message()));
             match error.span() {
@@ -53,10 +75,10 @@ impl Policy {
                 None => problem.in_file(file),
             }
         })?;
-        Self::new(&config, &var).map_err(|(offset, problem)| problem.at(file, text, offset))
+        Self::new(&config, secrets, &var).map_err(|(offset, problem)| problem.at(file, text, offset))
     }
 
-    fn new(config: &PolicyConfig, var: &dyn Fn(&str) -> Option<String>) -> Result<Self, Located> {
+    fn new(config: &PolicyConfig, secrets: SecretsOf, var: &dyn Fn(&str) -> Option<String>) -> Result<Self, Located> {
         let keep_decisions = match &config.keep_decisions {
             Some(text) => duration_in("keep_decisions", text, &KEPT)?,
             None => KEEP_DECISIONS,
@@ -71,8 +93,14 @@ impl Policy {
                 return Err((0, PolicyProblem::TooMany { what, got, max: MAX_ENTRIES }));
             }
         }
-        let targets = targets::targets(&config.targets, var)?;
-        let sources = sources::sources(&config.sources, &targets, var)?;
+        let (of_sources, of_targets) = match secrets {
+            SecretsOf::Everybody => (Some(var), Some(var)),
+            SecretsOf::Sources => (Some(var), None),
+            SecretsOf::Targets => (None, Some(var)),
+            SecretsOf::Nobody => (None, None),
+        };
+        let targets = targets::targets(&config.targets, of_targets)?;
+        let sources = sources::sources(&config.sources, &targets, of_sources)?;
         let windows = windows::windows(&config.windows)?;
         let rules = rules::rules(&config.rules, &sources, &windows, keep_decisions)?;
         Ok(Self { sources, targets, event_names: event_names(&config.event_names)?, rules, keep_decisions })
@@ -141,17 +169,18 @@ fn duration_in(
     }
 }
 
-/// A secret, from the environment or as it stands there.
-fn secret(secret: &SecretConfig, var: &dyn Fn(&str) -> Option<String>) -> Result<String, Located> {
-    match secret {
-        TextOr::Text(text) => Ok(text.clone()),
-        TextOr::Table(config) => {
-            let (at, name) = (config.env.span().start, config.env.as_ref());
-            if name.is_empty() || name.contains(['=', '\0']) {
-                return Err((at, PolicyProblem::NoVariable));
-            }
-            let value = var(name).filter(|value| !value.trim().is_empty());
-            value.map(|value| value.trim().to_owned()).ok_or_else(|| (at, PolicyProblem::MissingVariable(name.clone())))
-        }
+/// A secret, from a variable or as it stands there; `None` where it is not looked up.
+fn secret(secret: &SecretConfig, vars: Vars<'_>) -> Result<Option<String>, Located> {
+    let config = match secret {
+        TextOr::Text(text) => return Ok(Some(text.clone())),
+        TextOr::Table(config) => config,
+    };
+    let (at, name) = (config.env.span().start, config.env.as_ref());
+    if name.is_empty() || name.contains(['=', '\0']) {
+        return Err((at, PolicyProblem::NoVariable));
     }
+    let Some(var) = vars else { return Ok(None) };
+    let value = var(name).filter(|value| !value.trim().is_empty());
+    let value = value.ok_or_else(|| (at, PolicyProblem::MissingVariable(name.clone())))?;
+    Ok(Some(value.trim().to_owned()))
 }

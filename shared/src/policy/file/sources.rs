@@ -6,7 +6,7 @@ use http::HeaderName;
 use toml::Spanned;
 
 use super::{
-    Located, PolicyProblem, check_name,
+    Located, PolicyProblem, Vars, check_name,
     config::{FormatConfig, IssuerConfig, SecretConfig, SourceAuthenticationConfig, SourceConfig, Texts},
     secret,
     shape::{OneOrMany, TextOr},
@@ -26,7 +26,7 @@ const MAX_RATE: u32 = 1_000_000;
 pub(super) fn sources(
     config: &BTreeMap<Spanned<String>, SourceConfig>,
     targets: &BTreeMap<String, Target>,
-    var: &dyn Fn(&str) -> Option<String>,
+    vars: Vars<'_>,
 ) -> Result<BTreeMap<String, Source>, Located> {
     let mut sources = BTreeMap::new();
     for (name, config) in config {
@@ -39,7 +39,7 @@ pub(super) fn sources(
         let source = Source {
             name: name.as_ref().clone(),
             format: format(config.format),
-            authentication: authentication(config.authentication.as_ref().ok_or_else(missing)?, var)?,
+            authentication: authentication(config.authentication.as_ref().ok_or_else(missing)?, vars)?,
             target: target.clone(),
             allowed_origins: config.allowed_origins.iter().map(origin).collect::<Result<_, _>>()?,
             allowed_rate: config.allowed_rate.as_ref().map(rate).transpose()?,
@@ -60,7 +60,7 @@ fn format(config: FormatConfig) -> SourceFormat {
 
 fn authentication(
     config: &Spanned<TextOr<SourceAuthenticationConfig>>,
-    var: &dyn Fn(&str) -> Option<String>,
+    vars: Vars<'_>,
 ) -> Result<SourceAuthentication, Located> {
     let at = config.span().start;
     let config = match config.as_ref() {
@@ -74,25 +74,26 @@ fn authentication(
         None => Ok(found),
     };
     match (&config.signature, &config.shared, &config.bearer) {
-        (Some(secrets), None, None) => unused(SourceAuthentication::Signature(signature(secrets, var)?)),
-        (None, Some(secrets), None) => shared(config, secrets, var),
+        (Some(secrets), None, None) => unused(signature(secrets, vars)?),
+        (None, Some(secrets), None) => shared(config, secrets, vars),
         (None, None, Some(issuer)) => unused(bearer(issuer)?),
         _ => Err((at, PolicyProblem::Authentication(METHODS))),
     }
 }
 
-fn signature(
-    secrets: &Spanned<OneOrMany<SecretConfig>>,
-    var: &dyn Fn(&str) -> Option<String>,
-) -> Result<Vec<Secret>, Located> {
-    let parse = |(at, config)| Secret::parse(&secret(config, var)?).map_err(|fault| (at, PolicyProblem::Secret(fault)));
-    filled(secrets)?.into_iter().map(parse).collect()
+fn signature(secrets: &Spanned<OneOrMany<SecretConfig>>, vars: Vars<'_>) -> Result<SourceAuthentication, Located> {
+    let mut parsed = Vec::new();
+    for (at, config) in filled(secrets)? {
+        let Some(text) = secret(config, vars)? else { return Ok(SourceAuthentication::Withheld) };
+        parsed.push(Secret::parse(&text).map_err(|fault| (at, PolicyProblem::Secret(fault)))?);
+    }
+    Ok(SourceAuthentication::Signature(parsed))
 }
 
 fn shared(
     config: &SourceAuthenticationConfig,
     secrets: &Spanned<OneOrMany<SecretConfig>>,
-    var: &dyn Fn(&str) -> Option<String>,
+    vars: Vars<'_>,
 ) -> Result<SourceAuthentication, Located> {
     let code = config.code.as_ref().is_some_and(|code| *code.as_ref());
     let header = config.header.as_ref().map(header).transpose()?;
@@ -101,7 +102,7 @@ fn shared(
     }
     let mut texts = Vec::new();
     for (at, config) in filled(secrets)? {
-        let text = secret(config, var)?;
+        let Some(text) = secret(config, vars)? else { return Ok(SourceAuthentication::Withheld) };
         // Each by itself, so that the message has the place of the one that is wrong.
         Tokens::parse(&text).map_err(|fault| (at, PolicyProblem::SharedSecret(fault)))?;
         texts.push(text);

@@ -6,7 +6,7 @@ use toml::Spanned;
 use url::{Host, Url};
 
 use super::{
-    AddressFault, Located, PolicyProblem, check_name,
+    AddressFault, Located, PolicyProblem, Vars, check_name,
     config::{ClientConfig, SecretConfig, TargetAuthenticationConfig, TargetConfig},
     duration_in, secret,
     shape::TextOr,
@@ -24,20 +24,23 @@ const TIMEOUTS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::fr
 /// The targets that the file describes.
 pub(super) fn targets(
     config: &BTreeMap<Spanned<String>, TargetConfig>,
-    var: &dyn Fn(&str) -> Option<String>,
+    vars: Vars<'_>,
 ) -> Result<BTreeMap<String, Target>, Located> {
     let mut targets = BTreeMap::new();
     for (name, config) in config {
         check_name(name)?;
         let url = config.url.as_ref().map(root).transpose()?;
         let authentication = match &config.authentication {
-            Some(config) => authentication(config, var)?,
+            Some(config) => authentication(config, vars)?,
             None => TargetAuthentication::None,
         };
+        if let (None, Some(at)) = (&url, said_of_own(config)) {
+            return Err((at, PolicyProblem::OwnTarget));
+        }
         let timeout = config.timeout.as_ref().map(|text| duration_in("timeout", text, &TIMEOUTS)).transpose()?;
         let target = Target {
             name: name.as_ref().clone(),
-            repeatability: config.repeatability.unwrap_or(url.is_none()),
+            repeatability: config.repeatability.as_ref().map_or(url.is_none(), |keeps| *keeps.as_ref()),
             url,
             authentication,
             timeout: timeout.unwrap_or(TIMEOUT),
@@ -47,9 +50,16 @@ pub(super) fn targets(
     Ok(targets)
 }
 
+/// Where it is said how the service shows itself who it is, or that it forgets what it was asked.
+fn said_of_own(config: &TargetConfig) -> Option<usize> {
+    let authentication = config.authentication.as_ref().filter(|of| matches!(of.as_ref(), TextOr::Table(_)));
+    let forgets = config.repeatability.as_ref().filter(|keeps| !*keeps.as_ref());
+    authentication.map(|of| of.span().start).or(forgets.map(|keeps| keeps.span().start))
+}
+
 fn authentication(
     config: &Spanned<TextOr<TargetAuthenticationConfig>>,
-    var: &dyn Fn(&str) -> Option<String>,
+    vars: Vars<'_>,
 ) -> Result<TargetAuthentication, Located> {
     let wrong = || (config.span().start, PolicyProblem::Authentication(METHODS));
     let config = match config.as_ref() {
@@ -58,16 +68,15 @@ fn authentication(
         TextOr::Table(config) => config,
     };
     match (&config.bearer, &config.client_credentials) {
-        (Some(token), None) => Ok(TargetAuthentication::Bearer(credential(token, var)?)),
-        (None, Some(client)) => client_credentials(client.as_ref(), var),
+        (Some(token), None) => {
+            Ok(credential(token, vars)?.map_or(TargetAuthentication::Withheld, TargetAuthentication::Bearer))
+        }
+        (None, Some(client)) => client_credentials(client.as_ref(), vars),
         _ => Err(wrong()),
     }
 }
 
-fn client_credentials(
-    config: &ClientConfig,
-    var: &dyn Fn(&str) -> Option<String>,
-) -> Result<TargetAuthentication, Located> {
+fn client_credentials(config: &ClientConfig, vars: Vars<'_>) -> Result<TargetAuthentication, Located> {
     if config.client_id.as_ref().trim().is_empty() {
         return Err((config.client_id.span().start, PolicyProblem::NoClient));
     }
@@ -75,23 +84,26 @@ fn client_credentials(
         return Err((resource.span().start, PolicyProblem::ScopeAndResource));
     }
     check_url(&config.token_url, true)?;
+    let Some(client_secret) = credential(&config.client_secret, vars)? else {
+        return Ok(TargetAuthentication::Withheld);
+    };
     let text = |text: &Option<Spanned<String>>| text.as_ref().map(|text| text.as_ref().clone());
     Ok(TargetAuthentication::ClientCredentials {
         token_url: config.token_url.as_ref().clone(),
         client_id: config.client_id.as_ref().clone(),
-        client_secret: credential(&config.client_secret, var)?,
+        client_secret,
         scope: text(&config.scope),
         resource: text(&config.resource),
     })
 }
 
-fn credential(config: &Spanned<SecretConfig>, var: &dyn Fn(&str) -> Option<String>) -> Result<Credential, Located> {
+fn credential(config: &Spanned<SecretConfig>, vars: Vars<'_>) -> Result<Option<Credential>, Located> {
     let at = config.span().start;
-    let text = secret(config.as_ref(), var)?;
+    let Some(text) = secret(config.as_ref(), vars)? else { return Ok(None) };
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err((at, PolicyProblem::Token));
     }
-    Ok(Credential(text))
+    Ok(Some(Credential(text)))
 }
 
 /// A service root, without a final slash.

@@ -13,7 +13,7 @@ fn var(name: &str) -> Option<String> {
 }
 
 fn parse(text: &str) -> Result<Policy, PolicyFileError> {
-    Policy::parse("policy.toml", text, var)
+    Policy::parse("policy.toml", text, SecretsOf::Everybody, var)
 }
 
 /// Checks that each text is refused with a place (line:column) and a message.
@@ -435,4 +435,51 @@ fn a_target_is_the_service_itself_or_a_url() {
     );
     assert_eq!(policy.targets().map(|target| target.name.as_str()).collect::<Vec<_>>(), ["contoso", "near", "own"]);
     assert!(!format!("{policy:?}").contains("c1ient"));
+}
+
+#[test]
+fn secrets_that_are_not_asked_for_need_not_be_there() {
+    let text = "[targets.bearer]\nurl = \"https://a.example\"\nauthentication.bearer = { env = \"T1\" }\n\
+                [targets.client]\nurl = \"https://b.example\"\n[targets.client.authentication.client_credentials]\n\
+                token_url = \"https://c.example\"\nclient_id = \"i\"\nclient_secret = { env = \"T2\" }\n\
+                [sources.signed]\ntarget = \"client\"\nauthentication.signature = [\"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\", { env = \"S1\" }]\n\
+                [sources.shared]\ntarget = \"client\"\nauthentication = { shared = { env = \"S2\" }, code = true }\n";
+    let load = |secrets, known: char| {
+        let asked = std::cell::RefCell::new(Vec::new());
+        let policy = Policy::parse("policy.toml", text, secrets, |name| {
+            asked.borrow_mut().push(name.to_owned());
+            name.starts_with(known).then(|| if name == "S1" { SIGNING } else { SHARED }.to_owned())
+        });
+        (policy, asked.into_inner())
+    };
+    let (policy, asked) = load(SecretsOf::Sources, 'S');
+    let policy = policy.unwrap();
+    assert_eq!(asked, ["S2", "S1"]);
+    let of_source = |name| &policy.source(name).unwrap().authentication;
+    assert!(matches!(of_source("signed"), SourceAuthentication::Signature(secrets) if secrets.len() == 2));
+    assert!(matches!(of_source("shared"), SourceAuthentication::Shared { .. }));
+    assert!(policy.targets().all(|target| matches!(target.authentication, TargetAuthentication::Withheld)));
+
+    let (policy, asked) = load(SecretsOf::Targets, 'T');
+    let policy = policy.unwrap();
+    assert_eq!(asked, ["T1", "T2"]);
+    assert!(policy.sources().all(|source| matches!(source.authentication, SourceAuthentication::Withheld)));
+    assert!(policy.targets().all(|target| !matches!(target.authentication, TargetAuthentication::Withheld)));
+
+    let (policy, asked) = load(SecretsOf::Nobody, 'S');
+    assert!(policy.is_ok() && asked.is_empty());
+    let (missing, _) = load(SecretsOf::Everybody, 'S');
+    assert!(missing.unwrap_err().to_string().ends_with("the environment has no variable T1, or an empty one"));
+}
+
+#[test]
+fn what_is_not_looked_up_is_checked_all_the_same() {
+    for text in [
+        "[targets.t]\nurl = \"https://a.example\"\nauthentication.bearer = { env = \"\" }",
+        "[targets.t]\nurl = \"https://a.example\"\nauthentication.bearer = \"a b\"",
+        "[targets.own]\n[sources.s]\ntarget = \"own\"\nauthentication.signature = []",
+        "[targets.own]\n[sources.s]\ntarget = \"own\"\nauthentication = { shared = { env = \"S\" } }",
+    ] {
+        assert!(Policy::parse("p", text, SecretsOf::Nobody, |_| None).is_err(), "{text}");
+    }
 }
