@@ -20,7 +20,7 @@
 //! | [`service`] | a service's folder: roots, profile, limits, derived values, seed | `auth`, `edm`, `events`, `jobs`, `uri`, `wire` |
 //! | [`events`] | business events: payloads, envelopes, signatures, what an attempt means | `edm`, `jobs` |
 //! | [`policy`] | what is done about failed jobs: sources of events, rules, targets | `auth`, `events`, `jobs`, `service` |
-//! | [`exchange`] | one HTTP request and its answer, free of any server | `batch`, `uri` |
+//! | [`exchange`] | one HTTP request and its answer, free of any server; what an answer may weigh | `batch`, `uri` |
 //! | [`cors`] | which web pages may call | `batch`, `exchange` |
 //! | [`gateway`] | events of the gateways before Lambda functions ⇄ `exchange` | `batch`, `exchange`, `uri` |
 //! | [`store`] | the table. With `secrets` the only module that names the AWS SDK | `edm` |
@@ -36,7 +36,7 @@
 //!
 //! The pure modules have no clock, no random source and no I/O: `now` and fresh keys are arguments. A test reads the
 //! sources and fails where an arrow of this table is broken. Where to look for what:
-//! a stale etag — `plan::update`; a failed change set — `execute::batch`; which status an error has — `respond::error`;
+//! a stale etag — `plan::update`; a failed change set — `execute::form`; which status an error has — `respond::error`;
 //! why a job was not requeued — `jobs::action`; why an event requeued nothing — `policy::decide`, `ledger::record`; what was sent to an endpoint — `outbox::attempt`;
 //! what a target's answer means — `outbox::requeue`.
 //!
@@ -45,6 +45,15 @@
 //! A request means the same alone and inside a batch because there is one way to run it. The host's edge makes an
 //! [`exchange::Incoming`] of whatever it received, [`Engine::handle`] finds the service, and from there on a single
 //! request is a unit of work of one request.
+//!
+//! # What an answer can hold, and until when
+//!
+//! A function's answer has a size that Lambda takes, and a time that a gateway waits. What would be lost on its way must
+//! not have been done: planning has the answers of a unit before anything is written, so they are written into the answer
+//! of the batch and weighed first (`execute::answers`, [`exchange::Weight`]). Room for the least answers to all that
+//! follows is always kept free. No call to the table is begun that could end too late ([`Settings::time_budget`]). What
+//! does not fit or was not begun in time is told so operation by operation, 413 or 503, and nothing of it is stored. Pages
+//! end before they are too large. All this holds on every host.
 //!
 //! # Units of work
 //!

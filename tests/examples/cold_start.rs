@@ -8,28 +8,24 @@
 use std::{env, time::Duration};
 
 use tests::{
-    binaries::{binary, example, workspace},
+    binaries::example,
+    functions::{FUNCTIONS, Surroundings},
     runtime_api::Function,
 };
 
-/// The functions of this workspace that are started.
-const FUNCTIONS: [&str; 2] = ["batch", "job-state"];
 /// Starts of each function when the command line does not say.
 const STARTS: usize = 31;
 
 #[tokio::main]
 async fn main() {
     let starts = env::args().nth(1).map_or(STARTS, |count| count.parse().expect("a number of starts"));
-    let functions = FUNCTIONS.map(binary);
+    let surroundings = Surroundings::start().await;
     let empty = example("empty_function");
-    let services = workspace().join("infra/services");
-    let variables =
-        [("TABLE_NAME", "items"), ("AUTH_MODE", "none"), ("SERVICES_DIR", services.to_str().expect("UTF-8"))];
     let (mut of_empty, mut of_functions) = (Vec::new(), FUNCTIONS.map(|_| Vec::new()));
     for _ in 0..starts.max(1) {
-        of_empty.push(Function::start(&empty, &variables).await.start_time().await);
-        for (binary, times) in functions.iter().zip(&mut of_functions) {
-            times.push(Function::start(binary, &variables).await.start_time().await);
+        of_empty.push(Function::start(&empty, &[]).await.start_time().await);
+        for (name, times) in FUNCTIONS.into_iter().zip(&mut of_functions) {
+            times.push(surroundings.function(name).await.start_time().await);
         }
     }
     let empty = report("empty function", of_empty);

@@ -58,8 +58,8 @@ const ARROWS: [(&str, &[&str]); 23] = [
     ("gateway", &["batch", "exchange", "uri"]),
     ("store", &["edm"]),
     ("secrets", &[]),
-    ("respond", &["auth", "batch", "jobs", "edm", "plan", "query", "service", "store", "uri", "wire"]),
-    ("plan", &["auth", "batch", "events", "jobs", "edm", "query", "respond", "service", "store", "uri"]),
+    ("respond", &["auth", "batch", "edm", "exchange", "jobs", "plan", "query", "service", "store", "uri", "wire"]),
+    ("plan", &["auth", "batch", "edm", "events", "exchange", "jobs", "query", "respond", "service", "store", "uri"]),
     (
         "execute",
         &[

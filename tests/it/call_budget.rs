@@ -121,7 +121,7 @@ async fn reads_by_key_in_a_row_are_batched() {
         all_good(&rig.batch(TRIPPIN, &group(reads, read)).await.statuses(), reads);
         let made = rig.calls();
         assert_eq!(made.len(), calls, "{reads} of {distinct}");
-        assert!(made.iter().all(|call| call == "BatchGetItem" || distinct == 1 && call == "GetItem"), "{made:?}");
+        assert!(made.iter().all(|call| call == "BatchGetItem" || distinct % 100 == 1 && call == "GetItem"), "{made:?}");
     }
 }
 

@@ -113,7 +113,7 @@ async fn what_keeps_it_from_starting_is_one_line() {
     fs::write(folder.path().join("text.db"), "this is no database, whatever its name says".repeat(100)).unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = taken.local_addr().unwrap().to_string();
-    let faults: [(&[&str], i32, &str); 13] = [
+    let faults: [(&[&str], i32, &str); 14] = [
         (&["--nonsense"], 2, "--nonsense"),
         (&["--memory", "--data", "x.db"], 2, "--data"),
         (&["--memory", "--listen"], 2, "--listen"),
@@ -125,6 +125,7 @@ async fn what_keeps_it_from_starting_is_one_line() {
         (&["--memory", "--listen", "0.0.0.0:0"], 1, "loopback"),
         (&["--memory", "--listen", "[::]:0"], 1, "loopback"),
         (&["--memory", "--listen", "nowhere"], 1, "nowhere"),
+        (&["--memory", "--cors-origin", "https://a.example/"], 1, "'https://a.example/' is no origin"),
         (&["--data", "/dev/null/x.db"], 1, "/dev/null"),
         (&["--data", &path("text.db")], 1, "data file"),
     ];

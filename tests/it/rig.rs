@@ -15,7 +15,7 @@ use shared::{
     exchange::Incoming,
     outbox::{Clock, Courier, Outbox},
     service::Services,
-    store::{self, Store},
+    store::{self, ATTEMPT_TIMEOUT, Store},
     uri::Encoding,
 };
 use tests::{binaries::workspace, strict::Strict};
@@ -61,7 +61,8 @@ impl Rig {
         let strict = Strict::new(database.clone()).holding(hold);
         let store = Store::new(store::through(strict.clone()), TABLE);
         let of_engine = Store::new(store::through(strict.of("batch")), TABLE);
-        let settings = Settings { time_budget: budget, ..Settings::default() };
+        // Calls are begun for that long; one may take its time after it.
+        let settings = Settings { time_budget: budget + ATTEMPT_TIMEOUT, ..Settings::default() };
         let engine = Engine::new(services(), of_engine, settings);
         Self { strict, engine, store, database }
     }
@@ -116,7 +117,18 @@ impl Rig {
 
     /// Sends a request; `headers` are `name: value` lines, a body is JSON unless they say otherwise.
     pub(crate) async fn send(&self, method: &str, url: &str, headers: &[&str], body: impl Into<Bytes>) -> Answer {
-        let body = body.into();
+        self.send_within(None, method, url, headers, body.into()).await
+    }
+
+    /// The same from an edge that waits for so long.
+    pub(crate) async fn send_within(
+        &self,
+        time_left: Option<Duration>,
+        method: &str,
+        url: &str,
+        headers: &[&str],
+        body: Bytes,
+    ) -> Answer {
         let mut all = Headers::new();
         all.try_append("host", "localhost").unwrap();
         for line in headers {
@@ -139,7 +151,7 @@ impl Rig {
             body,
             scheme: "http",
             id: String::new(),
-            time_left: None,
+            time_left,
         };
         let answer = self.engine.handle(incoming).await;
         Answer { status: answer.status.as_u16(), headers: answer.headers, body: answer.body }

@@ -16,8 +16,9 @@ use std::{
 
 use bytes::Bytes;
 use http::StatusCode;
+use jiff::Timestamp;
 use local::http::{Limits, serve};
-use serde_json::Value;
+use serde_json::{Value, json};
 use shared::{
     batch::Headers,
     exchange::{Incoming, Outgoing},
@@ -32,17 +33,30 @@ use tokio::{
 
 /// Longest wait for the function.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// The timeout of the function, where a test has no other.
+const TIMEOUT: Duration = Duration::from_mins(5);
+/// The largest answer that Lambda takes.
+const MAX_PAYLOAD: usize = 6_291_556;
 /// Where the Runtime API begins.
 const ROOT: &str = "/2018-06-01/runtime/";
 
 /// What a function makes of an event: its answer, or its error report.
 pub type Outcome = Result<Value, Value>;
 
+/// An event on its way to the function.
+#[derive(Debug)]
+struct Event {
+    id: String,
+    payload: Value,
+    /// When the function is stopped, in milliseconds since 1970.
+    deadline: i64,
+}
+
 /// A running function; killed when it is dropped.
 #[derive(Debug)]
 pub struct Function {
     api: Arc<Api>,
-    events: mpsc::UnboundedSender<(String, Value)>,
+    events: mpsc::UnboundedSender<Event>,
     started: Instant,
     server: JoinHandle<()>,
     invoked: AtomicU64,
@@ -51,7 +65,7 @@ pub struct Function {
 
 #[derive(Debug)]
 struct Api {
-    events: AsyncMutex<mpsc::UnboundedReceiver<(String, Value)>>,
+    events: AsyncMutex<mpsc::UnboundedReceiver<Event>>,
     waiting: Mutex<HashMap<String, oneshot::Sender<Outcome>>>,
     first_poll: watch::Sender<Option<Instant>>,
 }
@@ -113,10 +127,16 @@ impl Function {
 
     /// Hands an event to the function and waits for what it makes of it.
     pub async fn invoke(&self, event: Value) -> Outcome {
+        self.invoke_within(event, TIMEOUT).await
+    }
+
+    /// The same with so much time for the function.
+    pub async fn invoke_within(&self, payload: Value, time: Duration) -> Outcome {
+        let deadline = Timestamp::now().as_millisecond() + i64::try_from(time.as_millis()).expect("minutes");
         let (sender, outcome) = oneshot::channel();
         let id = format!("request-{}", self.invoked.fetch_add(1, Ordering::Relaxed));
         self.api.waiting().insert(id.clone(), sender);
-        self.events.send((id, event)).expect("the API runs");
+        self.events.send(Event { id, payload, deadline }).expect("the API runs");
         timeout(PATIENCE, outcome).await.expect("in time").expect("answered")
     }
 }
@@ -138,9 +158,16 @@ impl Api {
             eprintln!("{path}: {body}");
             return plain(StatusCode::ACCEPTED, Headers::new(), Bytes::new());
         };
+        let outcome = match what {
+            "response" if incoming.body.len() > MAX_PAYLOAD => {
+                Err(json!({ "errorType": "Function.ResponseSizeTooLarge", "size": incoming.body.len() }))
+            }
+            "response" => Ok(body),
+            _ => Err(body),
+        };
         if let Some(waiting) = self.waiting().remove(id) {
             // Whoever asked may have given up.
-            let _ = waiting.send(if what == "response" { Ok(body) } else { Err(body) });
+            let _ = waiting.send(outcome);
         }
         plain(StatusCode::ACCEPTED, Headers::new(), Bytes::new())
     }
@@ -148,19 +175,20 @@ impl Api {
     async fn next(&self) -> Outgoing {
         let now = Instant::now();
         self.first_poll.send_if_modified(|first| first.is_none() && first.replace(now).is_none());
-        let Some((id, event)) = self.events.lock().await.recv().await else {
+        let Some(Event { id, payload, deadline }) = self.events.lock().await.recv().await else {
             return plain(StatusCode::GONE, Headers::new(), Bytes::new());
         };
         let mut headers = Headers::new();
+        let deadline = deadline.to_string();
         for (name, value) in [
             ("lambda-runtime-aws-request-id", id.as_str()),
-            ("lambda-runtime-deadline-ms", "4102444800000"),
+            ("lambda-runtime-deadline-ms", deadline.as_str()),
             ("lambda-runtime-invoked-function-arn", "arn:aws:lambda:local-1:000000000000:function:f"),
             ("content-type", "application/json"),
         ] {
             headers.try_append(name, value).expect("a constant");
         }
-        plain(StatusCode::OK, headers, Bytes::from(event.to_string()))
+        plain(StatusCode::OK, headers, Bytes::from(payload.to_string()))
     }
 
     fn waiting(&self) -> std::sync::MutexGuard<'_, HashMap<String, oneshot::Sender<Outcome>>> {

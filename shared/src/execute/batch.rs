@@ -6,24 +6,24 @@ use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use uuid::Uuid;
 
 use crate::{
-    batch::{
-        BatchItem, BatchRequest, BatchResponse, Format, Group, Headers, Preferences, Request, RequestId, Response,
-        ResponseItem,
-    },
-    exchange::Outgoing,
+    batch::{BatchItem, BatchRequest, Format, Group, Headers, Preferences, Request, RequestId},
+    exchange::{Outgoing, Weight},
     plan::{self, Context, Fresh, Job, OdataVersion, Outcome, PlanError, Reference, References},
-    respond::{BatchError, ErrorContext, Failure, error_response},
-    service::profile::FailedChangeSet,
+    respond::{BatchError, Failure},
     store::StoreError,
     telemetry::Work,
-    wire::{self, Encoding, Envelope},
+    wire::{self, Envelope, Writer},
 };
 
 use super::{
     Engine,
+    answers::Answers,
     engine::{Call, refused},
-    envelope::{Answer, answer_format, check_headers, is_snapshot, references_exist, with_company},
+    envelope::{answer_format, check_headers, is_snapshot, references_exist, with_company},
     failures::{Culprit, Failures},
+    form::Form,
+    reads::plain_reads,
+    snapshot::requests,
     unit::FailedUnit,
 };
 
@@ -46,23 +46,26 @@ const STRIPPED: [&str; 10] = [
 
 /// A batch while it runs.
 pub(super) struct Run<'r> {
-    engine: &'r Engine,
-    call: &'r Call<'r>,
-    context: &'r Context<'r>,
-    fresh: &'r Fresh<'r>,
-    references: References,
+    pub(super) engine: &'r Engine,
+    pub(super) call: &'r Call<'r>,
+    pub(super) context: &'r Context<'r>,
+    pub(super) fresh: &'r Fresh<'r>,
+    pub(super) references: References,
     /// Requests and groups that are done: whether they succeeded.
     done: HashMap<RequestId, bool>,
-    /// How the answer is written; it decides the shape of a failed group.
-    pub(super) answer: Answer,
-    version: OdataVersion,
-    pub(super) responses: Vec<ResponseItem>,
-    /// Status of the first failure.
-    first_failure: Option<StatusCode>,
+    pub(super) form: Form<'r>,
+    pub(super) answers: Answers,
+    /// Goes on after a failure.
+    continues: bool,
+    failed: bool,
     failures: Failures,
-    /// Requests after the end of the batch.
-    pub(super) not_run: usize,
-    /// Groups answered so far, for the names that JSON answers give to change sets.
+    /// Requests that are answered; those after the end of the batch are not.
+    answered: usize,
+    /// Status of the answer as a whole.
+    status: StatusCode,
+    /// Something may have been committed.
+    changed: bool,
+    /// Groups that were run so far.
     pub(super) groups: usize,
 }
 
@@ -93,15 +96,38 @@ impl Engine {
             Format::Multipart => false,
         });
 
+        let correlation = call.subject.correlation;
+        let form = Form { service, version, asked: batch.format, answer, correlation };
+        let encoding = form.encoding();
+        let ends = Weight::of(&Writer::new(encoding, 0).finish().body);
+        let least = if snapshot { form.least_of_unit(&batch) } else { form.least(&batch) };
+        let answers = Answers::new(Writer::new(encoding, batch.items.len()), ends, &least, continues)?;
+
         let make = Uuid::new_v4;
         let (context, fresh) = (self.context(call), Fresh::new(&make));
-        let mut run = Run::new(self, call, &context, &fresh, answer, version);
+        let mut run = Run {
+            engine: self,
+            call,
+            context: &context,
+            fresh: &fresh,
+            references: References::new(),
+            done: HashMap::new(),
+            form,
+            answers,
+            continues,
+            failed: false,
+            failures: Failures::default(),
+            answered: 0,
+            status: StatusCode::OK,
+            changed: false,
+            groups: 0,
+        };
         if snapshot {
             run.as_one_unit(&batch).await;
         } else {
-            run.items(&batch, continues).await;
+            run.items(&batch).await;
         }
-        Ok(run.finish(&batch, continues, preferences.continue_on_error))
+        Ok(run.finish(requests(&batch).count(), preferences.continue_on_error))
     }
 }
 
@@ -109,13 +135,6 @@ fn requests_mut(batch: &mut BatchRequest) -> impl Iterator<Item = &mut Request> 
     batch.items.iter_mut().flat_map(|item| match item {
         BatchItem::Single(request) => std::slice::from_mut(request).iter_mut(),
         BatchItem::Group(group) => group.requests.iter_mut(),
-    })
-}
-
-fn requests(items: &[BatchItem]) -> impl Iterator<Item = &Request> {
-    items.iter().flat_map(|item| match item {
-        BatchItem::Single(request) => std::slice::from_ref(request).iter(),
-        BatchItem::Group(group) => group.requests.iter(),
     })
 }
 
@@ -129,148 +148,126 @@ fn inherit(request: &mut Request, batch: &Headers) {
     }
 }
 
-impl<'r> Run<'r> {
-    fn new(
-        engine: &'r Engine,
-        call: &'r Call<'r>,
-        context: &'r Context<'r>,
-        fresh: &'r Fresh<'r>,
-        answer: Answer,
-        version: OdataVersion,
-    ) -> Self {
-        Self {
-            engine,
-            call,
-            context,
-            fresh,
-            references: References::new(),
-            done: HashMap::new(),
-            answer,
-            version,
-            responses: Vec::new(),
-            first_failure: None,
-            failures: Failures::default(),
-            not_run: 0,
-            groups: 0,
-        }
-    }
-
+impl Run<'_> {
     /// The items in order; stops after a failure unless the client or the profile says to go on.
-    async fn items(&mut self, batch: &BatchRequest, continues: bool) {
+    async fn items(&mut self, batch: &BatchRequest) {
         let mut index = 0;
         let mut items = batch.items.as_slice();
         while let Some((item, rest)) = items.split_first() {
-            if self.first_failure.is_some() && !continues {
-                self.not_run += requests(items).count();
+            if self.is_stopped() {
                 break;
             }
-            match item {
-                BatchItem::Single(request) if is_plain_read(request) => {
-                    let reads = Self::plain_reads(items);
-                    self.reads(&reads, index, continues).await;
-                    index += reads.len();
-                    items = items.get(reads.len()..).unwrap_or_default();
+            let reads = plain_reads(items);
+            (index, items) = match item {
+                _ if !reads.is_empty() => {
+                    self.reads(&reads, index).await;
+                    (index + reads.len(), items.get(reads.len()..).unwrap_or_default())
                 }
                 BatchItem::Single(request) => {
                     self.single(request, index).await;
-                    index += 1;
-                    items = rest;
+                    (index + 1, rest)
                 }
                 BatchItem::Group(group) => {
-                    self.group(group, index, batch.format).await;
-                    index += group.requests.len();
-                    items = rest;
+                    self.group(group, index).await;
+                    (index + group.requests.len(), rest)
                 }
-            }
+            };
         }
     }
 
-    /// The reads at the start of `items`. Reading changes nothing, so they may be read together even where a stop
-    /// may come between them: answers after the stop are left out.
-    fn plain_reads(items: &[BatchItem]) -> Vec<&Request> {
-        let requests = items.iter().map_while(|item| match item {
-            BatchItem::Single(request) if is_plain_read(request) => Some(request),
-            _ => None,
-        });
-        requests.collect()
-    }
-
-    async fn reads(&mut self, requests: &[&Request], index: usize, continues: bool) {
-        let jobs = requests.iter().enumerate();
-        let mut jobs: Vec<Job<'_>> =
-            jobs.map(|(at, request)| Job { index: index + at, request, prepared: None }).collect();
-        let deadline = self.call.deadline;
-        let results = self.engine.run_reads(self.context, &mut jobs, &mut self.references, self.fresh, deadline).await;
-        for (at, (request, result)) in requests.iter().zip(results).enumerate() {
-            let response = self.finish_request(request, index + at, result);
-            self.responses.push(ResponseItem::Single(response));
-            if self.first_failure.is_some() && !continues {
-                self.not_run += requests.len() - at - 1;
-                break;
-            }
-        }
+    /// Whether no more answers follow.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.failed && !self.continues
     }
 
     /// A request on its own: a unit of one.
-    async fn single(&mut self, request: &Request, index: usize) {
+    pub(super) async fn single(&mut self, request: &Request, index: usize) {
         let result = if let Some(error) = self.failed_dependency(request.depends_on.iter()) {
             Err(error.into())
         } else {
             let mut jobs = [Job { index, request, prepared: None }];
-            self.unit(&mut jobs)
-                .await
-                .map_err(|failed| failed.failure)
-                .and_then(|mut outcomes| outcomes.pop().ok_or_else(|| PlanError::Internal.into()))
+            let end =
+                self.unit(&mut jobs, &|writer, answers| answers.iter().for_each(|one| writer.single(&one.response)));
+            let end = end.await.map_err(|failed| failed.failure);
+            end.and_then(|mut outcomes| outcomes.pop().ok_or_else(|| PlanError::Internal.into()))
         };
-        let response = self.finish_request(request, index, result);
-        self.responses.push(ResponseItem::Single(response));
+        self.settle_single(request, index, result);
     }
 
-    pub(super) async fn unit(&mut self, jobs: &mut [Job<'_>]) -> Result<Vec<Outcome>, FailedUnit> {
-        let deadline = self.call.deadline;
-        self.engine.run_unit(self.context, jobs, &mut self.references, self.fresh, deadline).await
+    /// Settles the answer to a request on its own. That of a success is written already.
+    pub(super) fn settle_single(&mut self, request: &Request, index: usize, result: Result<Outcome, Failure>) {
+        match result {
+            Ok(outcome) => {
+                self.note(request, true, outcome.reference);
+                self.settle(1);
+            }
+            Err(failure) => {
+                self.note(request, false, Reference::Failed);
+                let form = self.form;
+                let culprit = |_: &FailedUnit| Culprit { index, request: Some(request), undone: 0 };
+                self.fail(FailedUnit::as_a_whole(failure), 1, culprit, |failed, writer| {
+                    let error = form.error(Some(request), &failed.failure);
+                    writer.single(&error);
+                    error.status
+                });
+            }
+        }
+    }
+
+    /// Runs a unit. Before anything is committed, `write` writes its answers, and they must have room.
+    pub(super) async fn unit(
+        &mut self,
+        jobs: &mut [Job<'_>],
+        write: &(dyn Fn(&mut Writer, &[Outcome]) + Sync),
+    ) -> Result<Vec<Outcome>, FailedUnit> {
+        let answers = &mut self.answers;
+        let mut admit = |outcomes: &[Outcome]| answers.draft(|writer| write(writer, outcomes));
+        let (references, deadline) = (&mut self.references, self.call.deadline);
+        self.engine.run_unit(self.context, jobs, references, self.fresh, deadline, &mut admit).await
     }
 
     /// A change set or atomicity group.
-    async fn group(&mut self, group: &Group, index: usize, format: Format) {
+    async fn group(&mut self, group: &Group, index: usize) {
         self.groups += 1;
+        let name = self.form.group_name(group, self.groups);
         let jobs = group.requests.iter().enumerate();
         let mut jobs: Vec<Job<'_>> =
             jobs.map(|(at, request)| Job { index: index + at, request, prepared: None }).collect();
-        let result = match self.refusal(group, format) {
-            Some((culprit, error)) => Err(FailedUnit { culprit, failure: error.into(), before: Vec::new() }),
-            None => self.unit(&mut jobs).await,
+        let result = if let Some((culprit, error)) = self.refusal(group) {
+            Err(FailedUnit { culprit, failure: error.into(), before: Vec::new() })
+        } else {
+            let write = |writer: &mut Writer, outcomes: &[Outcome]| {
+                writer.group(name.as_ref(), outcomes.iter().map(|outcome| &outcome.response));
+            };
+            self.unit(&mut jobs, &write).await
         };
-        let name = match (&group.name, self.answer) {
-            (Some(name), _) => Some(name.clone()),
-            (None, Answer::Json) => self.generated_name(),
-            (None, Answer::Multipart) => None,
-        };
-        let succeeded = result.is_ok();
-        self.done.extend(group.name.iter().map(|name| (name.clone(), succeeded)));
-        let item = match result {
+        self.done.extend(group.name.iter().map(|name| (name.clone(), result.is_ok())));
+        match result {
             Ok(outcomes) => {
-                let responses = group.requests.iter().zip(outcomes).map(|(request, outcome)| {
-                    self.done.extend(request.id.iter().map(|id| (id.clone(), true)));
-                    outcome.response
-                });
-                ResponseItem::Group { name, responses: responses.collect() }
+                for (request, outcome) in group.requests.iter().zip(outcomes) {
+                    self.note(request, true, outcome.reference);
+                }
+                self.settle(group.requests.len());
             }
-            Err(failed) => self.failed_group((group, index), name, &failed, format),
-        };
-        self.responses.push(item);
-    }
-
-    /// A name for a change set in a JSON answer, unlike any id a client would choose.
-    pub(super) fn generated_name(&self) -> Option<RequestId> {
-        RequestId::new(&format!("changeset_{}_{}", self.groups, Uuid::new_v4())).ok()
+            Err(failed) => {
+                group.requests.iter().for_each(|request| self.note(request, false, Reference::Failed));
+                let (form, count) = (self.form, group.requests.len());
+                let culprit = |failed: &FailedUnit| {
+                    let request = group.requests.get(failed.culprit);
+                    Culprit { index: index + failed.culprit, request, undone: count.saturating_sub(1) }
+                };
+                self.fail(failed, count, culprit, |failed, writer| {
+                    form.write_failed_group(writer, group, name.as_ref(), failed)
+                });
+            }
+        }
     }
 
     /// Why a group cannot run at all: the position of the request, and the error.
-    fn refusal(&self, group: &Group, format: Format) -> Option<(usize, PlanError)> {
+    fn refusal(&self, group: &Group) -> Option<(usize, PlanError)> {
         let members: HashSet<&RequestId> = group.requests.iter().filter_map(|r| r.id.as_ref()).collect();
         for (position, request) in group.requests.iter().enumerate() {
-            if format == Format::Multipart && matches!(request.method, Method::GET | Method::HEAD) {
+            if self.form.asked == Format::Multipart && matches!(request.method, Method::GET | Method::HEAD) {
                 return Some((position, PlanError::ReadInChangeSet(request.method.to_string())));
             }
             let outside = request.depends_on.iter().filter(|id| !members.contains(id));
@@ -286,114 +283,73 @@ impl<'r> Run<'r> {
         Some(PlanError::FailedDependency(failed.to_string()))
     }
 
-    /// The answer to a failed group: nothing of it was applied.
-    fn failed_group(
+    /// Answers an item of so many requests that failed; `write` writes the answer and returns its status. Where it has no
+    /// room, the one that says so has. `culprit` is for the log.
+    pub(super) fn fail<'f>(
         &mut self,
-        (group, index): (&Group, usize),
-        name: Option<RequestId>,
-        failed: &FailedUnit,
-        format: Format,
-    ) -> ResponseItem {
-        for request in &group.requests {
-            self.note(request, false, Reference::Failed);
+        mut failed: FailedUnit,
+        requests: usize,
+        culprit: impl Fn(&FailedUnit) -> Culprit<'f>,
+        write: impl Fn(&FailedUnit, &mut Writer) -> StatusCode,
+    ) {
+        let mut status = StatusCode::OK;
+        if let Err(error) = self.answers.draft(|writer| status = write(&failed, writer)) {
+            failed = FailedUnit::as_a_whole(error);
+            self.answers.put(|writer| status = write(&failed, writer));
         }
-        let culprit = group.requests.get(failed.culprit);
-        let response = self.error(culprit, &failed.failure);
-        let culprit = Culprit { index: index + failed.culprit, request: culprit, undone: group.requests.len() - 1 };
-        self.fail(&culprit, &failed.failure, response.status);
-        if format == Format::Multipart && self.answer == Answer::Multipart {
-            return match self.call.service.profile.failed_change_set {
-                FailedChangeSet::SinglePart => ResponseItem::Single(response),
-                FailedChangeSet::ChangeSetResponse => ResponseItem::Group { name: None, responses: vec![response] },
-            };
-        }
-        let outcome_unknown = matches!(failed.failure, Failure::Store(StoreError::OutcomeUnknown(_)));
-        let keeps = self.call.service.profile.failed_group_keeps_status;
-        let responses =
-            group.requests.iter().enumerate().map(|(position, request)| match failed.before.get(position) {
-                _ if position == failed.culprit => response.clone(),
-                // Nobody knows whether the group was applied, so none of its answers may say that it was not.
-                _ if outcome_unknown => self.error(Some(request), &failed.failure),
-                Some(outcome) if keeps => outcome.response.clone(),
-                _ => self.error(Some(request), &PlanError::FailedGroup.into()),
-            });
-        ResponseItem::Group { name, responses: responses.collect() }
-    }
-
-    fn finish_request(&mut self, request: &Request, index: usize, result: Result<Outcome, Failure>) -> Response {
-        match result {
-            Ok(outcome) => {
-                self.note(request, true, outcome.reference);
-                outcome.response
-            }
-            Err(failure) => {
-                self.note(request, false, Reference::Failed);
-                let response = self.error(Some(request), &failure);
-                let culprit = Culprit { index, request: Some(request), undone: 0 };
-                self.fail(&culprit, &failure, response.status);
-                response
-            }
+        self.settle(requests);
+        self.failures.add(self.call.subject, &culprit(&failed), &failed.failure, status);
+        let is_first = !std::mem::replace(&mut self.failed, true);
+        if is_first && !self.continues && self.form.service.profile.outer_status_of_failure {
+            self.status = if self.is_partly_done(&failed.failure) { StatusCode::OK } else { status };
         }
     }
 
-    /// Notes that a request failed.
-    pub(super) fn fail(&mut self, culprit: &Culprit<'_>, failure: &Failure, status: StatusCode) {
-        self.first_failure.get_or_insert(status);
-        self.failures.add(self.call.subject, culprit, failure, status);
+    /// The item of so many requests has its answer.
+    pub(super) fn settle(&mut self, requests: usize) {
+        self.answers.settle();
+        self.answered += requests;
+    }
+
+    /// Whether the batch was too much for the service with a part of it done. Its status must not make a client send the
+    /// whole again.
+    fn is_partly_done(&self, failure: &Failure) -> bool {
+        match failure {
+            Failure::Store(StoreError::OutcomeUnknown(_)) => true,
+            Failure::Store(StoreError::OutOfTime) | Failure::Plan(PlanError::AnswerTooLarge { .. }) => self.changed,
+            _ => false,
+        }
     }
 
     fn note(&mut self, request: &Request, succeeded: bool, reference: Reference) {
+        self.changed |= succeeded && request.method != Method::GET;
         if let Some(id) = &request.id {
             self.done.insert(id.clone(), succeeded);
             self.references.insert(id.clone(), reference);
         }
     }
 
-    pub(super) fn error(&self, request: Option<&Request>, failure: &Failure) -> Response {
-        let service = self.call.service;
-        let version = request.and_then(|r| plan::version(&r.headers, service).ok()).unwrap_or(self.version);
-        let context =
-            ErrorContext { profile: Some(&service.profile), version, correlation: self.call.subject.correlation };
-        let mut response = error_response(context, failure, request.and_then(|r| r.id.clone()));
-        // A challenge is for the batch, not for its requests (Protocol §11.7.7.1).
-        response.headers.take(header::WWW_AUTHENTICATE.as_str());
-        response
-    }
-
-    /// The whole answer.
-    fn finish(self, batch: &BatchRequest, continues: bool, asked: Option<bool>) -> (Outgoing, Work) {
-        let profile = &self.call.service.profile;
-        let status = match self.first_failure {
-            Some(status) if profile.outer_status_of_failure && !continues => status,
-            _ => StatusCode::OK,
-        };
+    /// The whole answer to so many operations.
+    fn finish(self, operations: usize, asked: Option<bool>) -> (Outgoing, Work) {
         self.failures.close(self.call.subject);
         let work = Work {
-            operations: requests(&batch.items).count(),
+            operations,
             failed: self.failures.requests,
             change_sets: self.groups,
-            not_run: self.not_run,
+            not_run: operations.saturating_sub(self.answered),
             error: None,
         };
-        let encoding = match self.answer {
-            Answer::Json => Encoding::Json { header_case: profile.header_case },
-            Answer::Multipart => Encoding::Multipart { key: Uuid::new_v4(), flat: batch.format == Format::Json },
-        };
-        let encoded = wire::encode(&BatchResponse { items: self.responses }, encoding);
+        let encoded = self.answers.finish();
         let mut headers = Headers::new();
         if let Ok(content_type) = HeaderValue::from_str(&encoded.content_type) {
             headers.append(header::CONTENT_TYPE, content_type);
         }
-        headers.append(HeaderName::from_static("odata-version"), HeaderValue::from_static(self.version.as_str()));
+        let version = self.form.version.as_str();
+        headers.append(HeaderName::from_static("odata-version"), HeaderValue::from_static(version));
         if let Some(asked) = asked {
             let applied = if asked { "odata.continue-on-error" } else { "odata.continue-on-error=false" };
             headers.append(HeaderName::from_static("preference-applied"), HeaderValue::from_static(applied));
         }
-        (Outgoing { status, headers, body: encoded.body }, work)
+        (Outgoing { status: self.status, headers, body: encoded.body }, work)
     }
-}
-
-/// A GET that depends on no other request: it may be read together with its neighbours.
-fn is_plain_read(request: &Request) -> bool {
-    request.method == Method::GET && request.depends_on.is_empty() && !plan::refers(request)
 }

@@ -13,11 +13,11 @@ use crate::{
     auth::{Authenticator, Caller},
     batch::{Request, Response},
     cors::Cors,
-    exchange::{Incoming, Outgoing},
-    plan::{self, Context, Fresh, Job, OdataVersion, Place, PlanError, References, prepare_at},
+    exchange::{Incoming, MAX_ANSWER, Outgoing, weigh},
+    plan::{self, Context, Fresh, Job, OdataVersion, Outcome, Place, PlanError, References, prepare_at},
     respond::{BatchError, ErrorContext, Failure, error_code, error_response},
     service::{Service, Services},
-    store::{Deadline, Store},
+    store::{ATTEMPT_TIMEOUT, Deadline, Store},
     telemetry::{RequestLine, TraceContext, Work},
     uri::{self, QueryOptions},
 };
@@ -30,6 +30,9 @@ use super::{
     origin::{below_public, origin},
 };
 
+/// Kept of an edge's time to write and to send an answer.
+const TO_ANSWER: Duration = Duration::from_secs(1);
+
 /// What a host configures.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -37,7 +40,11 @@ pub struct Settings {
     pub serves: Serves,
     /// The URL clients call this host by, where no header says it right.
     pub public_url: Option<String>,
-    /// How long one request may take at the table before the client is told to try again.
+    /// After so long all calls to the table for one request are over, and what was not done is answered so.
+    ///
+    /// An API Gateway waits 30 s. Of the 25 s of the default, calls are begun in the first 22: an attempt takes 3 s at
+    /// most ([`ATTEMPT_TIMEOUT`]). Whatever its outcome, the answer is written at 25 s, which takes a fraction of a second
+    /// for the largest one. 4 s remain for the way of request and answer and for a function that has to start.
     pub time_budget: Duration,
     /// How callers show who they are. Open by default.
     pub authenticator: Authenticator,
@@ -121,8 +128,7 @@ impl Engine {
 
     async fn observed(&self, incoming: Incoming, caller: Option<Caller>) -> Outgoing {
         let metered = Self { store: self.store.metered(), ..self.clone() };
-        // Boxed: a caller's future would hold the state of the whole pipeline otherwise.
-        Box::pin(metered.observe(incoming, caller)).await
+        metered.observe(incoming, caller).await
     }
 
     /// Answers a request, and writes its line.
@@ -131,16 +137,17 @@ impl Engine {
         let trace = TraceContext::of(&incoming.headers, [Uuid::new_v4(), Uuid::new_v4()]);
         let correlation = Uuid::new_v4();
         let of_origin = self.settings.cors.headers(&incoming.headers);
-        let Answered { mut outgoing, service, caller, work } = match self.settings.cors.preflight(&incoming) {
-            Some(answer) => Answered::of_host(answer, &incoming.method),
-            None => {
-                let mut answered = self.answer(&mut incoming, caller, &trace, correlation).await;
+        let Answered { mut outgoing, service, caller, work } =
+            if let Some(answer) = self.settings.cors.preflight(&incoming) {
+                Answered::of_host(answer, &incoming.method)
+            } else {
+                // Boxed: a caller's future would hold the state of the whole pipeline otherwise.
+                let mut answered = Box::pin(self.answer(&mut incoming, caller, &trace, correlation)).await;
                 for (name, value) in of_origin {
                     answered.outgoing.headers.append(name, value);
                 }
                 answered
-            }
-        };
+            };
         trace.tell(&mut outgoing.headers);
         RequestLine {
             id: &incoming.id,
@@ -166,6 +173,7 @@ impl Engine {
         trace: &TraceContext,
         correlation: Uuid,
     ) -> Answered<'_> {
+        let deadline = self.deadline(incoming.time_left);
         let (path, encoding) = (incoming.path.as_str(), incoming.path_encoding);
         let subject = Subject { id: &incoming.id, method: &incoming.method, path, service: None, correlation, trace };
         let public_url = self.settings.public_url.as_deref();
@@ -207,7 +215,7 @@ impl Engine {
                 caller: &caller,
                 subject,
                 trace: &trace.text(),
-                deadline: self.deadline(),
+                deadline,
             })
             .await;
         if incoming.method == Method::HEAD {
@@ -224,8 +232,11 @@ impl Engine {
         }
     }
 
-    pub(super) fn deadline(&self) -> Deadline {
-        Deadline::after(self.settings.time_budget)
+    /// Until when calls to the table are begun, when the edge waits for so long.
+    pub(super) fn deadline(&self, time_left: Option<Duration>) -> Deadline {
+        let budget = self.settings.time_budget;
+        let budget = time_left.map_or(budget, |left| budget.min(left.saturating_sub(TO_ANSWER)));
+        Deadline::after(budget.saturating_sub(ATTEMPT_TIMEOUT))
     }
 
     /// A request that came alone: a batch of one.
@@ -270,7 +281,7 @@ impl Engine {
         let mut jobs = [Job { index: 0, request: &request, prepared: Some(Arc::new(prepared)) }];
         let make = Uuid::new_v4;
         let fresh = Fresh::new(&make);
-        let end = self.run_unit(context, &mut jobs, &mut references, &fresh, call.deadline).await;
+        let end = self.run_unit(context, &mut jobs, &mut references, &fresh, call.deadline, &mut admit_alone).await;
         let mut outcomes = end.map_err(|failed| failed.failure)?;
         Ok(outcomes.pop().map_or_else(|| no_answer(request.id), |outcome| outcome.response))
     }
@@ -286,6 +297,12 @@ impl Engine {
             trace: Some(call.trace),
         }
     }
+}
+
+/// Whether a request that came alone can be answered.
+fn admit_alone(outcomes: &[Outcome]) -> Result<(), PlanError> {
+    let weights = outcomes.iter().map(|Outcome { response, .. }| weigh(&response.headers, &response.body));
+    if weights.sum::<usize>() > MAX_ANSWER { Err(PlanError::AnswerTooLarge { max: MAX_ANSWER }) } else { Ok(()) }
 }
 
 /// The answer to a call that failed as a whole.

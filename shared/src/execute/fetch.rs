@@ -1,4 +1,4 @@
-//! Reads what an evaluation needs.
+//! Reads what an evaluation needs, as much of it as is kept in memory at once.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -14,52 +14,92 @@ use super::Engine;
 
 /// Collections that are read side by side.
 const COLLECTIONS_AT_ONCE: usize = 8;
+/// Items that are read at once: one BatchGetItem.
+const ITEMS_AT_ONCE: usize = 100;
+/// After so many bytes nothing more is read before what was read has been looked at.
+pub(super) const ROUND_BYTES: usize = 8 << 20;
+/// So many bytes of rows are enough for a page, however few rows they are.
+const PAGE_BYTES: usize = 4 << 20;
 /// Links that are read at once when they are filtered.
 const LINKS: usize = 100;
 
 impl Engine {
-    /// Reads everything at once: keys in batches, collections side by side.
+    /// Reads what is needed: keys in batches, collections side by side. Where it is a lot, the rest of it stays unread:
+    /// it is needed again. Returns the bytes that were read.
     pub(super) async fn fetch(
         &self,
         context: &Context<'_>,
         needs: Needs,
         snapshot: &mut Snapshot,
         deadline: Deadline,
-    ) -> Result<(), StoreError> {
+    ) -> Result<usize, StoreError> {
         let model = &context.service.model;
         let keys: Vec<ItemKey> = needs.items.into_iter().collect();
-        let items = async { if keys.is_empty() { Ok(HashMap::new()) } else { self.store.get(&keys, deadline).await } };
-        let rows = async {
-            let mut all = Vec::with_capacity(needs.collections.len());
-            for some in needs.collections.chunks(COLLECTIONS_AT_ONCE) {
-                all.extend(try_join_all(some.iter().map(|(_, wanted)| self.rows(model, wanted, deadline))).await?);
-            }
-            Ok::<_, StoreError>(all)
-        };
-        let (mut items, rows) = try_join(items, rows).await?;
-        for key in keys {
-            let stored = items.remove(&key).map(|item| Stored::from_item(model, &item)).transpose()?;
+        let items = self.items(model, &keys, deadline);
+        let rows = self.collections(model, &needs.collections, deadline);
+        let (items, rows) = try_join(items, rows).await?;
+        let bytes = items.iter().flatten().map(|stored| stored.size(model)).sum::<usize>()
+            + rows.iter().map(|rows| rows.bytes).sum::<usize>();
+        for (key, stored) in keys.into_iter().zip(items) {
             snapshot.learn(key, stored);
         }
         for ((index, wanted), rows) in needs.collections.iter().zip(rows) {
             snapshot.learn_rows(*index, wanted.except.clone(), rows);
         }
-        Ok(())
+        Ok(bytes)
+    }
+
+    /// The items of the first keys.
+    async fn items(
+        &self,
+        model: &Model,
+        keys: &[ItemKey],
+        deadline: Deadline,
+    ) -> Result<Vec<Option<Stored>>, StoreError> {
+        let mut all = Vec::with_capacity(keys.len());
+        let mut bytes = 0;
+        for some in keys.chunks(ITEMS_AT_ONCE) {
+            if bytes >= ROUND_BYTES {
+                break;
+            }
+            in_time(deadline)?;
+            let mut items = self.store.get(some, deadline).await?;
+            for key in some {
+                let stored = items.remove(key).map(|item| Stored::from_item(model, &item)).transpose()?;
+                bytes += stored.as_ref().map_or(0, |stored| stored.size(model));
+                all.push(stored);
+            }
+        }
+        Ok(all)
+    }
+
+    /// The rows of the first collections.
+    async fn collections(
+        &self,
+        model: &Model,
+        wanted: &[(usize, Wanted)],
+        deadline: Deadline,
+    ) -> Result<Vec<Rows>, StoreError> {
+        let mut all = Vec::with_capacity(wanted.len());
+        let mut bytes = 0;
+        for some in wanted.chunks(COLLECTIONS_AT_ONCE) {
+            if bytes >= ROUND_BYTES {
+                break;
+            }
+            let rows = try_join_all(some.iter().map(|(_, wanted)| self.rows(model, wanted, deadline))).await?;
+            bytes += rows.iter().map(|rows| rows.bytes).sum::<usize>();
+            all.extend(rows);
+        }
+        Ok(all)
     }
 
     async fn rows(&self, model: &Model, wanted: &Wanted, deadline: Deadline) -> Result<Rows, StoreError> {
         match &wanted.source {
             Source::Entities(collection) => {
                 let partitions = collection.partitions();
-                let found = partitions.iter().map(|partition| self.partition(model, partition, wanted, deadline));
-                let found = try_join_all(found).await?;
-                let mut rows = Picked::default();
-                for picked in found {
-                    rows.count += picked.count;
-                    rows.rows.extend(picked.rows);
-                }
-                rows.rows.sort_by(|(a, _), (b, _)| a.cmp(b));
-                Ok(rows.finish(wanted, true))
+                let room = PAGE_BYTES / partitions.len().max(1);
+                let found = partitions.iter().map(|partition| self.partition(model, partition, wanted, room, deadline));
+                Ok(Picked::merge(try_join_all(found).await?).finish(wanted, true))
             }
             Source::Links { partition, targets, owner } => {
                 self.linked(model, wanted, partition, (targets, owner), deadline).await
@@ -73,11 +113,13 @@ impl Engine {
         model: &Model,
         partition: &str,
         wanted: &Wanted,
+        room: usize,
         deadline: Deadline,
     ) -> Result<Picked, StoreError> {
-        let mut picked = Picked::default();
+        let mut picked = Picked::new(room);
         let mut after = wanted.start();
         while !picked.is_enough(wanted) {
+            in_time(deadline)?;
             let page = self
                 .store
                 .page(partition, wanted.prefix.as_deref(), after.as_deref(), picked.hint(wanted), deadline)
@@ -102,10 +144,11 @@ impl Engine {
         (targets, owner): (&Collection, &ItemKey),
         deadline: Deadline,
     ) -> Result<Rows, StoreError> {
-        let mut picked = Picked::default();
+        let mut picked = Picked::new(PAGE_BYTES);
         let mut after = wanted.start();
         let mut owner_exists = None;
         while owner_exists.is_none() || !picked.is_enough(wanted) {
+            in_time(deadline)?;
             let hint = picked.hint(wanted).map_or(LINKS, |hint| hint as usize);
             let page = self
                 .store
@@ -118,6 +161,7 @@ impl Engine {
             }
             let with_owner = keys.iter().cloned().chain(owner_exists.is_none().then(|| owner.clone()));
             let with_owner: Vec<ItemKey> = with_owner.collect();
+            in_time(deadline)?;
             let items =
                 if with_owner.is_empty() { HashMap::new() } else { self.store.get(&with_owner, deadline).await? };
             owner_exists.get_or_insert_with(|| items.contains_key(owner));
@@ -136,28 +180,60 @@ impl Engine {
 }
 
 /// Rows picked so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Picked {
     rows: Vec<(String, Arc<Entity>)>,
     count: u64,
+    /// Of the rows.
+    bytes: usize,
+    /// How many of these are enough.
+    room: usize,
+    /// A row had no room, so none after it is picked.
+    full: bool,
 }
 
 impl Picked {
-    fn add(&mut self, wanted: &Wanted, sort: String, entity: Arc<Entity>) {
+    fn new(room: usize) -> Self {
+        Self { rows: Vec::new(), count: 0, bytes: 0, room, full: false }
+    }
+
+    /// The rows of all partitions of a collection, up to where the first of them had no more room.
+    fn merge(parts: Vec<Self>) -> Self {
+        let mut all = Self::new(PAGE_BYTES);
+        let ends = parts.iter().filter(|part| part.full).filter_map(|part| part.rows.last());
+        let end = ends.map(|(sort, _)| sort.clone()).min();
+        for part in parts {
+            all.count += part.count;
+            all.bytes += part.bytes;
+            all.full |= part.full;
+            all.rows.extend(part.rows);
+        }
+        all.rows.retain(|(sort, _)| end.as_ref().is_none_or(|end| sort <= end));
+        all.rows.sort_by(|(a, _), (b, _)| a.cmp(b));
+        all
+    }
+
+    fn add(&mut self, wanted: &Wanted, sort: String, (entity, bytes): (Arc<Entity>, usize)) {
         let fits = !wanted.except.contains(&sort) && wanted.predicate.as_ref().is_none_or(|p| p.matches(&entity));
         if !fits {
             return;
         }
         self.count += 1;
         let in_page = wanted.after.as_ref().is_none_or(|after| sort > *after);
-        if in_page && self.rows.len() <= wanted.limit {
-            self.rows.push((sort, entity));
+        if !in_page || self.full || self.rows.len() > wanted.limit {
+            return;
         }
+        if self.bytes > 0 && self.bytes + bytes > self.room {
+            self.full = true;
+            return;
+        }
+        self.bytes += bytes;
+        self.rows.push((sort, entity));
     }
 
     /// One row more than wanted tells that there are more.
     fn is_enough(&self, wanted: &Wanted) -> bool {
-        !wanted.count && (self.rows.len() > wanted.limit || wanted.limit == 0)
+        !wanted.count && (self.full || self.rows.len() > wanted.limit || wanted.limit == 0)
     }
 
     /// How many items to ask for, when each is a row.
@@ -170,9 +246,9 @@ impl Picked {
     }
 
     fn finish(mut self, wanted: &Wanted, owner_exists: bool) -> Rows {
-        let more = self.rows.len() > wanted.limit;
+        let more = self.full || self.rows.len() > wanted.limit;
         self.rows.truncate(wanted.limit);
-        Rows { rows: self.rows, more, count: wanted.count.then_some(self.count), owner_exists }
+        Rows { rows: self.rows, bytes: self.bytes, more, count: wanted.count.then_some(self.count), owner_exists }
     }
 }
 
@@ -183,9 +259,17 @@ impl Wanted {
     }
 }
 
-fn entity(model: &Model, item: &Item) -> Result<Arc<Entity>, StoreError> {
-    match Stored::from_item(model, item)? {
-        Stored::Entity(entity) => Ok(entity),
+/// Another call to the table is begun only as long as it can end in time.
+pub(super) fn in_time(deadline: Deadline) -> Result<(), StoreError> {
+    if deadline.is_over() { Err(StoreError::OutOfTime) } else { Ok(()) }
+}
+
+/// An entity and its bytes.
+fn entity(model: &Model, item: &Item) -> Result<(Arc<Entity>, usize), StoreError> {
+    let stored = Stored::from_item(model, item)?;
+    let bytes = stored.size(model);
+    match stored {
+        Stored::Entity(entity) => Ok((entity, bytes)),
         _ => Err(StoreError::Corrupt("an entity was expected".into())),
     }
 }

@@ -1,13 +1,16 @@
 //! Runs requests: reads what planning needs, commits what it decides, answers. The only stage that awaits.
 
+mod answers;
 mod batch;
 mod catalogue;
 mod engine;
 mod envelope;
 mod failures;
 mod fetch;
+mod form;
 mod health;
 mod origin;
+mod reads;
 mod seed;
 mod serves;
 mod snapshot;

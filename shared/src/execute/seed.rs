@@ -6,7 +6,7 @@ use uuid::Uuid;
 use crate::{
     auth::Caller,
     batch::{Headers, Request},
-    plan::{self, Collection, Context, Fresh, Job, PlanError, References},
+    plan::{self, Collection, Context, Fresh, Job, Outcome, PlanError, References},
     respond::Failure,
     service::{SeedGroup, Service},
     store::{Commit, Condition, ItemKey, Schedule, StoreError, Stored, Write, WriteKind},
@@ -37,7 +37,7 @@ impl Engine {
         for service in self.services.iter() {
             let marker = ItemKey { partition: format!("B|seed|{}", service.name), sort: "-".into() };
             let failed = |failure: StoreError| error(service, "-", 0, failure.into());
-            let seen = self.store.get(std::slice::from_ref(&marker), self.deadline()).await.map_err(failed)?;
+            let seen = self.store.get(std::slice::from_ref(&marker), self.deadline(None)).await.map_err(failed)?;
             if seen.contains_key(&marker) {
                 continue;
             }
@@ -47,7 +47,7 @@ impl Engine {
             let kind = WriteKind::Put(Stored::Link, Schedule::Keep);
             let write = [Write { key: marker, kind, condition: Condition::None }];
             let operation = plan::operation_id(Uuid::new_v4());
-            match self.store.commit(&service.model, &write, &operation, self.deadline()).await.map_err(failed)? {
+            match self.store.commit(&service.model, &write, &operation, self.deadline(None)).await.map_err(failed)? {
                 Commit::Done | Commit::Refused(_) | Commit::Conflict => {}
             }
         }
@@ -78,7 +78,8 @@ impl Engine {
             let fresh = Fresh::new(&make);
             let mut jobs = [Job { index: 0, request: &request, prepared: None }];
             let mut references = References::new();
-            match self.run_unit(&context, &mut jobs, &mut references, &fresh, self.deadline()).await {
+            let (deadline, mut admit) = (self.deadline(None), |_: &[Outcome]| Ok(()));
+            match self.run_unit(&context, &mut jobs, &mut references, &fresh, deadline, &mut admit).await {
                 Ok(_) => created += 1,
                 Err(FailedUnit { failure: Failure::Plan(PlanError::Duplicate { .. }), .. }) => {}
                 Err(failed) => {

@@ -1,8 +1,9 @@
 //! Runs one unit of work: evaluate, read what is missing, commit; again when other writers were faster.
 
-use std::{collections::HashSet, time::Duration};
+use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
+use indexmap::IndexSet;
 use uuid::Uuid;
 
 use crate::{
@@ -11,14 +12,16 @@ use crate::{
     store::{Commit, Condition, Deadline, StoreError},
 };
 
-use super::Engine;
+use super::{Engine, fetch::in_time};
 
 /// How often a unit is run when other writers keep changing what it reads.
 const MAX_ATTEMPTS: usize = 60;
 /// So many times a refused unit is run again at once, with what the refusal showed. After that the others get time.
 const AT_ONCE: usize = 3;
 /// How often a unit may find that it has to read more. Each path segment or lookup can ask once.
-const MAX_READS: usize = 200;
+pub(super) const MAX_READS: usize = 200;
+/// The most bytes that a unit reads: all of it is in memory until the unit is decided.
+const MAX_BYTES: usize = 64 << 20;
 
 /// A unit that was not applied.
 #[derive(Debug)]
@@ -31,13 +34,15 @@ pub(super) struct FailedUnit {
 }
 
 impl FailedUnit {
-    fn as_a_whole(error: StoreError) -> Self {
-        Self { culprit: 0, failure: error.into(), before: Vec::new() }
+    /// A unit in which no request failed by itself.
+    pub(super) fn as_a_whole(failure: impl Into<Failure>) -> Self {
+        Self { culprit: 0, failure: failure.into(), before: Vec::new() }
     }
 }
 
 impl Engine {
-    /// Runs a unit to its end: everything is applied and answered, or nothing is applied.
+    /// Runs a unit to its end: everything is applied and answered, or nothing is applied. Nothing is committed whose
+    /// answers `admit` refuses.
     pub(super) async fn run_unit(
         &self,
         context: &Context<'_>,
@@ -45,12 +50,14 @@ impl Engine {
         references: &mut References,
         fresh: &Fresh<'_>,
         deadline: Deadline,
+        admit: &mut (dyn FnMut(&[Outcome]) -> Result<(), PlanError> + Send),
     ) -> Result<Vec<Outcome>, FailedUnit> {
+        in_time(deadline).map_err(FailedUnit::as_a_whole)?;
         let model = &context.service.model;
         let mut snapshot = Snapshot::default();
         let mut pauses = pauses();
         // Items that did not meet a condition once: they are known, not assumed, from then on.
-        let mut contested = HashSet::new();
+        let mut contested = IndexSet::new();
         for attempt in 1..=MAX_ATTEMPTS {
             let operation = plan::operation_id(Uuid::new_v4());
             let (outcomes, writes) =
@@ -59,14 +66,13 @@ impl Engine {
                     Evaluation::Failed { culprit, error, before } => {
                         return Err(FailedUnit { culprit, failure: error.into(), before });
                     }
-                    Evaluation::Needs(_) => {
-                        let failure = PlanError::Internal.into();
-                        return Err(FailedUnit { culprit: 0, failure, before: Vec::new() });
-                    }
+                    Evaluation::Needs(_) => return Err(FailedUnit::as_a_whole(PlanError::Internal)),
                 };
+            admit(&outcomes).map_err(FailedUnit::as_a_whole)?;
             if writes.is_empty() {
                 return Ok(outcomes);
             }
+            in_time(deadline).map_err(FailedUnit::as_a_whole)?;
             let end = self.store.commit(model, &writes, &operation, deadline).await.map_err(FailedUnit::as_a_whole)?;
             // Whatever was read may be stale by the next attempt; what a refusal has just shown is not.
             snapshot = Snapshot::default();
@@ -112,73 +118,19 @@ impl Engine {
         operation: &str,
         deadline: Deadline,
     ) -> Result<Evaluation, FailedUnit> {
+        let mut bytes = 0;
         for _ in 0..MAX_READS {
             match plan::evaluate(context, jobs, snapshot, references, fresh, operation) {
                 Evaluation::Needs(needs) => {
-                    self.fetch(context, needs, snapshot, deadline).await.map_err(FailedUnit::as_a_whole)?;
+                    bytes += self.fetch(context, needs, snapshot, deadline).await.map_err(FailedUnit::as_a_whole)?;
                 }
                 decided => return Ok(decided),
             }
-        }
-        Err(FailedUnit { culprit: 0, failure: PlanError::Internal.into(), before: Vec::new() })
-    }
-
-    /// Runs reads that stand in a row: each on its own, but what they need is read together.
-    pub(super) async fn run_reads(
-        &self,
-        context: &Context<'_>,
-        jobs: &mut [Job<'_>],
-        references: &mut References,
-        fresh: &Fresh<'_>,
-        deadline: Deadline,
-    ) -> Vec<Result<Outcome, Failure>> {
-        let mut snapshot = Snapshot::default();
-        let mut results: Vec<Option<Result<Outcome, Failure>>> = jobs.iter().map(|_| None).collect();
-        for _ in 0..MAX_READS {
-            let mut needs = Needs::default();
-            for (job, result) in jobs.iter_mut().zip(&mut results).filter(|(_, result)| result.is_none()) {
-                match plan::evaluate(context, std::slice::from_mut(job), &snapshot, references, fresh, "") {
-                    Evaluation::Needs(more) => needs.merge(more),
-                    Evaluation::Failed { error, .. } => *result = Some(Err(error.into())),
-                    Evaluation::Ready { mut outcomes, .. } => {
-                        *result = Some(outcomes.pop().ok_or_else(|| PlanError::Internal.into()));
-                    }
-                }
-            }
-            if needs.is_empty() {
-                break;
-            }
-            if let Err(error) = self.fetch(context, needs, &mut snapshot, deadline).await {
-                if matches!(error, StoreError::Corrupt(_) | StoreError::Refused(_) | StoreError::Invalid(_))
-                    && jobs.len() > 1
-                {
-                    return self.run_apart(context, jobs, results, references, fresh, deadline).await;
-                }
-                let text = error.to_string();
-                let unanswered = results.iter_mut().filter(|result| result.is_none());
-                unanswered.for_each(|result| *result = Some(Err(StoreError::Unavailable(text.clone()).into())));
-                break;
+            if bytes > MAX_BYTES {
+                return Err(FailedUnit::as_a_whole(PlanError::ReadsTooMuch { max: MAX_BYTES }));
             }
         }
-        results.into_iter().map(|result| result.unwrap_or_else(|| Err(PlanError::Internal.into()))).collect()
-    }
-
-    /// Runs the reads that have no result yet one by one: one that cannot be read must not spoil the others.
-    async fn run_apart(
-        &self,
-        context: &Context<'_>,
-        jobs: &mut [Job<'_>],
-        mut results: Vec<Option<Result<Outcome, Failure>>>,
-        references: &mut References,
-        fresh: &Fresh<'_>,
-        deadline: Deadline,
-    ) -> Vec<Result<Outcome, Failure>> {
-        for (job, result) in jobs.iter_mut().zip(&mut results).filter(|(_, result)| result.is_none()) {
-            let end = self.run_unit(context, std::slice::from_mut(job), references, fresh, deadline).await;
-            let end = end.map_err(|failed| failed.failure);
-            *result = Some(end.and_then(|mut outcomes| outcomes.pop().ok_or_else(|| PlanError::Internal.into())));
-        }
-        results.into_iter().map(|result| result.unwrap_or_else(|| Err(PlanError::Internal.into()))).collect()
+        Err(FailedUnit::as_a_whole(PlanError::Internal))
     }
 }
 

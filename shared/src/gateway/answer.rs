@@ -8,7 +8,10 @@ use http::StatusCode;
 use serde::Serialize;
 
 use super::Kind;
-use crate::{batch::Headers, exchange::Outgoing};
+use crate::{
+    batch::Headers,
+    exchange::{self, Outgoing},
+};
 
 /// An answer in the shape that every kind of gateway takes: the format 1.0 of headers for a REST API, 2.0 for the others.
 #[derive(Debug, Serialize)]
@@ -63,7 +66,7 @@ pub(super) fn bad_request(message: &str) -> Outgoing {
 }
 
 fn encode_body(headers: &Headers, body: Bytes) -> (String, bool) {
-    if !headers.get("content-type").is_none_or(is_text) {
+    if !exchange::is_text(headers) {
         return (BASE64_STANDARD.encode(&body), true);
     }
     match String::from_utf8(Vec::from(body)) {
@@ -72,17 +75,10 @@ fn encode_body(headers: &Headers, body: Bytes) -> (String, bool) {
     }
 }
 
-fn is_text(content_type: &str) -> bool {
-    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let (kind, subtype) = essence.split_once('/').unwrap_or((&essence, ""));
-    matches!(kind, "text" | "multipart")
-        || matches!(subtype, "json" | "xml" | "http")
-        || subtype.ends_with("+json")
-        || subtype.ends_with("+xml")
-}
-
 #[cfg(test)]
 mod tests {
+    use proptest::{collection::vec, prelude::*, sample::select};
+
     use super::*;
 
     fn answer(kind: Kind, headers: &[(&str, &str)], body: &'static [u8]) -> serde_json::Value {
@@ -112,6 +108,32 @@ mod tests {
         assert_eq!((&picture["body"], &picture["isBase64Encoded"]), (&"iVA=".into(), &true.into()));
         let mislabelled = answer(Kind::HttpApi, &[("content-type", "application/json")], b"\xff");
         assert_eq!(mislabelled["isBase64Encoded"], true);
+    }
+
+    proptest! {
+        /// The document of a function, byte by byte: nothing that was weighed as fitting can be too large.
+        #[test]
+        fn an_answer_is_never_larger_than_it_weighs(
+            headers in vec(("x-[a-c]", "[ -~é]{0,20}"), 0..6),
+            media_type in select(vec!["application/json", "multipart/mixed", "image/png", "text/plain; charset=utf-8"]),
+            body in prop_oneof![any::<String>().prop_map(String::into_bytes), vec(any::<u8>(), 0..200)],
+            kind in select(vec![Kind::HttpApi, Kind::RestApi, Kind::FunctionUrl]),
+        ) {
+            let mut list = Headers::new();
+            list.try_append("content-type", media_type).unwrap();
+            for (name, value) in &headers {
+                list.try_append(name, value).unwrap();
+            }
+            let size = |outgoing| serde_json::to_string(&Answer::new(kind, outgoing)).unwrap().len();
+            let outgoing = |headers, body| Outgoing { status: StatusCode::OK, headers, body };
+            let full = size(outgoing(list.clone(), body.clone().into()));
+            let empty = size(outgoing(Headers::new(), Bytes::new()));
+            let most = empty + exchange::weigh(&list, &body) + "'multiValueHeaders':{},".len();
+            prop_assert!(full <= most, "{full} > {most}");
+            let without = size(outgoing(list.clone(), Bytes::new()));
+            let weight = exchange::weigh(&list, &body) - exchange::weigh(&list, b"");
+            prop_assert!(full.abs_diff(without + weight) <= 1, "only 'true' and 'false' differ in length");
+        }
     }
 
     #[test]

@@ -34,6 +34,18 @@ pub enum PlanError {
     /// The unit of work is too large for one transaction.
     #[error(transparent)]
     TooLarge(#[from] TooLarge),
+    /// There is no room for the answer beside those that were given.
+    #[error("with this operation the answer would be larger than {max} bytes; the operation was not run")]
+    AnswerTooLarge {
+        /// What an answer may weigh.
+        max: usize,
+    },
+    /// The unit of work reads more than is kept in memory at once.
+    #[error("the requests that are one unit read more than {max} bytes together; none of them was run")]
+    ReadsTooMuch {
+        /// Bytes that a unit may read.
+        max: usize,
+    },
     /// An absolute URL leads to another host or service.
     #[error("'{url}' is not a URL of this service: {reason}")]
     ForeignUrl {

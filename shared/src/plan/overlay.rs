@@ -10,7 +10,7 @@ use std::{
     sync::Arc,
 };
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 
 use crate::{
     edm::Entity,
@@ -55,13 +55,18 @@ impl Snapshot {
     pub fn learn_rows(&mut self, index: usize, except: HashSet<String>, rows: Rows) {
         self.collections.insert(index, (except, rows));
     }
+
+    /// Forgets the rows of a request that is answered.
+    pub fn forget_rows(&mut self, index: usize) {
+        self.collections.remove(&index);
+    }
 }
 
 /// What an evaluation has to know before it can go on.
 #[derive(Debug, Default)]
 pub struct Needs {
-    /// Items to read, each once.
-    pub items: HashSet<ItemKey>,
+    /// Items to read, each once; those that the first requests need come first.
+    pub items: IndexSet<ItemKey>,
     /// Collections to read, by index of the request.
     pub collections: Vec<(usize, Wanted)>,
 }
@@ -119,6 +124,8 @@ pub enum Source {
 pub struct Rows {
     /// Sort key and entity, in key order.
     pub rows: Vec<(String, Arc<Entity>)>,
+    /// Bytes of the items read.
+    pub bytes: usize,
     /// Whether there are more after the last one.
     pub more: bool,
     /// How many there are in all, when asked for.
@@ -366,7 +373,7 @@ impl<'s> Overlay<'s> {
     }
 
     /// Items that the unit assumes something of without knowing them.
-    pub(super) fn assumed(&self) -> HashSet<ItemKey> {
+    pub(super) fn assumed(&self) -> IndexSet<ItemKey> {
         let assumed = self
             .states
             .iter()

@@ -1,6 +1,6 @@
 //! Reading: entities, collections, properties, counts, links (Protocol §11.2).
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, fmt::Write as _, sync::Arc};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
@@ -156,21 +156,19 @@ impl Unit<'_> {
         if only_count {
             return Ok(respond::count(self.context, request, found.count.unwrap_or(0)));
         }
-        let last = found.rows.last().map(|(sort, _)| sort.clone());
-        found.rows.drain(..skip.min(found.rows.len()));
-        let next = match last {
-            Some(last) if found.more && top > page => {
-                let remaining = options.top.map(|top| top - page as u64);
-                Some(self.next_link(request, base, &last, remaining))
-            }
-            _ => None,
+        let passed: Vec<_> = found.rows.drain(..skip.min(found.rows.len())).collect();
+        let next = |shown: usize| {
+            let (last, _) = found.rows.get(..shown)?.last().or(passed.last())?;
+            let more = found.more || shown < found.rows.len();
+            let link = || self.next_link(request, base, last, (skip - passed.len(), top - shown));
+            (more && shown < top).then(link)
         };
         let listing = Listing {
             collection,
             references: path.last == Last::Ref,
             rows: found.rows.iter().map(|(_, entity)| entity).collect(),
             count: if options.count == Some(true) { found.count } else { None },
-            next,
+            next: &next,
             applied_page_size: request.prefer.maxpagesize.map(|_| page),
         };
         Ok(respond::collection(self.context, request, selection.as_ref(), &listing))
@@ -190,8 +188,8 @@ impl Unit<'_> {
         request.prefer.maxpagesize.map_or(own, |preferred| preferred.min(own)) as usize
     }
 
-    /// The URL of the next page: the same options, going on after `last`.
-    fn next_link(&self, request: &Prepared, base: &str, last: &str, remaining: Option<u64>) -> String {
+    /// The URL of the next page: the same options, going on after `last` with what is left of `$skip` and `$top`.
+    fn next_link(&self, request: &Prepared, base: &str, last: &str, (skip, top): (usize, usize)) -> String {
         let mut url = format!("{}/{base}?", self.context.root_url(&request.root));
         for option in request.query.as_deref().unwrap_or_default().split('&').filter(|o| !o.is_empty()) {
             let name = option.split('=').next().unwrap_or_default().to_ascii_lowercase().replace("%24", "$");
@@ -200,10 +198,12 @@ impl Unit<'_> {
                 url.push('&');
             }
         }
-        if let Some(remaining) = remaining {
-            url.push_str("$top=");
-            url.push_str(&remaining.to_string());
-            url.push('&');
+        // Writing into memory cannot fail.
+        if skip > 0 {
+            let _ = write!(url, "$skip={skip}&");
+        }
+        if request.options.top.is_some() {
+            let _ = write!(url, "$top={top}&");
         }
         url.push_str("$skiptoken=");
         url.push_str(&URL_SAFE_NO_PAD.encode(last));
@@ -255,7 +255,7 @@ impl Wanted {
         let mut rows: Vec<_> = all.into_iter().filter(after).collect();
         let more = rows.len() > self.limit;
         rows.truncate(self.limit);
-        Rows { rows, more, count, owner_exists: true }
+        Rows { rows, bytes: 0, more, count, owner_exists: true }
     }
 }
 

@@ -7,6 +7,7 @@ use http::{Method, StatusCode};
 use crate::{
     batch::{Headers, Request, Response},
     edm::{Entity, EntityKey, Incarnation, StructuredType, TypeId, ValueError, Version},
+    exchange::MAX_ANSWER,
     respond,
     service::Service,
     store::{self, ItemKey, Write},
@@ -103,11 +104,18 @@ pub fn evaluate<'a>(
     let mut unit = Unit { context, overlay, references, fresh, operation, index, ordinal, writing, current: None };
     let mut outcomes = Vec::with_capacity(jobs.len());
     let mut halted = false;
+    // Bodies alone that are too large for one answer end it: what they weigh in it is found once all are there.
+    let mut answered = 0;
     for (position, job) in jobs.iter_mut().enumerate() {
         match unit.run(job) {
             Ok(outcome) => {
                 if let Some(id) = &job.request.id {
                     unit.references.insert(id.clone(), outcome.reference.clone());
+                }
+                answered += outcome.response.body.len();
+                if answered > MAX_ANSWER {
+                    let error = PlanError::AnswerTooLarge { max: MAX_ANSWER };
+                    return Evaluation::Failed { culprit: position, error, before: Vec::new() };
                 }
                 outcomes.push(outcome);
             }

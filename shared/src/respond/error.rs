@@ -34,8 +34,17 @@ pub struct ErrorContext<'a> {
 /// Status and codes of an error: (status, OData, Business Central, Dataverse).
 type Row = (u16, &'static str, &'static str, &'static str);
 
-/// The answer to a request that failed.
+/// The answer to a request that failed. What is the service's own fault is logged.
 pub fn error_response(context: ErrorContext<'_>, failure: &Failure, id: Option<RequestId>) -> Response {
+    let response = error_answer(context, failure, id);
+    if response.status.is_server_error() && response.status != StatusCode::NOT_IMPLEMENTED {
+        tracing::warn!(correlation = %context.correlation, error = %failure, "request failed");
+    }
+    response
+}
+
+/// The answer that a request would get if it failed so.
+pub fn error_answer(context: ErrorContext<'_>, failure: &Failure, id: Option<RequestId>) -> Response {
     let shape = context.profile.map_or(ErrorShape::Odata, |p| p.errors);
     let (status, odata, business_central, dataverse) = row(failure, context.profile);
     let code = match shape {
@@ -60,7 +69,7 @@ pub fn error_response(context: ErrorContext<'_>, failure: &Failure, id: Option<R
         Failure::Store(StoreError::OutcomeUnknown(_)) => {
             all.append(header::RETRY_AFTER, HeaderValue::from_static("5"));
         }
-        Failure::Store(StoreError::Unavailable(_) | StoreError::Contention { .. }) => {
+        Failure::Store(StoreError::Unavailable(_) | StoreError::OutOfTime | StoreError::Contention { .. }) => {
             all.append(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         Failure::Auth(AuthError::NoKeys { retry_after }) => {
@@ -92,6 +101,7 @@ fn row(failure: &Failure, profile: Option<&Profile>) -> Row {
         Failure::Store(error) => match error {
             StoreError::OutcomeUnknown(_) => (503, "OutcomeUnknown", "Internal_ServerError", "0x80072321"),
             StoreError::Unavailable(_) => (503, "ServiceUnavailable", "Internal_TenantUnavailable", "0x80072321"),
+            StoreError::OutOfTime => (503, "OutOfTime", "Internal_TenantUnavailable", "0x80072321"),
             StoreError::Contention { .. } => (503, "Contention", "Internal_ServerError", "0x80072326"),
             StoreError::ItemTooLarge => (413, "TooLarge", "BadRequest", "0x80072322"),
             StoreError::Corrupt(_) | StoreError::Refused(_) | StoreError::Invalid(_) => {
@@ -117,7 +127,8 @@ fn plan_row(error: &PlanError, profile: Option<&Profile>) -> Row {
         E::Query(error) => query_row(error),
         E::Value(error) => value_row(error),
         E::Key(_) | E::KeyTooLong(_) => (400, "InvalidKey", "BadRequest", "0x80060888"),
-        E::TooLarge(_) => (413, "TooLarge", "BadRequest", "0x80072322"),
+        E::AnswerTooLarge { .. } => (413, "AnswerTooLarge", "BadRequest", "0x80072322"),
+        E::TooLarge(_) | E::ReadsTooMuch { .. } => (413, "TooLarge", "BadRequest", "0x80072322"),
         E::ForeignUrl { .. } => (400, "ForeignUrl", "BadRequest_InvalidRequestUrl", "0x80060888"),
         E::UnknownReference(_) | E::EmptyReference(_) => {
             (400, "UnresolvedReference", "BadRequest_InvalidRequestUrl", "0x80060888")
@@ -222,6 +233,7 @@ fn batch_row(error: &BatchError, profile: Option<&Profile>) -> Row {
         },
         BatchError::Method { .. } => (405, "MethodNotAllowed", "BadRequest_MethodNotAllowed", "0x80060888"),
         BatchError::BodyTooLarge { .. } => (413, "TooLarge", "BadRequest", "0x80072322"),
+        BatchError::AnswerTooLarge { .. } => (413, "AnswerTooLarge", "BadRequest", "0x80072322"),
         BatchError::NotAcceptable(_) => (406, "NotAcceptable", "BadRequest", "0x80060888"),
         BatchError::Isolation(_) => (412, "IsolationNotSupported", "BadRequest", "0x80060888"),
         BatchError::ContentEncoding(_) => (415, "UnsupportedMediaType", "BadRequest", "0x80048d19"),

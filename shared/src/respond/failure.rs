@@ -48,6 +48,12 @@ pub enum BatchError {
         /// The limit.
         max: usize,
     },
+    /// Not even the answers that say of each operation that it was not run have room.
+    #[error("the answers of the batch would be larger than {max} bytes whatever they say; nothing of it was run")]
+    AnswerTooLarge {
+        /// What an answer may weigh.
+        max: usize,
+    },
     /// No form of answer that the client accepts.
     #[error("a batch is answered as application/json or multipart/mixed; '{0}' asks for neither")]
     NotAcceptable(String),

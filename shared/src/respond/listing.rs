@@ -7,6 +7,7 @@ use http::StatusCode;
 use crate::{
     batch::Headers,
     edm::{Entity, EntityKey, Numbers},
+    exchange::Weight,
     plan::{Collection, Context, Metadata, Outcome, Prepared, Reference},
     query::Selection,
     uri::write_key,
@@ -17,16 +18,19 @@ use super::{
     headers::{self, PREFERENCE_APPLIED, version_header},
 };
 
+/// What the entities of a page may weigh: it ends earlier where they weigh more, so that it fits into an answer, of a batch
+/// as well.
+const MAX_PAGE: usize = 4 << 20;
+
 /// A page of a collection.
-#[derive(Debug)]
 pub(crate) struct Listing<'l> {
     pub(crate) collection: &'l Collection,
     /// Only references to the entities.
     pub(crate) references: bool,
     pub(crate) rows: Vec<&'l Arc<Entity>>,
     pub(crate) count: Option<u64>,
-    /// URL of the next page.
-    pub(crate) next: Option<String>,
+    /// URL of the next page, where there is one after so many entities.
+    pub(crate) next: &'l dyn Fn(usize) -> Option<String>,
     /// Entities on a page, where the client's preference counted.
     pub(crate) applied_page_size: Option<usize>,
 }
@@ -62,8 +66,10 @@ pub(crate) fn collection(
         let _ = write!(body, "\"{prefix}count\":{quote}{count}{quote},");
     }
     body.extend_from_slice(b"\"value\":[");
-    for (position, entity) in listing.rows.iter().enumerate() {
-        if position > 0 {
+    let (mut shown, mut weight) = (0, Weight::default());
+    for entity in &listing.rows {
+        let start = body.len();
+        if shown > 0 {
             body.push(b',');
         }
         body.push(b'{');
@@ -75,11 +81,17 @@ pub(crate) fn collection(
             write_members(&mut body, context, request, selection, entity);
         }
         body.push(b'}');
+        weight = weight + Weight::of(body.get(start..).unwrap_or_default());
+        if shown > 0 && weight.total() > MAX_PAGE {
+            body.truncate(start);
+            break;
+        }
+        shown += 1;
     }
     body.push(b']');
-    if let Some(next) = &listing.next {
+    if let Some(next) = (listing.next)(shown) {
         let _ = write!(body, ",\"{prefix}nextLink\":");
-        write_text(&mut body, next);
+        write_text(&mut body, &next);
     }
     body.push(b'}');
     outcome(StatusCode::OK, all, body.into(), Reference::Nothing)

@@ -12,6 +12,10 @@ pub struct Limits {
     /// Operations in one change set or atomicity group, where that is bounded by itself.
     pub change_set_operations: Option<usize>,
     /// Bytes of a request's body, as sent.
+    ///
+    /// A Lambda function gets less: its event is a JSON document of at most 6 MiB with the body as a string in it. There
+    /// each quote and backslash of a JSON batch takes two bytes; a multipart batch is base64, so that 4.5 MiB of it fit.
+    /// What is larger the gateway refuses (413) before any function runs.
     pub body_bytes: usize,
     /// Bytes of an URL, path and query, of a request alone or in a batch.
     pub url_bytes: usize,

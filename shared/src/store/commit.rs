@@ -27,7 +27,7 @@ use super::{
     write,
 };
 
-/// Until when a unit of work may take.
+/// Until when calls to the table may be begun. The last one may go on for [`super::ATTEMPT_TIMEOUT`] beyond it.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline(Instant);
 
@@ -35,6 +35,11 @@ impl Deadline {
     /// That long from now.
     pub fn after(budget: Duration) -> Self {
         Self(Instant::now() + budget)
+    }
+
+    /// Whether it has passed.
+    pub fn is_over(&self) -> bool {
+        self.is_before(Duration::ZERO)
     }
 
     /// Whether it has passed once `pause` more has gone by.

@@ -13,6 +13,9 @@ pub enum StoreError {
     /// Nothing was written; trying again later may help.
     #[error("the table is not available: {0}")]
     Unavailable(String),
+    /// Nothing was written, or asked: no time was left to.
+    #[error("the time for this request ran out; the operation was not run")]
+    OutOfTime,
     /// Nothing was written: other writers kept changing the same items.
     #[error("other writers changed the same entities {attempts} times in a row")]
     Contention {

@@ -97,7 +97,11 @@ impl StoreError {
     /// too large, or not what DynamoDB takes, stays so.
     pub fn is_passing(&self) -> bool {
         match self {
-            Self::OutcomeUnknown(_) | Self::Unavailable(_) | Self::Contention { .. } | Self::Refused(_) => true,
+            Self::OutcomeUnknown(_)
+            | Self::Unavailable(_)
+            | Self::OutOfTime
+            | Self::Contention { .. }
+            | Self::Refused(_) => true,
             Self::ItemTooLarge | Self::Invalid(_) | Self::Corrupt(_) => false,
         }
     }

@@ -11,16 +11,18 @@ const MEMBER_OVERHEAD: usize = 2;
 /// For numbers, times, Guids and the like.
 const SCALAR: usize = 40;
 
-/// The bytes of an item.
-pub(super) fn stored(model: &Model, key: &ItemKey, stored: &Stored) -> usize {
-    let content = match stored {
-        Stored::Entity(entity) => self::entity(model, entity),
-        Stored::AlternateKey(target) => target.len(),
-        Stored::Sequence(sequence) => sequence.of.len() + SCALAR,
-        Stored::Link => SCALAR,
-        Stored::Claims(claims) => claims.size(),
-    };
-    ITEM_OVERHEAD + self::key(key) + content
+impl Stored {
+    /// The bytes of the item without its key, estimated upwards.
+    pub fn size(&self, model: &Model) -> usize {
+        let content = match self {
+            Self::Entity(entity) => self::entity(model, entity),
+            Self::AlternateKey(target) => target.len(),
+            Self::Sequence(sequence) => sequence.of.len() + SCALAR,
+            Self::Link => SCALAR,
+            Self::Claims(claims) => claims.size(),
+        };
+        ITEM_OVERHEAD + content
+    }
 }
 
 /// The bytes of a key.

@@ -143,7 +143,7 @@ pub fn check_size(model: &Model, writes: &[Write]) -> Result<(), TooLarge> {
     let mut total = 0;
     for write in writes {
         let bytes = match &write.kind {
-            WriteKind::Put(stored, _) => size::stored(model, &write.key, stored),
+            WriteKind::Put(stored, _) => size::key(&write.key) + stored.size(model),
             WriteKind::Claim(change) => size::key(&write.key) + change.size(),
             WriteKind::Patch(patch) => size::key(&write.key) + size::patch(model, patch),
             WriteKind::Delete | WriteKind::Check => size::key(&write.key),

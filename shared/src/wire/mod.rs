@@ -10,6 +10,7 @@ mod limits;
 mod multipart;
 mod names;
 mod text;
+mod writer;
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -18,6 +19,7 @@ use uuid::Uuid;
 pub use envelope::{Boundary, BoundaryError, Envelope};
 pub use error::{DecodeError, DependencyFault, Fault, Position};
 pub use limits::Limits;
+pub use writer::{Mark, Writer};
 
 use crate::batch::{BatchRequest, BatchResponse};
 
@@ -76,14 +78,11 @@ pub fn decode_response(envelope: &Envelope, body: &Bytes) -> Result<BatchRespons
     }
 }
 
-/// Writes the answer to a batch.
+/// Writes the answer to a batch as a whole.
 pub fn encode(response: &BatchResponse, encoding: Encoding) -> Encoded {
-    match encoding {
-        Encoding::Json { header_case } => {
-            Encoded { content_type: "application/json".into(), body: json::write_responses(response, header_case) }
-        }
-        Encoding::Multipart { key, flat } => multipart::write_responses(response, key, flat),
-    }
+    let mut writer = Writer::new(encoding, response.items.len());
+    response.items.iter().for_each(|item| writer.item(item));
+    writer.finish()
 }
 
 /// Writes a batch, as a client does.

@@ -4,8 +4,6 @@ use std::borrow::Cow;
 
 use http::{HeaderName, HeaderValue};
 
-use crate::batch::Headers;
-
 /// Appends a header name the way clients know it: `content-type` → `Content-Type`.
 pub(super) fn push_canonical(out: &mut Vec<u8>, name: &HeaderName) {
     let special = match name.as_str() {
@@ -54,9 +52,4 @@ pub(super) fn push_json_string(out: &mut Vec<u8>, text: &str) {
 /// The text of a header value.
 pub(super) fn value_text(value: &HeaderValue) -> Cow<'_, str> {
     String::from_utf8_lossy(value.as_bytes())
-}
-
-/// Bytes that the headers take, roughly, for sizing a buffer.
-pub(super) fn size_of(headers: &Headers) -> usize {
-    headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 8).sum()
 }

@@ -49,7 +49,7 @@ impl Running {
     }
 }
 
-fn responses(envelope: &Envelope, body: &str) -> Vec<Response> {
+pub(super) fn responses(envelope: &Envelope, body: &str) -> Vec<Response> {
     let batch = decode_response(envelope, &Bytes::from(body.to_owned())).unwrap_or_else(|e| panic!("{e}: {body}"));
     let items = batch.items.into_iter().flat_map(|item| match item {
         ResponseItem::Single(response) => vec![response],

@@ -6,6 +6,7 @@ mod event_webhook;
 mod events;
 mod gateway;
 mod job_state;
+mod limits;
 mod outbox;
 mod secrets;
 

@@ -6,4 +6,4 @@ mod read;
 mod write;
 
 pub(super) use read::{read_requests, read_responses};
-pub(super) use write::{write_requests, write_responses};
+pub(super) use write::{close_responses, open_responses, push_response, write_requests};

@@ -5,34 +5,25 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 
 use crate::{
-    batch::{BatchItem, BatchRequest, BatchResponse, Headers, Request, RequestId, Response, ResponseItem},
+    batch::{BatchItem, BatchRequest, Headers, Request, RequestId, Response},
     wire::HeaderCase,
     wire::{
         envelope::BodyForm,
-        text::{push_canonical, push_json_string, size_of, value_text},
+        text::{push_canonical, push_json_string, value_text},
     },
 };
 
-/// Bytes of an object besides headers and body.
-const OBJECT_OVERHEAD: usize = 96;
+/// How an answer begins.
+const OPENING: &[u8] = b"{\"responses\":[";
 
-/// Writes an answer.
-pub(in crate::wire) fn write_responses(batch: &BatchResponse, case: HeaderCase) -> Bytes {
-    let mut out = Vec::with_capacity(size_of_responses(batch));
-    out.extend_from_slice(b"{\"responses\":[");
-    let mut comma = Comma::default();
-    for item in &batch.items {
-        let (group, responses) = match item {
-            ResponseItem::Single(one) => (None, std::slice::from_ref(one)),
-            ResponseItem::Group { name, responses } => (name.as_ref(), responses.as_slice()),
-        };
-        for one in responses {
-            comma.push(&mut out);
-            response(&mut out, one, group, case);
-        }
-    }
+/// Begins an answer.
+pub(in crate::wire) fn open_responses(out: &mut Vec<u8>) {
+    out.extend_from_slice(OPENING);
+}
+
+/// Ends an answer.
+pub(in crate::wire) fn close_responses(out: &mut Vec<u8>) {
     out.extend_from_slice(b"]}");
-    out.into()
 }
 
 /// Writes a batch. A group without a name is given one.
@@ -56,7 +47,16 @@ pub(in crate::wire) fn write_requests(batch: &BatchRequest) -> Bytes {
     out.into()
 }
 
-fn response(out: &mut Vec<u8>, response: &Response, group: Option<&RequestId>, case: HeaderCase) {
+/// Writes the answer to one request.
+pub(in crate::wire) fn push_response(
+    out: &mut Vec<u8>,
+    response: &Response,
+    group: Option<&RequestId>,
+    case: HeaderCase,
+) {
+    if out.len() > OPENING.len() {
+        out.push(b',');
+    }
     out.extend_from_slice(b"{\"id\":");
     match &response.id {
         Some(id) => push_json_string(out, id.as_str()),
@@ -176,13 +176,4 @@ impl Comma {
         }
         self.needed = true;
     }
-}
-
-fn size_of_responses(batch: &BatchResponse) -> usize {
-    let size = |response: &Response| OBJECT_OVERHEAD + size_of(&response.headers) + response.body.len();
-    let items = batch.items.iter().map(|item| match item {
-        ResponseItem::Single(one) => size(one),
-        ResponseItem::Group { responses, .. } => responses.iter().map(size).sum(),
-    });
-    OBJECT_OVERHEAD + items.sum::<usize>()
 }

@@ -6,4 +6,4 @@ mod read;
 mod write;
 
 pub(super) use read::{read_requests, read_responses};
-pub(super) use write::{write_requests, write_responses};
+pub(super) use write::{boundary, close, open_set, push_response, set_boundary, write_requests};

@@ -4,33 +4,18 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use crate::{
-    batch::{BatchItem, BatchRequest, BatchResponse, Headers, Request, RequestId, Response, ResponseItem},
-    wire::{Boundary, Encoded, text},
+    batch::{BatchItem, BatchRequest, Headers, Request, RequestId, Response},
+    wire::{Boundary, text},
 };
 
-/// Bytes of a part besides headers and body.
-const PART_OVERHEAD: usize = 256;
+/// The boundary of an answer; see [`crate::wire::Encoding::Multipart`].
+pub(in crate::wire) fn boundary(key: Uuid) -> String {
+    format!("batchresponse_{key}")
+}
 
-/// Writes an answer; see [`crate::wire::Encoding::Multipart`].
-pub(in crate::wire) fn write_responses(batch: &BatchResponse, key: Uuid, flat: bool) -> Encoded {
-    let boundary = format!("batchresponse_{key}");
-    let mut out = Vec::with_capacity(size_of_responses(batch));
-    let mut sets = 0;
-    for item in &batch.items {
-        match item {
-            ResponseItem::Single(one) => response(&mut out, &boundary, one),
-            ResponseItem::Group { responses: all, .. } if flat => responses(&mut out, &boundary, all),
-            ResponseItem::Group { responses: all, .. } => {
-                sets += 1;
-                let inner = format!("changesetresponse_{}", Uuid::from_u128(key.as_u128().wrapping_add(sets)));
-                open_set(&mut out, &boundary, &inner);
-                responses(&mut out, &inner, all);
-                close(&mut out, &inner);
-            }
-        }
-    }
-    close(&mut out, &boundary);
-    Encoded { content_type: format!("multipart/mixed; boundary={boundary}"), body: out.into() }
+/// The boundary of the n-th change set of an answer, from 1.
+pub(in crate::wire) fn set_boundary(key: Uuid, n: u128) -> String {
+    format!("changesetresponse_{}", Uuid::from_u128(key.as_u128().wrapping_add(n)))
 }
 
 /// Writes a batch.
@@ -56,13 +41,8 @@ pub(in crate::wire) fn write_requests(batch: &BatchRequest, boundary: &Boundary)
     out.into()
 }
 
-fn responses(out: &mut Vec<u8>, boundary: &str, responses: &[Response]) {
-    for one in responses {
-        response(out, boundary, one);
-    }
-}
-
-fn response(out: &mut Vec<u8>, boundary: &str, response: &Response) {
+/// Writes the answer to one request.
+pub(in crate::wire) fn push_response(out: &mut Vec<u8>, boundary: &str, response: &Response) {
     open_message(out, boundary, response.id.as_ref());
     let reason = response.status.canonical_reason().unwrap_or_default();
     push(out, &["HTTP/1.1 ", response.status.as_str(), " ", reason, "\r\n"]);
@@ -96,11 +76,13 @@ fn message_rest(out: &mut Vec<u8>, headers: &Headers, body: &[u8]) {
     push(out, &["\r\n"]);
 }
 
-fn open_set(out: &mut Vec<u8>, boundary: &str, inner: &str) {
+/// Begins a change set.
+pub(in crate::wire) fn open_set(out: &mut Vec<u8>, boundary: &str, inner: &str) {
     push(out, &["--", boundary, "\r\nContent-Type: multipart/mixed; boundary=", inner, "\r\n\r\n"]);
 }
 
-fn close(out: &mut Vec<u8>, boundary: &str) {
+/// Ends a batch or a change set.
+pub(in crate::wire) fn close(out: &mut Vec<u8>, boundary: &str) {
     push(out, &["--", boundary, "--\r\n"]);
 }
 
@@ -108,13 +90,4 @@ fn push(out: &mut Vec<u8>, pieces: &[&str]) {
     for piece in pieces {
         out.extend_from_slice(piece.as_bytes());
     }
-}
-
-fn size_of_responses(batch: &BatchResponse) -> usize {
-    let size = |response: &Response| PART_OVERHEAD + text::size_of(&response.headers) + response.body.len();
-    let items = batch.items.iter().map(|item| match item {
-        ResponseItem::Single(one) => size(one),
-        ResponseItem::Group { responses, .. } => PART_OVERHEAD + responses.iter().map(size).sum::<usize>(),
-    });
-    PART_OVERHEAD + items.sum::<usize>()
 }

@@ -37,6 +37,28 @@ fn sample(name: Option<RequestId>) -> BatchResponse {
 }
 
 #[test]
+fn what_is_taken_back_leaves_no_trace() {
+    let batch = sample(id("g"));
+    let encodings = [
+        Encoding::Json { header_case: HeaderCase::Lower },
+        Encoding::Multipart { key: KEY, flat: false },
+        Encoding::Multipart { key: KEY, flat: true },
+    ];
+    for encoding in encodings {
+        let mut writer = Writer::new(encoding, 0);
+        for item in &batch.items {
+            let mark = writer.mark();
+            batch.items.iter().for_each(|other| writer.item(other));
+            let long = writer.since(mark).len();
+            writer.rewind(mark);
+            writer.item(item);
+            assert!(!writer.since(mark).is_empty() && writer.since(mark).len() < long);
+        }
+        assert_eq!(writer.finish(), encode(&batch, encoding));
+    }
+}
+
+#[test]
 fn multipart_bytes_are_exact() {
     let encoded = encode(&sample(None), Encoding::Multipart { key: KEY, flat: false });
     assert_eq!(encoded.content_type, "multipart/mixed; boundary=batchresponse_11111111-2222-4333-8444-5555555555ff");

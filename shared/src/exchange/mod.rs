@@ -1,9 +1,13 @@
 //! One HTTP request and its answer, free of any server or event type.
 
+mod weight;
+
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
+
+pub use weight::{MAX_ANSWER, MAX_PAYLOAD, Weight, is_text, weigh};
 
 use crate::{batch::Headers, uri::Encoding};
 
