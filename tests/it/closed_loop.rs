@@ -212,8 +212,9 @@ async fn one_trace_leads_from_a_failure_to_the_requeue() {
         let rows = the.rows(set).await;
         assert!(rows.len() == 1 && rows.iter().all(|row| in_trace(&row["Trace"])), "{set}: {rows:#?}");
     }
-    let history = the.rows("BatchJobHistory").await;
-    assert_eq!(history.iter().filter(|row| in_trace(&row["Trace"])).count(), 2, "the failure and the requeue");
+    // Rows of history are written after the change that they tell of.
+    let both = async || the.rows("BatchJobHistory").await.iter().filter(|row| in_trace(&row["Trace"])).count() == 2;
+    the.until("in the history, as the failure and as the requeue", both).await;
     let log = the.log();
     let lines = log.iter().filter(|line| line["traceId"] == TRACE);
     let lines: Vec<_> =

@@ -8,7 +8,7 @@ use crate::{
     batch::{BatchItem, BatchRequest, Format, Group, Headers, Request, RequestId, Response},
     exchange::{MAX_ANSWER, Weight},
     plan::{self, OdataVersion, PlanError},
-    respond::{ErrorContext, Failure, error_answer, error_response},
+    respond::{ErrorContext, Failure, error_response},
     service::{Service, profile::FailedChangeSet},
     store::StoreError,
     wire::{Encoding, Mark, Writer},
@@ -159,7 +159,7 @@ impl Scale {
         let versions = [OdataVersion::V40, OdataVersion::V401];
         let mut answers = versions.into_iter().flat_map(|version| {
             let context = form.context(version);
-            failures.iter().map(move |failure| error_answer(context, failure, None))
+            failures.iter().map(move |failure| error_response(context, failure, None))
         });
         let mut writer = Writer::new(form.encoding(), 1);
         let none = Response { id: None, status: StatusCode::OK, headers: Headers::new(), body: Bytes::new() };

@@ -34,17 +34,8 @@ pub struct ErrorContext<'a> {
 /// Status and codes of an error: (status, OData, Business Central, Dataverse).
 type Row = (u16, &'static str, &'static str, &'static str);
 
-/// The answer to a request that failed. What is the service's own fault is logged.
+/// The answer to a request that failed.
 pub fn error_response(context: ErrorContext<'_>, failure: &Failure, id: Option<RequestId>) -> Response {
-    let response = error_answer(context, failure, id);
-    if response.status.is_server_error() && response.status != StatusCode::NOT_IMPLEMENTED {
-        tracing::warn!(correlation = %context.correlation, error = %failure, "request failed");
-    }
-    response
-}
-
-/// The answer that a request would get if it failed so.
-pub fn error_answer(context: ErrorContext<'_>, failure: &Failure, id: Option<RequestId>) -> Response {
     let shape = context.profile.map_or(ErrorShape::Odata, |p| p.errors);
     let (status, odata, business_central, dataverse) = row(failure, context.profile);
     let code = match shape {

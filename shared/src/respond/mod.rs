@@ -11,7 +11,7 @@ mod requeue;
 
 pub(crate) use body::{count, created, entity, not_modified, property, property_changed, reference, updated, upserted};
 pub(crate) use document::{metadata, service_document};
-pub use error::{ErrorContext, error_answer, error_code, error_response};
+pub use error::{ErrorContext, error_code, error_response};
 pub use failure::{BatchError, Failure};
 pub(crate) use headers::version_header;
 pub(crate) use listing::{Listing, collection};
