@@ -17,7 +17,8 @@ async fn post(url: &str, headers: &[(&str, &str)], body: String) -> String {
     }
     let answer = request.send().await.unwrap();
     let mut text = format!("{}\r\n", answer.status());
-    for (name, value) in answer.headers().iter().filter(|(name, _)| *name != "date" && *name != "content-length") {
+    let differ = ["date", "content-length", "traceparent"];
+    for (name, value) in answer.headers().iter().filter(|(name, _)| !differ.contains(&name.as_str())) {
         text.push_str(&format!("{name}: {}\r\n", value.to_str().unwrap()));
     }
     text + "\r\n" + &answer.text().await.unwrap()

@@ -103,7 +103,8 @@ impl Lines {
 fn directive(own: &[Metric]) -> String {
     let metrics: Vec<Value> =
         COMMON.iter().chain(own).map(|(name, unit)| json!({ "Name": name, "Unit": unit })).collect();
-    let dimensions = json!([["function"], ["function", "service"]]);
+    // Each combination of what stands here is charged as a metric of its own: what is asked about one service is in the lines.
+    let dimensions = json!([["function"]]);
     let metrics = json!([{ "Namespace": NAMESPACE, "Dimensions": dimensions, "Metrics": metrics }]);
     format!("\"CloudWatchMetrics\":{metrics}}},")
 }
