@@ -301,7 +301,7 @@ impl Run<'_> {
         self.failures.add(self.call.subject, &culprit(&failed), &failed.failure, status);
         let is_first = !std::mem::replace(&mut self.failed, true);
         if is_first && !self.continues && self.form.service.profile.outer_status_of_failure {
-            self.status = if self.is_partly_done(&failed.failure) { StatusCode::OK } else { status };
+            self.status = if self.is_partly_done(&failed.failure, status) { StatusCode::OK } else { status };
         }
     }
 
@@ -311,13 +311,13 @@ impl Run<'_> {
         self.answered += requests;
     }
 
-    /// Whether the batch was too much for the service with a part of it done. Its status must not make a client send the
-    /// whole again.
-    fn is_partly_done(&self, failure: &Failure) -> bool {
+    /// Whether the service could not finish what it has done a part of, as far as anybody knows. The status of the whole must
+    /// not make a client send all of it again.
+    fn is_partly_done(&self, failure: &Failure, status: StatusCode) -> bool {
         match failure {
             Failure::Store(StoreError::OutcomeUnknown(_)) => true,
-            Failure::Store(StoreError::OutOfTime) | Failure::Plan(PlanError::AnswerTooLarge { .. }) => self.changed,
-            _ => false,
+            Failure::Plan(PlanError::AnswerTooLarge { .. }) => self.changed,
+            _ => self.changed && status.is_server_error(),
         }
     }
 
