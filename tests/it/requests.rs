@@ -188,7 +188,12 @@ async fn versions_are_negotiated() {
 #[tokio::test]
 async fn head_is_get_without_the_body() {
     let service = TestService::trippin().await;
-    let (get, head) = (service.get("Airlines('NW')").await, service.send("HEAD", "Airlines('NW')", &[], "").await);
+    let mut get = service.get("Airlines('NW')").await;
+    let mut head = service.send("HEAD", "Airlines('NW')", &[], "").await;
+    // Each is a request of its own.
+    for answer in [&mut get, &mut head] {
+        assert!(answer.headers.take("traceparent").is_some());
+    }
     assert_eq!((head.status, head.body.len(), head.headers), (200, 0, get.headers));
     assert_eq!(service.send("HEAD", "Airlines('none')", &[], "").await.status, 404);
 }

@@ -44,7 +44,7 @@ impl Log {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 
-    /// The lines about `target` since the last time; each is one JSON object without repeated members.
+    /// The lines about `target` since the last time. Every line is a JSON object.
     fn take(&self, target: &str) -> Vec<Value> {
         let text = self.text();
         self.0.lock().unwrap().clear();
