@@ -206,6 +206,14 @@ async fn a_function_s_lines_are_metrics_of_cloudwatch() {
 }
 
 #[tokio::test]
+async fn what_is_asked_of_one_module_does_not_silence_the_others() {
+    let rig = Rig::seeded().await;
+    let (log, _guard) = Log::start(Format::Json, "shared=debug");
+    rig.get("/trippin/Airlines").await;
+    assert_eq!(log.take("rebatch::request").len(), 1);
+}
+
+#[tokio::test]
 async fn nothing_that_a_client_sends_in_confidence_is_logged_at_any_level() {
     const SECRET: &str = "S3CR3T";
     let rig = Rig::seeded().await;

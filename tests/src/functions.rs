@@ -66,7 +66,7 @@ impl Surroundings {
             ("SERVICES_DIR", services.to_str().expect("UTF-8")),
             ("POLICY_FILE", policy.to_str().expect("UTF-8")),
             ("AWS_ENDPOINT_URL_DYNAMODB", url.as_str()),
-            ("RUST_LOG", "error"),
+            ("RUST_LOG", "error,rebatch=error"),
         ];
         Function::start(&binary(name), &variables).await
     }

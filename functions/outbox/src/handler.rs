@@ -101,7 +101,7 @@ impl function::Handler for Handler {
         let event: Event = serde_json::from_str(payload)?;
         let begun = Instant::now();
         let outbox = self.outbox.get().await?.metered();
-        let left = invocation.time_left.saturating_sub(MARGIN);
+        let left = invocation.time_left().saturating_sub(MARGIN);
         let mut line = OutboxLine::default();
         let answer = work(&outbox, event, left, &mut line).await;
         let line = OutboxLine { usage: outbox.usage(), duration: begun.elapsed(), ..line };

@@ -2,7 +2,7 @@
 
 use lambda_runtime::Diagnostic;
 
-use super::{ConfigError, Invocation};
+use super::ConfigError;
 use crate::{
     exchange::{Incoming, Outgoing},
     gateway::{self, Answer, EventError},
@@ -39,12 +39,11 @@ impl From<ConfigError> for Diagnostic {
 /// Answers one event. A request that cannot be read is a 400; an event that is no HTTP request is an error.
 pub(super) async fn answer(
     payload: &str,
-    invocation: &Invocation,
     handle: impl AsyncFnOnce(Incoming) -> Result<Outgoing, ConfigError>,
 ) -> Result<Answer, InvocationError> {
     let event = gateway::read(payload)?;
     let outgoing = match event.request {
-        Ok(incoming) => handle(Incoming { time_left: Some(invocation.time_left), ..incoming }).await?,
+        Ok(incoming) => handle(incoming).await?,
         Err(error) => error.into_outgoing(),
     };
     Ok(Answer::new(event.kind, outgoing))

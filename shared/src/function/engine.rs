@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     Engine,
+    exchange::Incoming,
     execute::Serves,
     gateway::Answer,
     service::Services,
@@ -57,6 +58,12 @@ impl Handler for LazyEngine {
     }
 
     async fn answer(&self, payload: &str, invocation: &Invocation) -> Result<Answer, InvocationError> {
-        answer(payload, invocation, async |incoming| Ok(self.engine().await?.handle(incoming).await)).await
+        let handle = async |incoming| {
+            let engine = self.engine().await?;
+            // To make it ready has taken of the time.
+            let time_left = Some(invocation.time_left());
+            Ok(engine.handle(Incoming { time_left, ..incoming }).await)
+        };
+        answer(payload, handle).await
     }
 }

@@ -1,6 +1,6 @@
 //! One invocation of a function.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use lambda_runtime::Context;
@@ -13,13 +13,17 @@ const MAX_TIME: Duration = Duration::from_mins(15);
 pub struct Invocation {
     /// Its id.
     pub id: String,
-    /// How long it goes on until it is stopped.
-    pub time_left: Duration,
+    ends: Instant,
 }
 
 impl Invocation {
     pub(super) fn of(context: &Context, now: Timestamp) -> Self {
-        Self { id: context.request_id.clone(), time_left: time_left(context.deadline, now) }
+        Self { id: context.request_id.clone(), ends: Instant::now() + time_left(context.deadline, now) }
+    }
+
+    /// How long it goes on until it is stopped.
+    pub fn time_left(&self) -> Duration {
+        self.ends.saturating_duration_since(Instant::now())
     }
 }
 

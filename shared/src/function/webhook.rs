@@ -8,6 +8,7 @@ use super::{
     ConfigError, Handler, Invocation, InvocationError, LoadError, WebhookConfig, answer::answer, pending::Pending,
 };
 use crate::{
+    exchange::Incoming,
     gateway::Answer,
     ledger::Ledger,
     service::Services,
@@ -51,6 +52,12 @@ impl Handler for LazyWebhook {
     }
 
     async fn answer(&self, payload: &str, invocation: &Invocation) -> Result<Answer, InvocationError> {
-        answer(payload, invocation, async |incoming| Ok(self.webhook().await?.handle(incoming).await)).await
+        let handle = async |incoming| {
+            let webhook = self.webhook().await?;
+            // To make it ready has taken of the time.
+            let time_left = Some(invocation.time_left());
+            Ok(webhook.handle(Incoming { time_left, ..incoming }).await)
+        };
+        answer(payload, handle).await
     }
 }

@@ -25,8 +25,9 @@ pub fn filter<S>(levels: Levels<'_>) -> impl Filter<S> + Send + Sync + 'static
 where
     S: Subscriber + for<'a> LookupSpan<'a> + 'static,
 {
-    let asked = EnvFilter::builder().with_default_directive(levels.default.into());
-    asked.parse_lossy(levels.directives.unwrap_or_default()).and(filter_fn(is_harmless))
+    // Of what stands for the same the last counts. Without it, what is not named would not be logged at all.
+    let asked = format!("{},{}", levels.default, levels.directives.unwrap_or_default());
+    EnvFilter::builder().parse_lossy(asked).and(filter_fn(is_harmless))
 }
 
 fn is_harmless(metadata: &Metadata<'_>) -> bool {

@@ -13,6 +13,9 @@ use tracing_subscriber::{
 
 use super::{Levels, filter, format::Lines};
 
+/// Alarms depend on these.
+const METRICS: &str = "rebatch=info";
+
 /// The form of a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format<'a> {
@@ -40,19 +43,20 @@ where
 
 /// Starts the log of a process, to standard error. What `RUST_LOG` does not name is logged from `default` on.
 pub fn start(format: Format<'_>, default: LevelFilter) {
-    begin(format, default, io::stderr);
+    begin(format, "", default, io::stderr);
 }
 
-/// Starts the log of a function, where CloudWatch reads it: from INFO on, unless `RUST_LOG` says otherwise.
+/// Starts the log of a function, where CloudWatch reads it: from INFO on, unless `RUST_LOG` says otherwise. Lines with
+/// metrics are written at any level, as long as it does not name them (`rebatch`).
 pub fn function() {
     let name = std::env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_else(|_| "rebatch".to_owned());
-    begin(Format::Function(&name), LevelFilter::INFO, io::stdout);
+    begin(Format::Function(&name), METRICS, LevelFilter::INFO, io::stdout);
 }
 
-fn begin<W>(format: Format<'_>, default: LevelFilter, writer: W)
+fn begin<W>(format: Format<'_>, always: &str, default: LevelFilter, writer: W)
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let directives = std::env::var("RUST_LOG").ok();
-    subscriber(format, Levels { directives: directives.as_deref(), default }, writer).init();
+    let directives = format!("{always},{}", std::env::var("RUST_LOG").unwrap_or_default());
+    subscriber(format, Levels { directives: Some(&directives), default }, writer).init();
 }

@@ -44,7 +44,8 @@ struct Running {
 impl Running {
     /// Starts the function of this name with these further variables.
     async fn start(name: &'static str, variables: &[(&str, &str)]) -> Self {
-        let quiet: Vec<_> = [("RUST_LOG", "error")].into_iter().chain(variables.iter().copied()).collect();
+        let quiet: Vec<_> =
+            [("RUST_LOG", "error,rebatch=error")].into_iter().chain(variables.iter().copied()).collect();
         Self::run(name, &quiet, async |all| Function::start(&binary(name), all).await).await
     }
 
