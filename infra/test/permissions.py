@@ -14,6 +14,8 @@ from cfnlint.decode import cfn_yaml
 ROLES = {"batch": "BatchRole", "job-state": "JobStateRole", "event-webhook": "EventWebhookRole", "outbox": "OutboxRole"}
 # Statements about the table, and what stands before their actions in RECORDED's third column.
 STATEMENTS = {"Table": "", "TableIndex": "index/due"}
+# Granted although no test takes it: a job that was changed under a requeue four times in a row is read again.
+RARE = {("job-state", "dynamodb:GetItem", "")}
 
 
 def recorded(path):
@@ -43,8 +45,9 @@ def main(template, actions):
         allowed = granted(template, role)
         for action, index in sorted(allowed | made[function]):
             used, may = (action, index) in made[function], (action, index) in allowed
-            verdict = "ok" if used and may else "NOT GRANTED" if used else "NEVER MADE"
-            wrong += verdict != "ok"
+            rare = (function, action, index) in RARE
+            verdict = "NOT GRANTED" if not may else "ok" if used else "ok, rare" if rare else "NEVER MADE"
+            wrong += not verdict.startswith("ok")
             print(f"  {function:14} {action:28} {index:10} {verdict}")
     return 1 if wrong else 0
 

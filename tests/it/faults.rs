@@ -227,7 +227,7 @@ async fn look(rig: &Rig, scenario: &Scenario, n: usize) -> Vec<Value> {
         assert!(matches!(answer.status, 200 | 404), "{}", answer.text());
         let mut json = if answer.status == 200 { answer.json() } else { Value::Null };
         let times = ["createdon", "modifiedon", "lastModifiedDateTime", "LastChangedDateTime", "LastRequeuedDateTime"];
-        let ids = ["id", "BatchJobRecId", "Incarnation", "ChangedDateTime"];
+        let ids = ["id", "BatchJobRecId", "Incarnation", "ChangedDateTime", "LastChangeTrace", "Trace"];
         let drop: Vec<&str> = times.into_iter().chain(ids).collect();
         forget(&mut json, &drop, &format!("{n:012}"));
         seen.push(json);

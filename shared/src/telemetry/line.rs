@@ -308,7 +308,8 @@ impl OutboxLine {
 /// may stand before it.
 pub fn resource(url: &str) -> &str {
     let url = url.split(['?', '#']).next().unwrap_or_default();
-    let encoded = ["%3f", "%3F", "%23"].iter().filter_map(|mark| url.find(mark)).min();
+    // An encoded percent sign may hide one that is encoded again.
+    let encoded = ["%3f", "%3F", "%23", "%25"].iter().filter_map(|mark| url.find(mark)).min();
     let url = encoded.and_then(|at| url.get(..at)).unwrap_or(url);
     let path = match url.split_once("//") {
         Some((scheme, rest)) if scheme.is_empty() || scheme.ends_with(':') => {
@@ -341,6 +342,7 @@ mod tests {
             ("/events/own?code=s", "/events/own"),
             ("/events/own%3Fcode=s", "/events/own"),
             ("/events/own%3fcode=s?x", "/events/own"),
+            ("/events/own%253Fcode=s", "/events/own"),
             ("https://user:secret@host/data/BatchJobs#s", "/data/BatchJobs"),
             ("https://secret", ""),
             ("//user:secret@host/data", "/data"),

@@ -98,12 +98,14 @@ impl Webhook {
             }
         };
         trace.tell(&mut outgoing.headers);
+        let source = self.source(&incoming).map(|source| source.name.as_str());
         EventsLine {
             id: &incoming.id,
             service: &self.ledger.service().name,
-            source: self.source(&incoming).map(|source| source.name.as_str()),
+            source,
             method: incoming.method.as_str(),
-            path: &incoming.path,
+            // What names no source may be anything, a secret that was put in the wrong place among it.
+            path: if source.is_some() { &incoming.path } else { PATH },
             status: outgoing.status.as_u16(),
             error,
             decided,
