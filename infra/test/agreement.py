@@ -162,11 +162,22 @@ def table(template, deployed, made):
         yield f"time to live: {expiry}, and {made['expiry']} in the code"
 
 
+def lines(log):
+    """The log lines with metrics in what the emulator printed: lines of functions that write at once share a line there."""
+    decoder = json.JSONDecoder()
+    for start in re.finditer(r"\[[\w-]+\] (?=\{)", log):
+        try:
+            record, _ = decoder.raw_decode(log, start.end())
+        except json.JSONDecodeError:
+            continue
+        if "_aws" in record:
+            yield record
+
+
 def metrics(template, stack, log):
     """The metrics of alarms and of the dashboard are among those that functions wrote, with their dimensions."""
     written = set()
-    for line in re.findall(r"(?m)^\[[\w-]+\] (\{.*\"_aws\".*\})$", log):
-        record = json.loads(line)
+    for record in lines(log):
         for group in record["_aws"]["CloudWatchMetrics"]:
             names = {m["Name"] for m in group["Metrics"] if isinstance(record[m["Name"]], (int, float))}
             written |= {(name, d[0], record[d[0]]) for name in names for d in group["Dimensions"] if len(d) == 1}
