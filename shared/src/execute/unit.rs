@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::{
     plan::{self, Context, Evaluation, Fresh, Job, Needs, Outcome, PlanError, References, Snapshot},
+    repeat::Claim,
     respond::Failure,
     store::{Commit, Condition, Deadline, StoreError},
 };
@@ -31,12 +32,14 @@ pub(super) struct FailedUnit {
     pub(super) failure: Failure,
     /// The answers of those before it, as they would have been.
     pub(super) before: Vec<Outcome>,
+    /// Where to keep this for repeats.
+    pub(super) keepers: Vec<Claim>,
 }
 
 impl FailedUnit {
     /// A unit in which no request failed by itself.
     pub(super) fn as_a_whole(failure: impl Into<Failure>) -> Self {
-        Self { culprit: 0, failure: failure.into(), before: Vec::new() }
+        Self { culprit: 0, failure: failure.into(), before: Vec::new(), keepers: Vec::new() }
     }
 }
 
@@ -63,8 +66,8 @@ impl Engine {
             let (outcomes, writes) =
                 match self.decide(context, jobs, &mut snapshot, references, fresh, &operation, deadline).await? {
                     Evaluation::Ready { outcomes, writes } => (outcomes, writes),
-                    Evaluation::Failed { culprit, error, before } => {
-                        return Err(FailedUnit { culprit, failure: error.into(), before });
+                    Evaluation::Failed { culprit, error, before, keepers } => {
+                        return Err(FailedUnit { culprit, failure: error.into(), before, keepers });
                     }
                     Evaluation::Needs(_) => return Err(FailedUnit::as_a_whole(PlanError::Internal)),
                 };
@@ -82,7 +85,9 @@ impl Engine {
                     contested.extend(items.iter().map(|(key, _)| key.clone()));
                     if attempt <= AT_ONCE {
                         // What is not among the refused met its condition: these keys are free.
-                        let free = writes.iter().filter(|write| write.condition == Condition::Absent);
+                        let is_free =
+                            |condition: &Condition| matches!(condition, Condition::Absent | Condition::Free(_));
+                        let free = writes.iter().filter(|write| is_free(&write.condition));
                         free.for_each(|write| snapshot.learn(write.key.clone(), None));
                         for (key, stored) in items {
                             snapshot.learn(key, stored);
