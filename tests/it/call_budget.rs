@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::rig::{Rig, if_match, member};
+use crate::{
+    repeats::{self, with_id},
+    rig::{Rig, if_match, member},
+};
 
 const DATAVERSE: &str = "/api/data/v9.2";
 const CENTRAL: &str = "/api/v2.0";
@@ -201,6 +204,42 @@ async fn a_page_is_one_query_a_mebibyte() {
     // 2.1 MB; DynamoDB ends an answer with the item that passes the limit or the one before.
     let calls = rig.calls();
     assert!((2..=3).contains(&calls.len()) && calls.iter().all(|call| call == "Query"), "{calls:?}");
+}
+
+/// What an id for repeats adds: nothing to a write, two calls to a batch; and what a repeat takes.
+#[tokio::test]
+async fn ids_for_repeats_cost_what_they_are_said_to() {
+    let rig = Rig::seeded().await;
+    let single = |id: &str| airline_of(id, None);
+    let known = |requests: &[Value]| requests.iter().map(|one| with_id(one.clone(), &one["id"].to_string())).collect();
+    let set: Vec<Value> = (0..49).map(|at| airline_of(&format!("S{at}"), Some("g"))).collect();
+    let set: Vec<Value> = known(&set);
+    let singles: Vec<Value> = ["X", "Y", "Z"].map(single).to_vec();
+    let transaction = || vec!["TransactWriteItems".to_owned()];
+    for (name, first, repeat) in [
+        ("a write of a batch, alone", transaction(), transaction()),
+        ("a change set", transaction(), transaction()),
+        (
+            "a batch of three",
+            [vec!["PutItem".into()], transaction(), transaction(), transaction(), vec!["PutItem".into()]].concat(),
+            vec!["PutItem".to_owned()],
+        ),
+    ] {
+        for expected in [first, repeat] {
+            rig.strict.forget();
+            let (statuses, count) = match name {
+                "a change set" => (rig.batch(TRIPPIN, &set).await.statuses(), 49),
+                "a batch of three" => (repeats::batch(&rig, TRIPPIN, "whole", &singles).await.statuses(), 3),
+                _ => (rig.batch(TRIPPIN, &[with_id(single("W"), "W")]).await.statuses(), 1),
+            };
+            all_good(&statuses, count);
+            assert_eq!(rig.calls(), expected, "{name}");
+        }
+    }
+}
+
+fn airline_of(code: &str, group: Option<&str>) -> Value {
+    member(group, code, "POST", "Airlines", json!({ "AirlineCode": code, "Name": "n" }))
 }
 
 #[tokio::test]

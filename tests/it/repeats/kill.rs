@@ -49,11 +49,15 @@ async fn load(host: String, client_id: usize, round: usize) -> (Vec<(String, Val
     unreachable!("it ends with the host")
 }
 
+/// How many tasks a filter finds.
+async fn count(client: &reqwest::Client, host: &str, filter: &str) -> usize {
+    let url = format!("{host}{DATAVERSE}/tasks/$count?$filter={filter}");
+    client.get(url).send().await.unwrap().text().await.unwrap().parse().unwrap()
+}
+
 async fn check(client: &reqwest::Client, host: &str, id: &str) {
     for at in 0..UNITS {
-        let url = format!("{host}{DATAVERSE}/tasks/$count?$filter=subject eq '{id}-{at}'");
-        let count = client.get(url).send().await.unwrap().text().await.unwrap();
-        assert_eq!(count, "1", "{id}-{at}");
+        assert_eq!(count(client, host, &format!("subject eq '{id}-{at}'")).await, 1, "{id}-{at}");
     }
 }
 
@@ -77,7 +81,11 @@ async fn soak_batches_go_on_after_a_kill() {
         for client in 0..CLIENTS {
             clients.spawn(load(host.url().to_owned(), client, round));
         }
-        tokio::time::sleep(Duration::from_millis(rand::rng().random_range(20..300))).await;
+        let reader = reqwest::Client::new();
+        while count(&reader, host.url(), &format!("startswith(subject,'k{round}-')")).await == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(rand::rng().random_range(0..200))).await;
         host.kill().await;
         let ends = clients.join_all().await;
         let open: Vec<String> = ends.iter().map(|(_, open)| open.clone()).collect();
@@ -85,8 +93,7 @@ async fn soak_batches_go_on_after_a_kill() {
         host = Host::over(&data).await;
         let client = reqwest::Client::new();
         for id in &open {
-            let url = format!("{}{DATAVERSE}/tasks/$count?$filter=startswith(subject,'{id}-')", host.url());
-            let before: usize = client.get(url).send().await.unwrap().text().await.unwrap().parse().unwrap();
+            let before = count(&client, host.url(), &format!("startswith(subject,'{id}-')")).await;
             in_part += usize::from((1..UNITS).contains(&before));
             let (status, answer) = post(&client, host.url(), id).await.unwrap();
             assert_eq!(status, 200, "{answer}");
