@@ -53,6 +53,18 @@ pub(super) const CLEARED: &str = "q";
 pub(super) const CHANGED: &str = "u";
 /// When an item may go (DynamoDB's time to live), in seconds since 1970.
 pub(super) const EXPIRES: &str = "e";
+/// What a unit that is not decided wants to become of an item.
+pub(super) const INTENT: &str = "w";
+/// Units that are not decided and rely on the item's existence.
+pub(super) const LOCKS: &str = "l";
+/// What is decided about a unit.
+pub(super) const STATE: &str = "st";
+/// Until when a unit is left to its owner.
+pub(super) const LEASE: &str = "le";
+/// A unit's place among all, by their beginning.
+pub(super) const AGE: &str = "ag";
+/// Keys of the items of a unit's part.
+pub(super) const KEYS: &str = "ks";
 
 /// The whole item.
 pub(super) fn item(model: &Model, key: &ItemKey, stored: &Stored) -> Item {
