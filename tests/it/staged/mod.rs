@@ -11,15 +11,20 @@ use crate::rig::Rig;
 /// All items of the table as its stream tells them, by key.
 pub(crate) fn items(rig: &Rig) -> BTreeMap<(String, String), Value> {
     let mut items = BTreeMap::new();
-    for record in rig.records(None) {
-        let key = |name: &str| record["dynamodb"]["Keys"][name]["S"].as_str().unwrap().to_owned();
-        let key = (key("pk"), key("sk"));
-        match record["dynamodb"].get("NewImage") {
-            Some(item) => drop(items.insert(key, item.clone())),
-            None => drop(items.remove(&key)),
+    let mut last: Option<String> = None;
+    loop {
+        let records = rig.records(last.as_deref());
+        let Some(end) = records.last() else { return items };
+        last = end["dynamodb"]["SequenceNumber"].as_str().map(str::to_owned);
+        for record in records {
+            let key = |name: &str| record["dynamodb"]["Keys"][name]["S"].as_str().unwrap().to_owned();
+            let key = (key("pk"), key("sk"));
+            match record["dynamodb"].get("NewImage") {
+                Some(item) => drop(items.insert(key, item.clone())),
+                None => drop(items.remove(&key)),
+            }
         }
     }
-    items
 }
 
 /// What units have left on items, and of themselves: records aside that are closed.

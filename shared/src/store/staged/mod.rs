@@ -272,7 +272,10 @@ impl Store {
             if stop.load(Ordering::Relaxed) {
                 return Ok(End::Skipped);
             }
-            let end = self.take(part, &unit, None, age, deadline).await;
+            let end = match deadline.is_over() {
+                true => Err(StoreError::OutOfTime),
+                false => self.take(part, &unit, None, age, deadline).await,
+            };
             if !matches!(end, Ok(End::Taken(_))) {
                 stop.store(true, Ordering::Relaxed);
             }
@@ -335,6 +338,9 @@ impl Store {
             part.items.push(taken.clone());
         }
         let parts = parts.into_values().map(|part| async move {
+            if deadline.is_over() {
+                return Err(StoreError::OutOfTime);
+            }
             let back = part.items.iter();
             let back = back.map(|taken| (taken.key.clone(), taken.give_back(&self.table, &pending.unit, committed)));
             self.give_back(back.collect(), &part.key(&pending.unit), deadline).await
