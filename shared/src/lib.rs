@@ -26,6 +26,7 @@
 //! | [`store`] | the table. With `secrets` the only module that names the AWS SDK | `edm` |
 //! | [`secrets`] | secrets that are in AWS Secrets Manager | – |
 //! | [`telemetry`] | what is logged and measured, and what never is; where a request stands in a trace | `batch`, `store` |
+//! | [`repeat`] | repeats of requests: their ids, and where is kept how they ended. Pure | `auth`, `batch`, `store` |
 //! | [`plan`] | what requests mean: from requests to answers and writes. Pure | all above, `respond` |
 //! | [`respond`] | answers of single requests; the one table of errors | all above |
 //! | [`execute`] | reads what planning needs, commits what it decides | all above |
@@ -95,6 +96,28 @@
 //! the item's version, and a refused repeat that finds its own id in the version (or the version before) knows that
 //! it was applied. What stays unknown until the time budget ends is a 503 that says so.
 //!
+//! # Repeats
+//!
+//! A client that got no answer sends the same request again, and says so ([`repeat`]): the id and the time of the first
+//! one. A write with an id *claims* the place of its outcome: evaluation assumes that it is free, as it assumes that a new
+//! key is, and puts the answer there, in the commit of the unit itself. So there is an outcome if and only if there is the
+//! effect, of any number of repeats at once one is carried out, and a repeat costs the one call whose condition is refused:
+//! the outcome comes back with the refusal. A refusal that follows from what is stored (a duplicate key, a stale etag, a
+//! missing entity) is kept as well, by a write of its own before the client is told; what follows from the request alone,
+//! and 401, 403, 413 and 5xx, are decided anew. A repeat is answered with what its caller was to be told; nothing is read
+//! or checked for it again. Two requests with one id are one request when method, URL and body are equal, else 412. Batch
+//! jobs and decisions remember the ids of their own changes by themselves (see *Marks*).
+//!
+//! A batch with an id is run by one executor at a time (`execute::turn`), which takes the place of its answer first, until
+//! no function could be at work on it any more. Each unit has a claim of its own, by its position. The answer is kept, then
+//! given: nobody gets another one. Where an executor ends before that, a repeat takes the place when its time is over,
+//! reads the outcomes of the units and runs what is left; a late commit of the former one meets an outcome that is there.
+//! Reads are made again. An operation that the service could not decide (5xx) ends the run of such a batch: what follows is
+//! 503 until a repeat goes on from there, so that nothing is done out of its order.
+//!
+//! What is kept expires with the time for which a repeat is taken ([`service::Limits::repeatability_hours`]); from then on
+//! it does not count, be it removed or not.
+//!
 //! # Entities in the table
 //!
 //! An entity has an *incarnation* (random, from its creation) and a *version* (the operation id of its last change).
@@ -163,6 +186,7 @@ pub mod outbox;
 pub mod plan;
 pub mod policy;
 pub mod query;
+pub mod repeat;
 pub mod respond;
 pub mod secrets;
 pub mod service;

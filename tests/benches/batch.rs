@@ -119,6 +119,7 @@ fn plan_and_respond(criterion: &mut Criterion) {
         now: jiff::Timestamp::from_second(1_700_000_000).unwrap(),
         caller: &Caller::anonymous(),
         trace: None,
+        batch: None,
     };
     let make = Uuid::new_v4;
     for count in SIZES {

@@ -41,6 +41,7 @@ mod moved;
 mod outbox;
 mod own_writes;
 mod races;
+mod repeats;
 mod requests;
 mod requeue_soak;
 mod requeues;

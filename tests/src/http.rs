@@ -49,6 +49,27 @@ impl Request {
     }
 }
 
+/// Reads a request or an answer, byte by byte as it came; `None` when the connection ends.
+pub(crate) async fn message(connection: &mut TcpStream) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut buffer = [0; 4096];
+    loop {
+        if whole_length(&bytes).is_some_and(|length| bytes.len() >= length) {
+            return Some(bytes);
+        }
+        let length = connection.read(&mut buffer).await.ok().filter(|length| *length > 0)?;
+        bytes.extend_from_slice(buffer.get(..length)?);
+    }
+}
+
+/// How long a message is, once its head is there.
+fn whole_length(bytes: &[u8]) -> Option<usize> {
+    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
+    let head = String::from_utf8_lossy(bytes.get(..end)?).to_ascii_lowercase();
+    let body = head.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok());
+    Some(end + body.unwrap_or(0))
+}
+
 /// Writes an answer with these header lines, each with its line break.
 pub(crate) async fn answer(connection: &mut TcpStream, status: u16, lines: &str, body: &str) -> Option<()> {
     let answer = format!("HTTP/1.1 {status} -\r\n{lines}content-length: {}\r\n\r\n{body}", body.len());

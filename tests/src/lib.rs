@@ -15,6 +15,7 @@ pub mod golden;
 pub mod host;
 pub mod http;
 pub mod issuer;
+pub mod lossy;
 pub mod receiver;
 pub mod runtime_api;
 pub mod secrets_manager;

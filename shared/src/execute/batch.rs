@@ -6,45 +6,31 @@ use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use uuid::Uuid;
 
 use crate::{
-    batch::{BatchItem, BatchRequest, Format, Group, Headers, Preferences, Request, RequestId},
-    exchange::{Outgoing, Weight},
-    plan::{self, Context, Fresh, Job, OdataVersion, Outcome, PlanError, Reference, References},
-    respond::{BatchError, Failure},
+    batch::{BatchItem, BatchRequest, Format, Group, Headers, Request, RequestId},
+    exchange::Outgoing,
+    plan::{Context, Fresh, Job, Outcome, PlanError, Reference, References},
+    repeat::RepeatFault,
+    respond::Failure,
     store::StoreError,
     telemetry::Work,
-    wire::{self, Envelope, Writer},
+    wire::Writer,
 };
 
 use super::{
     Engine,
     answers::Answers,
     engine::{Call, refused},
-    envelope::{answer_format, check_headers, is_snapshot, references_exist, with_company},
     failures::{Culprit, Failures},
     form::Form,
     reads::plain_reads,
+    ready::Ready,
     snapshot::requests,
+    turn::{self, Begun},
     unit::FailedUnit,
 };
 
-/// Headers of the batch that count for its requests too (Protocol §8.1, §8.2), and the company.
-const INHERITED: [&str; 7] =
-    ["accept", "accept-charset", "accept-language", "content-language", "odata-version", "odata-maxversion", "company"];
-/// Headers that an inner request has no say in: authority comes from the batch alone (Protocol §11.7.7.1).
-const STRIPPED: [&str; 10] = [
-    "authorization",
-    "proxy-authorization",
-    "proxy-authenticate",
-    "www-authenticate",
-    "cookie",
-    "expect",
-    "from",
-    "max-forwards",
-    "range",
-    "te",
-];
-
 /// A batch while it runs.
+#[expect(clippy::struct_excessive_bools, reason = "each is something else that is known of it by then")]
 pub(super) struct Run<'r> {
     pub(super) engine: &'r Engine,
     pub(super) call: &'r Call<'r>,
@@ -65,6 +51,10 @@ pub(super) struct Run<'r> {
     status: StatusCode,
     /// Something may have been committed.
     changed: bool,
+    /// The batch has an id, and an operation that could not be decided: what follows is left to a repeat.
+    suspended: bool,
+    /// Something was answered with what is kept.
+    repeated: bool,
     /// Groups that were run so far.
     pub(super) groups: usize,
 }
@@ -72,44 +62,41 @@ pub(super) struct Run<'r> {
 impl Engine {
     /// Answers a batch.
     pub(super) async fn batch(&self, call: &Call<'_>) -> (Outgoing, Work) {
-        let version = plan::version(&call.incoming.headers, call.service).unwrap_or(OdataVersion::V40);
-        self.run_batch(call, version).await.unwrap_or_else(|failure| refused(call, &failure))
+        self.run_batch(call).await.unwrap_or_else(|failure| refused(call, &failure))
     }
 
-    async fn run_batch(&self, call: &Call<'_>, version: OdataVersion) -> Result<(Outgoing, Work), Failure> {
-        let service = call.service;
-        let headers = &call.incoming.headers;
-        check_headers(call.incoming, service)?;
-        let envelope = Envelope::from_content_type(headers.get("content-type").unwrap_or_default());
-        let envelope = envelope.map_err(BatchError::from)?;
-        let answer = answer_format(call.incoming, service, &envelope)?;
-        let snapshot = is_snapshot(headers, service)?;
-        let ids_by_change_set = service.profile.ids_by_change_set;
-        let limits = wire::Limits { ids_by_change_set, ..service.limits.wire() };
-        let mut batch = wire::decode(&envelope, &call.incoming.body, &limits).map_err(BatchError::from)?;
-        references_exist(&batch)?;
-        let inherited = with_company(call.incoming, service)?;
-        requests_mut(&mut batch).for_each(|request| inherit(request, &inherited));
-        let preferences = Preferences::of(headers);
-        let continues = preferences.continue_on_error.unwrap_or(match batch.format {
-            Format::Json => service.profile.json_continues,
-            Format::Multipart => false,
-        });
+    async fn run_batch(&self, call: &Call<'_>) -> Result<(Outgoing, Work), Failure> {
+        let ready = Ready::new(call)?;
+        let context = self.context(call);
+        let Some(claim) = turn::claim(call, &context)? else {
+            // Boxed: the future of a call would hold the state of all its units otherwise.
+            let (answer, work, _) = Box::pin(self.run(call, &context, ready)).await;
+            return Ok((answer, work));
+        };
+        let operations = requests(&ready.batch).count();
+        let turn = match self.begin(call, claim).await? {
+            Begun::Before(answer) => return Ok((answer, Work { operations, repeated: true, ..Work::default() })),
+            Begun::Now(turn) => turn,
+        };
+        let sooner = Call { deadline: turn::end_of_units(call.deadline), ..*call };
+        let context = Context { batch: Some(&turn.repeat), ..context };
+        let (answer, work, suspended) = Box::pin(self.run(&sooner, &context, ready)).await;
+        if suspended {
+            self.leave(call, &turn).await;
+            return Ok((answer, work));
+        }
+        Ok((self.conclude(call, &turn, answer).await?, work))
+    }
 
-        let correlation = call.subject.correlation;
-        let form = Form { service, version, asked: batch.format, answer, correlation };
-        let encoding = form.encoding();
-        let ends = Weight::of(&Writer::new(encoding, 0).finish().body);
-        let least = if snapshot { form.least_of_unit(&batch) } else { form.least(&batch) };
-        let answers = Answers::new(Writer::new(encoding, batch.items.len()), ends, &least, continues)?;
-
+    /// Runs a batch. Whether it was left to a repeat comes last.
+    async fn run(&self, call: &Call<'_>, context: &Context<'_>, ready: Ready<'_>) -> (Outgoing, Work, bool) {
+        let Ready { batch, form, answers, is_unit, continues, asked } = ready;
         let make = Uuid::new_v4;
-        let (context, fresh) = (self.context(call), Fresh::new(&make));
         let mut run = Run {
             engine: self,
             call,
-            context: &context,
-            fresh: &fresh,
+            context,
+            fresh: &Fresh::new(&make),
             references: References::new(),
             done: HashMap::new(),
             form,
@@ -120,31 +107,18 @@ impl Engine {
             answered: 0,
             status: StatusCode::OK,
             changed: false,
+            suspended: false,
+            repeated: false,
             groups: 0,
         };
-        if snapshot {
+        if is_unit {
             run.as_one_unit(&batch).await;
         } else {
             run.items(&batch).await;
         }
-        Ok(run.finish(requests(&batch).count(), preferences.continue_on_error))
-    }
-}
-
-fn requests_mut(batch: &mut BatchRequest) -> impl Iterator<Item = &mut Request> {
-    batch.items.iter_mut().flat_map(|item| match item {
-        BatchItem::Single(request) => std::slice::from_mut(request).iter_mut(),
-        BatchItem::Group(group) => group.requests.iter_mut(),
-    })
-}
-
-/// Headers that a request takes over from its batch, and those it may not have.
-fn inherit(request: &mut Request, batch: &Headers) {
-    for name in STRIPPED {
-        while request.headers.take(name).is_some() {}
-    }
-    for (name, value) in batch.iter().filter(|(name, _)| INHERITED.contains(&name.as_str())) {
-        request.headers.inherit(name, value);
+        let suspended = run.suspended;
+        let (answer, work) = run.finish(requests(&batch).count(), asked);
+        (answer, work, suspended)
     }
 }
 
@@ -159,7 +133,7 @@ impl Run<'_> {
             }
             let reads = plain_reads(items);
             (index, items) = match item {
-                _ if !reads.is_empty() => {
+                _ if !reads.is_empty() && !self.suspended => {
                     self.reads(&reads, index).await;
                     (index + reads.len(), items.get(reads.len()..).unwrap_or_default())
                 }
@@ -182,7 +156,7 @@ impl Run<'_> {
 
     /// A request on its own: a unit of one.
     pub(super) async fn single(&mut self, request: &Request, index: usize) {
-        let result = if let Some(error) = self.failed_dependency(request.depends_on.iter()) {
+        let result = if let Some(error) = self.precluded(request.depends_on.iter()) {
             Err(error.into())
         } else {
             let mut jobs = [Job { index, request, prepared: None }];
@@ -220,10 +194,18 @@ impl Run<'_> {
         jobs: &mut [Job<'_>],
         write: &(dyn Fn(&mut Writer, &[Outcome]) + Sync),
     ) -> Result<Vec<Outcome>, FailedUnit> {
-        let answers = &mut self.answers;
+        let (answers, form) = (&mut self.answers, self.form);
         let mut admit = |outcomes: &[Outcome]| answers.draft(|writer| write(writer, outcomes));
+        let requests: Vec<&Request> = jobs.iter().map(|job| job.request).collect();
+        let answer = |failed: &FailedUnit| form.error(requests.get(failed.culprit).copied(), &failed.failure);
         let (references, deadline) = (&mut self.references, self.call.deadline);
-        self.engine.run_unit(self.context, jobs, references, self.fresh, deadline, &mut admit).await
+        let engine = self.engine;
+        let end = engine.run_kept(self.context, jobs, references, self.fresh, deadline, &mut admit, &answer).await;
+        self.repeated |= match &end {
+            Ok(outcomes) => outcomes.iter().any(|outcome| outcome.repeated),
+            Err(failed) => failed.failure.is_repeated(),
+        };
+        end
     }
 
     /// A change set or atomicity group.
@@ -234,7 +216,7 @@ impl Run<'_> {
         let mut jobs: Vec<Job<'_>> =
             jobs.map(|(at, request)| Job { index: index + at, request, prepared: None }).collect();
         let result = if let Some((culprit, error)) = self.refusal(group) {
-            Err(FailedUnit { culprit, failure: error.into(), before: Vec::new() })
+            Err(FailedUnit { culprit, ..FailedUnit::as_a_whole(error) })
         } else {
             let write = |writer: &mut Writer, outcomes: &[Outcome]| {
                 writer.group(name.as_ref(), outcomes.iter().map(|outcome| &outcome.response));
@@ -265,6 +247,9 @@ impl Run<'_> {
 
     /// Why a group cannot run at all: the position of the request, and the error.
     fn refusal(&self, group: &Group) -> Option<(usize, PlanError)> {
+        if let Some(error) = self.precluded(std::iter::empty()) {
+            return Some((0, error));
+        }
         let members: HashSet<&RequestId> = group.requests.iter().filter_map(|r| r.id.as_ref()).collect();
         for (position, request) in group.requests.iter().enumerate() {
             if self.form.asked == Format::Multipart && matches!(request.method, Method::GET | Method::HEAD) {
@@ -276,6 +261,14 @@ impl Run<'_> {
             }
         }
         None
+    }
+
+    /// Why a request is not run at all.
+    fn precluded<'d>(&self, depends_on: impl Iterator<Item = &'d RequestId>) -> Option<PlanError> {
+        if self.suspended {
+            return Some(RepeatFault::Suspended.into());
+        }
+        self.failed_dependency(depends_on)
     }
 
     fn failed_dependency<'d>(&self, mut depends_on: impl Iterator<Item = &'d RequestId>) -> Option<PlanError> {
@@ -293,6 +286,7 @@ impl Run<'_> {
         write: impl Fn(&FailedUnit, &mut Writer) -> StatusCode,
     ) {
         let mut status = StatusCode::OK;
+        self.suspended |= self.context.batch.is_some() && failed.failure.is_undecided();
         if let Err(error) = self.answers.draft(|writer| status = write(&failed, writer)) {
             failed = FailedUnit::as_a_whole(error);
             self.answers.put(|writer| status = write(&failed, writer));
@@ -338,6 +332,7 @@ impl Run<'_> {
             change_sets: self.groups,
             not_run: operations.saturating_sub(self.answered),
             error: None,
+            repeated: self.repeated,
         };
         let encoded = self.answers.finish();
         let mut headers = Headers::new();

@@ -79,7 +79,8 @@ impl<'e> Commits<'e> {
                 let at_once = !staged && self.attempts <= AT_ONCE;
                 if at_once {
                     // What is not among the refused met its condition: these keys are free.
-                    let free = writes.iter().filter(|write| write.condition == Condition::Absent);
+                    let is_free = |condition: &Condition| matches!(condition, Condition::Absent | Condition::Free(_));
+                    let free = writes.iter().filter(|write| is_free(&write.condition));
                     free.for_each(|write| snapshot.learn(write.key.clone(), None));
                     for (key, stored) in items {
                         snapshot.learn(key, stored);

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{Method, StatusCode, header};
+use http::{Method, header};
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -14,7 +14,7 @@ use crate::{
     batch::{Request, Response},
     cors::Cors,
     exchange::{Incoming, MAX_ANSWER, Outgoing, weigh},
-    plan::{self, Context, Fresh, Job, OdataVersion, Outcome, Place, PlanError, References, prepare_at},
+    plan::{self, Context, Fresh, Job, OdataVersion, Outcome, Place, PlanError, Reference, References, prepare_at},
     respond::{BatchError, ErrorContext, Failure, error_code, error_response},
     service::{Service, Services},
     store::{ATTEMPT_TIMEOUT, Deadline, Store},
@@ -28,6 +28,7 @@ use super::{
     failures::Subject,
     health::Question,
     origin::{below_public, origin},
+    unit::FailedUnit,
 };
 
 /// Kept of an edge's time to write and to send an answer.
@@ -91,7 +92,7 @@ impl Answered<'_> {
 }
 
 /// One HTTP request, with the service it is for.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Call<'c> {
     pub(super) incoming: &'c Incoming,
     pub(super) service: &'c Arc<Service>,
@@ -247,20 +248,23 @@ impl Engine {
     async fn single(&self, call: &Call<'_>) -> (Outgoing, Work) {
         let context = self.context(call);
         let (outgoing, work) = match self.run_single(call, &context).await {
-            Ok(response) => (outgoing(response), Work::default()),
+            Ok(outcome) => {
+                let work = Work { repeated: outcome.repeated, ..Work::default() };
+                (outgoing(outcome.response), work)
+            }
             Err(failure) => refused(call, &failure),
         };
         (outgoing, Work { operations: 1, failed: usize::from(work.error.is_some()), ..work })
     }
 
-    async fn run_single(&self, call: &Call<'_>, context: &Context<'_>) -> Result<Response, Failure> {
+    async fn run_single(&self, call: &Call<'_>, context: &Context<'_>) -> Result<Outcome, Failure> {
         let incoming = call.incoming;
         let max = call.service.limits.body_bytes;
         if incoming.body.len() > max {
             return Err(BatchError::BodyTooLarge { got: incoming.body.len(), max }.into());
         }
         if let Some(answer) = catalogue(call, context) {
-            return Ok(answer?);
+            return Ok(Outcome { response: answer?, reference: Reference::Nothing, repeated: false });
         }
         let limits = call.service.limits.uri();
         let query = incoming.query.as_deref();
@@ -285,9 +289,11 @@ impl Engine {
         let mut jobs = [Job { index: 0, request: &request, prepared: Some(Arc::new(prepared)) }];
         let make = Uuid::new_v4;
         let fresh = Fresh::new(&make);
-        let end = self.run_unit(context, &mut jobs, &mut references, &fresh, call.deadline, &mut admit_alone).await;
+        let answer = |failed: &FailedUnit| error(call, &failed.failure);
+        let deadline = call.deadline;
+        let end = self.run_kept(context, &mut jobs, &mut references, &fresh, deadline, &mut admit_alone, &answer).await;
         let mut outcomes = end.map_err(|failed| failed.failure)?;
-        Ok(outcomes.pop().map_or_else(|| no_answer(request.id), |outcome| outcome.response))
+        outcomes.pop().ok_or_else(|| PlanError::Internal.into())
     }
 
     pub(super) fn context<'c>(&'c self, call: &'c Call<'_>) -> Context<'c> {
@@ -299,6 +305,7 @@ impl Engine {
             now: Timestamp::now(),
             caller: call.caller,
             trace: Some(call.trace),
+            batch: None,
         }
     }
 }
@@ -311,8 +318,16 @@ fn admit_alone(outcomes: &[Outcome]) -> Result<(), PlanError> {
 
 /// The answer to a call that failed as a whole.
 pub(super) fn refused(call: &Call<'_>, failure: &Failure) -> (Outgoing, Work) {
-    let version = plan::version(&call.incoming.headers, call.service).unwrap_or(OdataVersion::V40);
-    failed(call.subject, Some(call.service), version, failure)
+    failed(call.subject, Some(call.service), version(call), failure)
+}
+
+fn error(call: &Call<'_>, failure: &Failure) -> Response {
+    let (profile, correlation) = (Some(&call.service.profile), call.subject.correlation);
+    error_response(ErrorContext { profile, version: version(call), correlation }, failure, None)
+}
+
+fn version(call: &Call<'_>) -> OdataVersion {
+    plan::version(&call.incoming.headers, call.service).unwrap_or(OdataVersion::V40)
 }
 
 /// The answer to a request that failed as a whole, and what the log says about it.
@@ -325,12 +340,8 @@ fn failed(
     let context = ErrorContext { profile: service.map(|s| &s.profile), version, correlation: subject.correlation };
     let response = error_response(context, failure, None);
     subject.tell(failure, response.status);
-    (outgoing(response), Work { error: Some(error_code(failure)), ..Work::default() })
-}
-
-fn no_answer(id: Option<crate::batch::RequestId>) -> Response {
-    let headers = crate::batch::Headers::new();
-    Response { id, status: StatusCode::INTERNAL_SERVER_ERROR, headers, body: bytes::Bytes::new() }
+    let work = Work { error: Some(error_code(failure)), repeated: failure.is_repeated(), ..Work::default() };
+    (outgoing(response), work)
 }
 
 fn outgoing(response: Response) -> Outgoing {

@@ -10,11 +10,14 @@ mod failures;
 mod fetch;
 mod form;
 mod health;
+mod keep;
 mod origin;
 mod reads;
+mod ready;
 mod seed;
 mod serves;
 mod snapshot;
+mod turn;
 mod unit;
 
 pub use engine::{Engine, Settings};

@@ -59,7 +59,7 @@ impl Engine {
         let caller = Caller { name: "seed".into(), ..Caller::anonymous() };
         let now = jiff::Timestamp::now();
         let (services, origin) = (&*self.services, "seed://");
-        let context = Context { services, service, origin, root, now, caller: &caller, trace: None };
+        let context = Context { services, service, origin, root, now, caller: &caller, trace: None, batch: None };
         let url = Collection::of_set(service, group.set, group.company).path;
         let mut created = 0;
         for (row, payload) in group.payloads.iter().enumerate() {

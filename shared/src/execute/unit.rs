@@ -4,6 +4,7 @@ use uuid::Uuid;
 
 use crate::{
     plan::{self, Context, Evaluation, Fresh, Job, Outcome, PlanError, References, Snapshot},
+    repeat::Claim,
     respond::Failure,
     store::Deadline,
 };
@@ -27,12 +28,14 @@ pub(super) struct FailedUnit {
     pub(super) failure: Failure,
     /// The answers of those before it, as they would have been.
     pub(super) before: Vec<Outcome>,
+    /// Where to keep this for repeats.
+    pub(super) keepers: Vec<Claim>,
 }
 
 impl FailedUnit {
     /// A unit in which no request failed by itself.
     pub(super) fn as_a_whole(failure: impl Into<Failure>) -> Self {
-        Self { culprit: 0, failure: failure.into(), before: Vec::new() }
+        Self { culprit: 0, failure: failure.into(), before: Vec::new(), keepers: Vec::new() }
     }
 }
 
@@ -71,8 +74,8 @@ impl Engine {
             let (outcomes, writes) =
                 match self.decide(context, jobs, &mut snapshot, references, fresh, &operation, deadline).await? {
                     Evaluation::Ready { outcomes, writes } => (outcomes, writes),
-                    Evaluation::Failed { culprit, error, before } => {
-                        return Err(FailedUnit { culprit, failure: error.into(), before });
+                    Evaluation::Failed { culprit, error, before, keepers } => {
+                        return Err(FailedUnit { culprit, failure: error.into(), before, keepers });
                     }
                     Evaluation::Needs(_) => return Err(FailedUnit::as_a_whole(PlanError::Internal)),
                 };

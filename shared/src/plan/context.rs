@@ -17,7 +17,7 @@ use crate::{
     uri::Encoding,
 };
 
-use super::PlanError;
+use super::{BatchRepeat, PlanError};
 
 /// What all requests of a batch share.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +36,8 @@ pub struct Context<'a> {
     pub caller: &'a Caller,
     /// The trace that it is part of, as rows have it.
     pub trace: Option<&'a str>,
+    /// The batch that they are part of, where it has an id for repeats.
+    pub batch: Option<&'a BatchRepeat>,
 }
 
 /// An inner URL, found in the service: `<root>/<path>?<query>`.

@@ -6,12 +6,13 @@ use crate::{
     events::EndpointFault,
     jobs::JobFault,
     query::QueryError,
+    repeat::RepeatFault,
     respond::Refused,
     store::{KeyTooLong, TooLarge},
     uri::UriError,
 };
 
-use super::rerun::RerunFault;
+use super::{repeat::Answered, rerun::RerunFault};
 
 /// Why one request of a unit of work fails.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -208,6 +209,12 @@ pub enum PlanError {
     /// The action SetBatchJobToWaiting was refused: it has a reply of its own.
     #[error("{}", .0.refusal)]
     NotSetToWaiting(Box<Refused>),
+    /// It cannot be known as a repeat, or not now.
+    #[error(transparent)]
+    Repeat(#[from] RepeatFault),
+    /// It was refused once, and is a repeat.
+    #[error("the request is the repeat of one that was refused")]
+    Answered(Box<Answered>),
     /// Something that cannot happen in a service that was loaded: a bug.
     #[error("the request could not be decided")]
     Internal,

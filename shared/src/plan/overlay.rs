@@ -15,7 +15,7 @@ use indexmap::{IndexMap, IndexSet};
 use crate::{
     edm::Entity,
     query::Predicate,
-    store::{Condition, ItemKey, Patch, Schedule, Stored, Write, WriteKind},
+    store::{Condition, ItemKey, Kept, Patch, Schedule, Stored, Write, WriteKind},
 };
 
 use super::{PlanError, place::Collection};
@@ -236,6 +236,23 @@ impl<'s> Overlay<'s> {
         true
     }
 
+    /// What is kept under a key at that time (in seconds since 1970). Where nothing is known to be, nothing is assumed
+    /// to be, and the commit checks it.
+    pub(super) fn kept(&mut self, key: &ItemKey, now: i64) -> Option<Kept> {
+        let own = match self.states.get(key) {
+            Some(State { now: Now::Stored(stored), .. }) => Some(stored),
+            _ => None,
+        };
+        let known = own.or_else(|| self.snapshot.items.get(key)?.as_ref());
+        if let Some(Stored::Kept(kept)) = known
+            && kept.expires > now
+        {
+            return Some(kept.clone());
+        }
+        self.rely(key, Condition::Free(now));
+        None
+    }
+
     /// Whether the item's state is known, from the store or because the unit wrote it whole.
     pub(super) fn knows(&self, key: &ItemKey) -> bool {
         matches!(self.states.get(key), Some(State { now: Now::Stored(_) | Now::Gone, .. }))
@@ -417,6 +434,8 @@ fn strength(condition: &Condition) -> u8 {
         | Condition::Version(_)
         | Condition::Sequence(_)
         | Condition::AlternateKey(_)
-        | Condition::Claims(_) => 3,
+        | Condition::Claims(_)
+        | Condition::Free(_)
+        | Condition::Writer(_) => 3,
     }
 }

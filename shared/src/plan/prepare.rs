@@ -9,6 +9,7 @@ use crate::{
     batch::{Headers, Preferences, Request, RequestId, Return},
     edm::{ETag, Numbers},
     jobs::Status,
+    repeat::Claim,
     service::profile::{Profile, Returned},
     uri::{self, Encoding, QueryOptions, Resource},
 };
@@ -17,10 +18,9 @@ use super::{
     PlanError,
     context::{Context, Reference, References},
     negotiate::{self, Metadata, OdataVersion},
+    repeat::Repeats,
 };
 
-/// Longest `Repeatability-Request-ID`, in bytes: a GUID is 36.
-const MAX_REQUEST_ID: usize = 100;
 /// Longest `Change-Reason`, in bytes.
 const MAX_REASON: usize = 500;
 
@@ -66,8 +66,10 @@ pub struct Prepared {
     pub body_etags: bool,
     /// The client's numbers of 64 bits are strings (`IEEE754Compatible=true`).
     pub body_numbers: Numbers,
-    /// `Repeatability-Request-ID`: what makes a repeat of an action known as one.
+    /// `Repeatability-Request-ID`: what makes a repeat known to what remembers ids by itself.
     pub request_id: Option<String>,
+    /// Where is kept how it ends, when it is to be known as a repeat.
+    pub claim: Option<Claim>,
     /// `Change-Reason`: kept in the history of what is changed.
     pub reason: Option<String>,
     /// `Requeue-From`: the only states that SetBatchJobToWaiting is to take the job out of, by this call.
@@ -183,6 +185,7 @@ pub fn prepare_at(
         Resource::Metadata => (Metadata::Minimal, Numbers::Plain),
         _ => negotiate::metadata(headers, &place.options, &resource)?,
     };
+    let repeats = Repeats::of(context, request, (&place, query), &resource)?;
     Ok(Prepared {
         company: company(context, headers, &place.options, &resource)?,
         method: request.method.clone(),
@@ -201,7 +204,8 @@ pub fn prepare_at(
         body_fault: check_body(request).err(),
         body_etags: headers.get("odata-version").is_some_and(|v| v.trim() == "4.01"),
         body_numbers: negotiate::body_numbers(headers),
-        request_id: bounded(headers, "repeatability-request-id", MAX_REQUEST_ID)?,
+        request_id: repeats.id,
+        claim: repeats.claim,
         reason: bounded(headers, "change-reason", MAX_REASON)?,
         requeue_from: requeue_from(headers)?,
     })

@@ -8,6 +8,7 @@ use crate::{
     batch::{Headers, Request, Response},
     edm::{Entity, EntityKey, Incarnation, StructuredType, TypeId, ValueError, Version},
     exchange::MAX_ANSWER,
+    repeat::Claim,
     respond,
     service::Service,
     store::{self, ItemKey, Write},
@@ -15,7 +16,7 @@ use crate::{
 };
 
 use super::{
-    PlanError,
+    Ending, PlanError,
     context::{self, Context, Fresh, Reference, References},
     overlay::{Halt, Needs, Overlay, Snapshot, Step},
     place::Collection,
@@ -41,6 +42,8 @@ pub struct Outcome {
     pub response: Response,
     /// What `$<id>` means from now on.
     pub reference: Reference,
+    /// Whether the request is the repeat of one that was answered so.
+    pub repeated: bool,
 }
 
 /// How far an evaluation came.
@@ -56,6 +59,8 @@ pub enum Evaluation {
         error: PlanError,
         /// The answers of the requests before it, as they would have been.
         before: Vec<Outcome>,
+        /// Where to keep this for repeats.
+        keepers: Vec<Claim>,
     },
     /// All requests can be answered once `writes` are committed.
     Ready {
@@ -104,6 +109,13 @@ pub fn evaluate<'a>(
     let mut unit = Unit { context, overlay, references, fresh, operation, index, ordinal, writing, current: None };
     let mut outcomes = Vec::with_capacity(jobs.len());
     let mut halted = false;
+    let claim = unit.claim(jobs);
+    match unit.recall_unit(claim.as_ref(), jobs) {
+        Ok(None) => {}
+        Ok(Some(decided)) => return decided,
+        Err(Halt::Need) => return Evaluation::Needs(unit.overlay.into_needs()),
+        Err(Halt::Fail(error)) => return failed(0, error, outcomes),
+    }
     // Bodies alone that are too large for one answer end it: what they weigh in it is found once all are there.
     let mut answered = 0;
     for (position, job) in jobs.iter_mut().enumerate() {
@@ -114,8 +126,7 @@ pub fn evaluate<'a>(
                 }
                 answered += outcome.response.body.len();
                 if answered > MAX_ANSWER {
-                    let error = PlanError::AnswerTooLarge { max: MAX_ANSWER };
-                    return Evaluation::Failed { culprit: position, error, before: Vec::new() };
+                    return failed(position, PlanError::AnswerTooLarge { max: MAX_ANSWER }, Vec::new());
                 }
                 outcomes.push(outcome);
             }
@@ -125,22 +136,35 @@ pub fn evaluate<'a>(
                 // Whether this is the first failure shows only when nothing before it is a mere assumption.
                 let items = unit.overlay.assumed();
                 if items.is_empty() {
-                    return Evaluation::Failed { culprit: position, error, before: outcomes };
+                    let keepers = unit.keepers(claim, &error);
+                    return Evaluation::Failed { culprit: position, error, before: outcomes, keepers };
                 }
                 return Evaluation::Needs(Needs { items, ..Needs::default() });
             }
         }
     }
     if halted {
+        // What is read anyway shows whether it is a repeat.
+        if let Some(claim) = &claim {
+            unit.overlay.prefetch(&claim.key);
+        }
         return Evaluation::Needs(unit.overlay.into_needs());
+    }
+    if let Some(claim) = &claim {
+        unit.keep(claim, &Ending::Done(outcomes.clone()));
     }
     let writes = unit.overlay.into_writes();
     if let Err(error) = store::check_size(&context.service.model, &writes) {
         let culprit = jobs.len().saturating_sub(1);
         outcomes.truncate(culprit);
-        return Evaluation::Failed { culprit, error: error.into(), before: outcomes };
+        return failed(culprit, error.into(), outcomes);
     }
     Evaluation::Ready { outcomes, writes }
+}
+
+/// A failure that no repeat has to be told.
+fn failed(culprit: usize, error: PlanError, before: Vec<Outcome>) -> Evaluation {
+    Evaluation::Failed { culprit, error, before, keepers: Vec::new() }
 }
 
 impl<'a> Unit<'a> {
@@ -158,12 +182,15 @@ impl<'a> Unit<'a> {
             prepared
         };
         self.current = Some(prepared.clone());
-        let mut outcome = self.dispatch(&prepared)?;
+        let mut outcome = match &prepared.claim {
+            Some(claim) => self.once(&prepared, claim)?,
+            None => self.dispatch(&prepared)?,
+        };
         outcome.response.id.clone_from(&job.request.id);
         Ok(outcome)
     }
 
-    fn dispatch(&mut self, request: &Prepared) -> Step<Outcome> {
+    pub(super) fn dispatch(&mut self, request: &Prepared) -> Step<Outcome> {
         self.check_permission(request)?;
         let path = match &request.resource {
             Resource::ServiceDocument => return get_only(request, |r| respond::service_document(self.context, r)),
@@ -270,6 +297,7 @@ pub(super) fn no_content(headers: Headers, reference: Reference) -> Outcome {
     Outcome {
         response: Response { id: None, status: StatusCode::NO_CONTENT, headers, body: bytes::Bytes::new() },
         reference,
+        repeated: false,
     }
 }
 
@@ -290,7 +318,7 @@ fn get_only(request: &Prepared, answer: impl FnOnce(&Prepared) -> Response) -> S
     if request.method != Method::GET {
         return Err(not_allowed(request, "GET"));
     }
-    Ok(Outcome { response: answer(request), reference: Reference::Nothing })
+    Ok(Outcome { response: answer(request), reference: Reference::Nothing, repeated: false })
 }
 
 /// An entity of the table, by its place.

@@ -230,7 +230,7 @@ pub(crate) fn reference(context: &Context<'_>, request: &Prepared, path: &str) -
 }
 
 pub(super) fn outcome(status: StatusCode, headers: Headers, body: Bytes, reference: Reference) -> Outcome {
-    Outcome { response: Response { id: None, status, headers, body }, reference }
+    Outcome { response: Response { id: None, status, headers, body }, reference, repeated: false }
 }
 
 fn entity_reference(path: &str, entity: &Entity) -> Reference {

@@ -12,6 +12,7 @@ use crate::{
     jobs::{JobFault, Refusal},
     plan::{Metadata, OdataVersion, PlanError},
     query::QueryError,
+    repeat::RepeatFault,
     service::profile::{ErrorShape, Profile},
     store::StoreError,
     uri::UriError,
@@ -36,6 +37,9 @@ type Row = (u16, &'static str, &'static str, &'static str);
 
 /// The answer to a request that failed.
 pub fn error_response(context: ErrorContext<'_>, failure: &Failure, id: Option<RequestId>) -> Response {
+    if let Failure::Plan(PlanError::Answered(answered)) = failure {
+        return Response { id, ..answered.response.clone() };
+    }
     let shape = context.profile.map_or(ErrorShape::Odata, |p| p.errors);
     let (status, odata, business_central, dataverse) = row(failure, context.profile);
     let code = match shape {
@@ -66,6 +70,7 @@ pub fn error_response(context: ErrorContext<'_>, failure: &Failure, id: Option<R
         Failure::Auth(AuthError::NoKeys { retry_after }) => {
             all.append(header::RETRY_AFTER, HeaderValue::from(retry_after.as_secs().max(1)));
         }
+        Failure::Plan(PlanError::Repeat(fault)) => repeat_headers(fault, &mut all),
         failure => {
             if let Some(challenge) = challenge(failure) {
                 all.append(header::WWW_AUTHENTICATE, challenge);
@@ -77,6 +82,20 @@ pub fn error_response(context: ErrorContext<'_>, failure: &Failure, id: Option<R
         _ => write(shape, code, &message, target(failure)),
     };
     Response { id, status, headers: all, body }
+}
+
+/// Whether a repeat could be known as one, or when it can be.
+fn repeat_headers(fault: &RepeatFault, all: &mut Headers) {
+    if fault.is_rejection() {
+        all.append(headers::REPEATABILITY_RESULT, HeaderValue::from_static("rejected"));
+    }
+    match fault {
+        RepeatFault::Running { retry_after } => {
+            all.append(header::RETRY_AFTER, HeaderValue::from(retry_after.as_secs().max(1)));
+        }
+        RepeatFault::Suspended => all.append(header::RETRY_AFTER, HeaderValue::from_static("1")),
+        _ => {}
+    }
 }
 
 /// The code of a failure where no profile has another: what the log calls it.
@@ -155,7 +174,19 @@ fn plan_row(error: &PlanError, profile: Option<&Profile>) -> Row {
         E::Job(error) => job_row(error),
         E::Rerun(_) => (409, "IllegalTransition", "BadRequest", "0x80040203"),
         E::NotSetToWaiting(refused) => refusal_row(&refused.refusal),
+        E::Repeat(error) => repeat_row(error),
+        E::Answered(answered) => (answered.response.status.as_u16(), answered.code.unwrap_or("Repeated"), "", ""),
         E::Internal => (500, "InternalError", "Internal_ServerError", "0x80040216"),
+    }
+}
+
+fn repeat_row(error: &RepeatFault) -> Row {
+    match error {
+        RepeatFault::Header { .. } => (400, "InvalidHeader", "BadRequest", "0x80060888"),
+        RepeatFault::TooOld { .. } | RepeatFault::TooNew => (412, "NotRepeatable", "BadRequest", "0x80060888"),
+        RepeatFault::Other => (412, "RequestIdReused", "BadRequest", "0x80060888"),
+        RepeatFault::Running { .. } => (409, "RequestInProgress", "Internal_ServerError", "0x80072326"),
+        RepeatFault::Suspended => (503, "Suspended", "Internal_TenantUnavailable", "0x80072321"),
     }
 }
 
@@ -293,7 +324,9 @@ fn target(failure: &Failure) -> Option<&str> {
         Failure::Plan(PlanError::MissingTarget { navigation, .. } | PlanError::BadTarget { navigation, .. }) => {
             Some(navigation)
         }
-        Failure::Plan(PlanError::Header { name, .. }) => Some(name),
+        Failure::Plan(PlanError::Header { name, .. } | PlanError::Repeat(RepeatFault::Header { name, .. })) => {
+            Some(name)
+        }
         Failure::Plan(PlanError::Endpoint(fault)) => Some(fault.property()),
         _ => None,
     }

@@ -1,6 +1,8 @@
 //! Why a request, or a batch as a whole, is not carried out. [`super::error_response`] maps it to HTTP.
 
-use crate::{auth::AuthError, plan::PlanError, store::StoreError, uri::UriError, wire::DecodeError};
+use crate::{
+    auth::AuthError, plan::PlanError, repeat::RepeatFault, store::StoreError, uri::UriError, wire::DecodeError,
+};
 
 /// Why a request fails.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +28,22 @@ pub enum Failure {
         /// Name of the action that it answers.
         only: &'static str,
     },
+}
+
+impl Failure {
+    /// Whether the same request may succeed when it is sent again: the service could not decide it.
+    pub fn is_undecided(&self) -> bool {
+        match self {
+            Self::Store(error) => !matches!(error, StoreError::ItemTooLarge),
+            Self::Plan(error) => matches!(error, PlanError::Internal | PlanError::Repeat(RepeatFault::Suspended)),
+            Self::Batch(_) | Self::Auth(_) | Self::NoService | Self::NotServed { .. } => false,
+        }
+    }
+
+    /// Whether the request is a repeat, and was refused once.
+    pub fn is_repeated(&self) -> bool {
+        matches!(self, Self::Plan(PlanError::Answered(answered)) if answered.code.is_none())
+    }
 }
 
 /// Why a batch is refused as a whole, before anything of it runs.

@@ -50,6 +50,11 @@ pub(super) fn text(headers: &mut Headers, name: HeaderName, value: &str) {
     }
 }
 
+/// `Repeatability-Result` of a request whose repeats get this answer.
+pub(crate) fn accepted(headers: &mut Headers) {
+    headers.append(REPEATABILITY_RESULT, HeaderValue::from_static("accepted"));
+}
+
 /// `ETag`, where the profile sends it.
 pub(super) fn etag(context: &Context<'_>, headers: &mut Headers, etag: &ETag) {
     if context.service.profile.etag_header {

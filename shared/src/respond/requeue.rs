@@ -35,7 +35,7 @@ pub(crate) fn requeued(context: &Context<'_>, request: &Prepared, jobs: &Jobs, j
     headers::json(request, &mut all);
     headers::version_header(context, request, &mut all, true);
     if request.request_id.is_some() {
-        headers::text(&mut all, headers::REPEATABILITY_RESULT, "accepted");
+        headers::accepted(&mut all);
     }
     let metadata_url = format!("{}/$metadata", context.root_url(&request.root));
     let body = Reply::success(job).body(jobs.reply, &metadata_url);

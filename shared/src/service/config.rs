@@ -56,6 +56,7 @@ pub(super) struct LimitsConfig {
     pub(super) url_bytes: Option<Spanned<usize>>,
     pub(super) header_bytes: Option<Spanned<usize>>,
     pub(super) nesting_depth: Option<Spanned<usize>>,
+    pub(super) repeatability_hours: Option<Spanned<usize>>,
 }
 
 /// `[companies]`

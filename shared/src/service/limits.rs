@@ -23,6 +23,8 @@ pub struct Limits {
     pub header_bytes: usize,
     /// Nesting of JSON objects and arrays, and of expressions.
     pub nesting_depth: usize,
+    /// How long is kept how requests with an id for repeats ended, in hours.
+    pub repeatability_hours: usize,
 }
 
 impl Limits {
@@ -41,6 +43,7 @@ impl Limits {
             url_bytes: 64 * 1024,
             header_bytes: 64 * 1024,
             nesting_depth: 64,
+            repeatability_hours: 24,
         }
     }
 
@@ -56,6 +59,7 @@ impl Limits {
             url_bytes: or(config.url_bytes.as_ref(), preset.url_bytes)?,
             header_bytes: or(config.header_bytes.as_ref(), preset.header_bytes)?,
             nesting_depth: or(config.nesting_depth.as_ref(), preset.nesting_depth)?,
+            repeatability_hours: or(config.repeatability_hours.as_ref(), preset.repeatability_hours)?,
         })
     }
 }

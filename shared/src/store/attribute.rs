@@ -51,6 +51,16 @@ pub(super) const HELD: &str = "h";
 pub(super) const CLEARED: &str = "q";
 /// The operation that changed claims last.
 pub(super) const CHANGED: &str = "u";
+/// Digest of a request that may be repeated.
+pub(super) const DIGEST: &str = "d";
+/// The operation that wrote what is kept of it.
+pub(super) const WRITER: &str = "wr";
+/// Until when somebody is at work on it, in milliseconds since 1970.
+pub(super) const RUNNING: &str = "ru";
+/// How it ended, or a part of that.
+pub(super) const BYTES: &str = "y";
+/// How many further items hold the rest.
+pub(super) const PARTS: &str = "s";
 /// When an item may go (DynamoDB's time to live), in seconds since 1970.
 pub(super) const EXPIRES: &str = "e";
 /// What a unit that is not decided wants to become of an item.
@@ -73,6 +83,8 @@ pub(super) fn item(model: &Model, key: &ItemKey, stored: &Stored) -> Item {
         Stored::Entity(entity) => entity_attributes(model, entity, &mut item),
         Stored::Link => {}
         Stored::Claims(claims) => claims.to_item(&mut item),
+        Stored::Kept(kept) => kept.to_item(&mut item),
+        Stored::Part(part) => part.to_item(&mut item),
         Stored::AlternateKey(target) => {
             item.insert(TARGET.into(), AttributeValue::S(target.clone()));
         }

@@ -24,7 +24,7 @@ use super::{
     attribute::NO_VERSION,
     error::{said, told},
     read::backoff,
-    staged::Obstacle,
+    staged::{Obstacle, Stage},
     write,
 };
 
@@ -41,6 +41,17 @@ impl Deadline {
     /// Whether it has passed.
     pub fn is_over(&self) -> bool {
         self.is_before(Duration::ZERO)
+    }
+
+    /// The same, earlier by `pause`.
+    #[must_use]
+    pub fn sooner(self, pause: Duration) -> Self {
+        Self(self.0.checked_sub(pause).unwrap_or(self.0))
+    }
+
+    /// How long it is until then.
+    pub fn left(&self) -> Duration {
+        self.0.saturating_duration_since(Instant::now())
     }
 
     /// Whether it has passed once `pause` more has gone by.
@@ -80,6 +91,9 @@ impl Store {
         operation: &str,
         deadline: Deadline,
     ) -> Result<Commit, StoreError> {
+        if self.is_staged(model, writes) {
+            return Box::pin(self.commit_staged(model, writes, &mut Stage::new(self), deadline)).await;
+        }
         let transaction = self.transaction(model, writes, operation);
         let mut unknown = false;
         for pause in backoff() {
@@ -150,13 +164,8 @@ impl Store {
     /// The transaction that a commit needs, if it needs one. It is built once: the token stands for this request and
     /// no other.
     fn transaction(&self, model: &Model, writes: &[Write], operation: &str) -> Option<TransactWriteItemsFluentBuilder> {
-        match writes {
-            [] | [Write { kind: WriteKind::Patch(_), .. }] => return None,
-            // Repeated, these refuse themselves. Any other put could overwrite what came after the first time.
-            [Write { kind: WriteKind::Put(..), condition: Condition::Absent | Condition::Version(_), .. }] => {
-                return None;
-            }
-            _ => {}
+        if writes.is_empty() || matches!(writes, [only] if refuses_itself(only)) {
+            return None;
         }
         let items = writes.iter().map(|w| write::transact_item(model, w, &self.table, operation)).collect();
         let request = self.client.transact_write_items().return_consumed_capacity(Total);
@@ -222,6 +231,16 @@ impl Store {
             },
             Err(e) => transport_error(&e),
         }
+    }
+}
+
+/// Whether a write that is repeated has no second effect. Any other put could overwrite what came after the first time.
+fn refuses_itself(write: &Write) -> bool {
+    use Condition::{Absent, Free, Version, Writer};
+    match &write.kind {
+        WriteKind::Patch(_) => true,
+        WriteKind::Put(..) => matches!(write.condition, Absent | Version(_) | Free(_) | Writer(_)),
+        WriteKind::Claim(_) | WriteKind::Delete | WriteKind::Check => false,
     }
 }
 
@@ -314,6 +333,13 @@ fn trace(writes: &[Write], items: &[(ItemKey, Option<Item>)], operation: &str) -
     match (kind, condition) {
         (WriteKind::Put(Stored::Entity(entity), _), Condition::Absent) => {
             if incarnation == Some(&entity.incarnation.0) { Trace::Found } else { Trace::Missing }
+        }
+        (WriteKind::Put(Stored::Kept(kept), _), _) => {
+            if text(attribute::WRITER) == Some(&kept.writer) {
+                Trace::Found
+            } else {
+                Trace::Missing
+            }
         }
         (_, Condition::Version(old)) if incarnation == Some(&old.incarnation.0) => {
             // Somebody else's write is what followed the version expected here, or nothing came before that write.

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use crate::edm::{Entity, Model};
 
-use super::{Claims, StoreError, attribute};
+use super::{Claims, Kept, Part, StoreError, attribute};
 
 /// DynamoDB's limit for a partition key, in bytes.
 const PARTITION_KEY_BYTES: usize = 2048;
@@ -65,6 +65,10 @@ pub enum Stored {
     Sequence(Sequence),
     /// Claims below a limit.
     Claims(Claims),
+    /// What is kept of a request that may be repeated.
+    Kept(Kept),
+    /// A further part of that.
+    Part(Part),
 }
 
 /// How far a sequence has come.
@@ -88,6 +92,12 @@ impl Stored {
         if let Some(number) = item.get(attribute::NUMBER) {
             let of = item.get(attribute::COUNTED).map(attribute::text).transpose()?.unwrap_or_default().to_owned();
             return Ok(Self::Sequence(Sequence { number: attribute::integer(number)?, of }));
+        }
+        if let Some(kept) = Kept::from_item(item)? {
+            return Ok(Self::Kept(kept));
+        }
+        if let Some(part) = Part::from_item(item)? {
+            return Ok(Self::Part(part));
         }
         Ok(Claims::from_item(item)?.map_or(Self::Link, Self::Claims))
     }

@@ -11,6 +11,8 @@
 //! | sequence of a set | `S\|partition of the set` | property |
 //! | sequence of contained entities | `S\|parent's partition\|parent's sort key\|navigation` | property |
 //! | claims on the retries of a job | `R\|service\|target\|job` | `claims` |
+//! | what is kept of a request that may be repeated | `X\|service\|hash of caller and id` | `request`; `unit/` and its position in a batch |
+//! | a further part of that | the same | its sort key, its writer, position of the part |
 //! | note of the service for itself | `B\|kind\|service\|…` | what it is about |
 //! | unit of work that one transaction cannot hold | `U\|unit` | `-` its record, `000001` … its parts |
 //!
@@ -24,6 +26,7 @@ mod due;
 mod error;
 mod guard;
 mod item;
+mod kept;
 mod meter;
 mod read;
 mod record;
@@ -44,6 +47,7 @@ pub use due::{Due, DuePage, Schedule};
 pub use error::StoreError;
 pub use guard::MAX_MARKS;
 pub use item::{Item, ItemKey, KeyTooLong, Sequence, Stored};
+pub use kept::{Kept, Part, Progress};
 pub use meter::{Capacity, Usage};
 pub use read::Page;
 pub use record::StreamRecord;

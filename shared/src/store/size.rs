@@ -20,6 +20,8 @@ impl Stored {
             Self::Sequence(sequence) => sequence.of.len() + SCALAR,
             Self::Link => SCALAR,
             Self::Claims(claims) => claims.size(),
+            Self::Kept(kept) => kept.size(),
+            Self::Part(part) => part.size(),
         };
         ITEM_OVERHEAD + content
     }

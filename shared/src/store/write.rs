@@ -97,6 +97,10 @@ pub enum Condition {
     AlternateKey(String),
     /// Claims that were changed last by this operation.
     Claims(String),
+    /// Nothing is kept there of a request, or nothing that still counts at that time (in seconds since 1970).
+    Free(i64),
+    /// What is kept there was written by this operation.
+    Writer(String),
 }
 
 /// A unit of work is larger than one transaction can be.
@@ -266,6 +270,11 @@ impl Builder {
             }
             Condition::AlternateKey(target) => self.equals(attribute::TARGET, target),
             Condition::Claims(version) => self.equals(attribute::CHANGED, version),
+            Condition::Free(now) => {
+                let now = self.value(AttributeValue::N(now.to_string()));
+                format!("(attribute_not_exists({PARTITION}) OR {} <= {now})", attribute::EXPIRES)
+            }
+            Condition::Writer(operation) => self.equals(attribute::WRITER, operation),
         })
     }
 

@@ -35,6 +35,8 @@ pub struct Work {
     pub not_run: usize,
     /// The code of the failure of the request as a whole.
     pub error: Option<&'static str>,
+    /// Whether it, or a part of it, is a repeat that was answered with what is kept.
+    pub repeated: bool,
 }
 
 /// The line of a request.
@@ -189,6 +191,7 @@ impl RequestLine<'_> {
             failed = work.failed,
             changeSets = work.change_sets,
             notRun = work.not_run,
+            repeated = work.repeated.then_some(true),
             clientErrors = u8::from((400..500).contains(&self.status)),
             serverErrors = u8::from(self.status >= 500),
             dynamodbCalls = usage.calls,

@@ -106,6 +106,7 @@ impl Reader {
                 now: jiff::Timestamp::UNIX_EPOCH,
                 caller: &Caller::anonymous(),
                 trace: None,
+                batch: None,
             };
             if let Ok(located) = context.locate(url) {
                 understood |= self.path(service, &located.path, Encoding::Percent);

@@ -63,7 +63,7 @@ impl Taken {
             }
         };
         let is_there = match &one.condition {
-            Condition::Absent | Condition::Sequence(None) => false,
+            Condition::Absent | Condition::Sequence(None) | Condition::Free(_) => false,
             Condition::None => one.kind == WriteKind::Delete,
             _ => true,
         };
@@ -82,7 +82,8 @@ impl Taken {
 
     /// Whether a refusal only shows that the guess was wrong; the guess is another one then.
     pub(super) fn guess_again(&mut self, found: Option<&Item>) -> bool {
-        let guessed = self.condition == Condition::None && !self.is_held && self.is_there != found.is_some();
+        let open = matches!(self.condition, Condition::None | Condition::Free(_));
+        let guessed = open && !self.is_held && self.is_there != found.is_some();
         if guessed {
             self.is_there = found.is_some();
         }

@@ -1,0 +1,95 @@
+//! A batch that was read and may be run: its requests, and the form of its answer.
+
+use crate::{
+    batch::{BatchItem, BatchRequest, Format, Headers, Preferences, Request},
+    exchange::Weight,
+    plan::{self, OdataVersion},
+    respond::{BatchError, Failure},
+    wire::{self, Envelope, Writer},
+};
+
+use super::{
+    answers::Answers,
+    engine::Call,
+    envelope::{answer_format, check_headers, is_snapshot, references_exist, with_company},
+    form::Form,
+};
+
+/// Headers of the batch that count for its requests too (Protocol §8.1, §8.2), and the company.
+const INHERITED: [&str; 7] =
+    ["accept", "accept-charset", "accept-language", "content-language", "odata-version", "odata-maxversion", "company"];
+/// Headers that an inner request has no say in: authority comes from the batch alone (Protocol §11.7.7.1).
+const STRIPPED: [&str; 10] = [
+    "authorization",
+    "proxy-authorization",
+    "proxy-authenticate",
+    "www-authenticate",
+    "cookie",
+    "expect",
+    "from",
+    "max-forwards",
+    "range",
+    "te",
+];
+
+/// A batch that can be run.
+pub(super) struct Ready<'r> {
+    pub(super) batch: BatchRequest,
+    pub(super) form: Form<'r>,
+    pub(super) answers: Answers,
+    /// The batch is one unit.
+    pub(super) is_unit: bool,
+    pub(super) continues: bool,
+    /// Whether to go on, as the client asked.
+    pub(super) asked: Option<bool>,
+}
+
+impl<'r> Ready<'r> {
+    /// Reads the batch of a call. Nothing of it is run if that fails.
+    pub(super) fn new(call: &Call<'r>) -> Result<Self, Failure> {
+        let service = call.service;
+        let headers = &call.incoming.headers;
+        check_headers(call.incoming, service)?;
+        let version = plan::version(headers, service).unwrap_or(OdataVersion::V40);
+        let envelope = Envelope::from_content_type(headers.get("content-type").unwrap_or_default());
+        let envelope = envelope.map_err(BatchError::from)?;
+        let answer = answer_format(call.incoming, service, &envelope)?;
+        let is_unit = is_snapshot(headers, service)?;
+        let ids_by_change_set = service.profile.ids_by_change_set;
+        let limits = wire::Limits { ids_by_change_set, ..service.limits.wire() };
+        let mut batch = wire::decode(&envelope, &call.incoming.body, &limits).map_err(BatchError::from)?;
+        references_exist(&batch)?;
+        let inherited = with_company(call.incoming, service)?;
+        requests_mut(&mut batch).for_each(|request| inherit(request, &inherited));
+        let asked = Preferences::of(headers).continue_on_error;
+        let continues = asked.unwrap_or(match batch.format {
+            Format::Json => service.profile.json_continues,
+            Format::Multipart => false,
+        });
+
+        let correlation = call.subject.correlation;
+        let form = Form { service, version, asked: batch.format, answer, correlation };
+        let encoding = form.encoding();
+        let ends = Weight::of(&Writer::new(encoding, 0).finish().body);
+        let least = if is_unit { form.least_of_unit(&batch) } else { form.least(&batch) };
+        let answers = Answers::new(Writer::new(encoding, batch.items.len()), ends, &least, continues)?;
+        Ok(Self { batch, form, answers, is_unit, continues, asked })
+    }
+}
+
+fn requests_mut(batch: &mut BatchRequest) -> impl Iterator<Item = &mut Request> {
+    batch.items.iter_mut().flat_map(|item| match item {
+        BatchItem::Single(request) => std::slice::from_mut(request).iter_mut(),
+        BatchItem::Group(group) => group.requests.iter_mut(),
+    })
+}
+
+/// Headers that a request takes over from its batch, and those it may not have.
+fn inherit(request: &mut Request, batch: &Headers) {
+    for name in STRIPPED {
+        while request.headers.take(name).is_some() {}
+    }
+    for (name, value) in batch.iter().filter(|(name, _)| INHERITED.contains(&name.as_str())) {
+        request.headers.inherit(name, value);
+    }
+}
