@@ -47,6 +47,7 @@ mod requeue_soak;
 mod requeues;
 mod rig;
 mod soak;
+mod staged;
 mod strict;
 mod telemetry;
 mod too_large;

@@ -15,7 +15,7 @@ use shared::{
     exchange::Incoming,
     outbox::{Clock, Courier, Outbox},
     service::Services,
-    store::{self, ATTEMPT_TIMEOUT, Store},
+    store::{self, ATTEMPT_TIMEOUT, Staging, Store},
     uri::Encoding,
 };
 use tests::{binaries::workspace, strict::Strict};
@@ -50,6 +50,14 @@ impl Rig {
         rig.engine.seed().await.unwrap();
         rig.strict.forget();
         rig
+    }
+
+    /// The same data with other sizes of staged units.
+    pub(crate) fn staging(&self, staging: Staging) -> Self {
+        let settings = Settings { time_budget: BUDGET + ATTEMPT_TIMEOUT, ..Settings::default() };
+        let store = self.store.with_staging(staging);
+        let of_engine = self.store_of("batch").with_staging(staging);
+        Self { engine: Engine::new(services(), of_engine, settings), store, ..self.clone() }
     }
 
     /// No table.

@@ -8,7 +8,6 @@ use shared::store::{Deadline, ItemKey, Store, StoreError};
 use crate::rig::{Answer, Rig, TABLE, member};
 
 const TRIPPIN: &str = "/trippin";
-const DATAVERSE: &str = "/api/data/v9.2";
 
 fn assert_refused(rig: &Rig, answer: &Answer, status: u16, says: &str) {
     let text = answer.text();
@@ -19,29 +18,6 @@ fn assert_refused(rig: &Rig, answer: &Answer, status: u16, says: &str) {
 
 fn airline(code: String, name: &str) -> Value {
     member(Some("g"), &code.clone(), "POST", "Airlines", json!({ "AirlineCode": code, "Name": name }))
-}
-
-#[tokio::test]
-async fn more_items_than_a_transaction_takes() {
-    let rig = Rig::seeded().await;
-    let requests: Vec<Value> = (0..101).map(|at| airline(format!("A{at}"), "n")).collect();
-    let answer = rig.batch(TRIPPIN, &requests).await;
-    assert_refused(&rig, &answer, 413, "touches 101 items of the table, at most 100");
-}
-
-/// A task that is bound to an account is three items: itself, the link that leads back, the account's existence.
-#[tokio::test]
-async fn items_of_binds_count() {
-    let rig = Rig::seeded().await;
-    let task = |at: usize| {
-        let account = "/accounts(00000000-0000-0000-0000-000000000001)";
-        let body = json!({ "subject": "s", "regardingobjectid_account_task@odata.bind": account });
-        member(Some("g"), &at.to_string(), "POST", "tasks", body)
-    };
-    let answer = rig.batch(DATAVERSE, &(0..50).map(task).collect::<Vec<_>>()).await;
-    assert_refused(&rig, &answer, 413, "touches 101 items");
-    let answer = rig.batch(DATAVERSE, &(0..49).map(task).collect::<Vec<_>>()).await;
-    assert!(answer.statuses().iter().all(|status| *status == 204));
 }
 
 #[tokio::test]
@@ -69,14 +45,6 @@ async fn a_patch_that_makes_an_entity_too_large() {
     assert!(answer.statuses().contains(&413), "{}", answer.text());
     assert_eq!(rig.get(&url).await.json()["LastName"], "y");
     assert_eq!(rig.get(&format!("{TRIPPIN}/Airlines('N')")).await.status, 404);
-}
-
-#[tokio::test]
-async fn more_than_four_megabytes() {
-    let rig = Rig::seeded().await;
-    let requests: Vec<Value> = (0..11).map(|at| airline(format!("A{at}"), &"x".repeat(400_000))).collect();
-    let answer = rig.batch(TRIPPIN, &requests).await;
-    assert_refused(&rig, &answer, 413, "at most 4194304");
 }
 
 #[tokio::test]

@@ -128,8 +128,7 @@ impl Engine {
     }
 
     async fn observed(&self, incoming: Incoming, caller: Option<Caller>) -> Outgoing {
-        let metered = Self { store: self.store.metered(), ..self.clone() };
-        metered.observe(incoming, caller).await
+        self.over(self.store.metered()).observe(incoming, caller).await
     }
 
     /// Answers a request, and writes its line.
@@ -231,6 +230,11 @@ impl Engine {
             Ok(()) if call.rest == "$batch" => self.batch(call).await,
             Ok(()) => self.single(call).await,
         }
+    }
+
+    /// The same engine with another handle of the table.
+    pub(super) fn over(&self, store: Store) -> Self {
+        Self { store, ..self.clone() }
     }
 
     /// Until when calls to the table are begun, when the edge waits for so long.

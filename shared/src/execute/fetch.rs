@@ -22,10 +22,14 @@ pub(super) const ROUND_BYTES: usize = 8 << 20;
 const PAGE_BYTES: usize = 4 << 20;
 /// Links that are read at once when they are filtered.
 const LINKS: usize = 100;
+/// How often the same is read when units are committed all the time while it is.
+const MAX_REREADS: usize = 10;
 
 impl Engine {
     /// Reads what is needed: keys in batches, collections side by side. Where it is a lot, the rest of it stays unread:
     /// it is needed again. Returns the bytes that were read.
+    ///
+    /// Of a staged unit that is committed meanwhile all or nothing is seen: else all is read again.
     pub(super) async fn fetch(
         &self,
         context: &Context<'_>,
@@ -35,9 +39,17 @@ impl Engine {
     ) -> Result<usize, StoreError> {
         let model = &context.service.model;
         let keys: Vec<ItemKey> = needs.items.into_iter().collect();
-        let items = self.items(model, &keys, deadline);
-        let rows = self.collections(model, &needs.collections, deadline);
-        let (items, rows) = try_join(items, rows).await?;
+        let seeing = self.over(self.store.with_sight());
+        let mut reads = 0;
+        let (items, rows) = loop {
+            let items = seeing.items(model, &keys, deadline);
+            let rows = seeing.collections(model, &needs.collections, deadline);
+            let read = try_join(items, rows).await?;
+            reads += 1;
+            if seeing.store.is_settled(deadline).await? || reads == MAX_REREADS {
+                break read;
+            }
+        };
         let bytes = items.iter().flatten().map(|stored| stored.size(model)).sum::<usize>()
             + rows.iter().map(|rows| rows.bytes).sum::<usize>();
         for (key, stored) in keys.into_iter().zip(items) {

@@ -3,6 +3,7 @@
 mod answers;
 mod batch;
 mod catalogue;
+mod commits;
 mod engine;
 mod envelope;
 mod failures;

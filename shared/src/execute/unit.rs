@@ -1,24 +1,20 @@
 //! Runs one unit of work: evaluate, read what is missing, commit; again when other writers were faster.
 
-use std::time::Duration;
-
-use backon::{BackoffBuilder, ExponentialBuilder};
-use indexmap::IndexSet;
 use uuid::Uuid;
 
 use crate::{
-    plan::{self, Context, Evaluation, Fresh, Job, Needs, Outcome, PlanError, References, Snapshot},
+    plan::{self, Context, Evaluation, Fresh, Job, Outcome, PlanError, References, Snapshot},
     repeat::Claim,
     respond::Failure,
-    store::{Commit, Condition, Deadline, StoreError},
+    store::Deadline,
 };
 
-use super::{Engine, fetch::in_time};
+use super::{
+    Engine,
+    commits::{Attempted, Commits},
+    fetch::in_time,
+};
 
-/// How often a unit is run when other writers keep changing what it reads.
-const MAX_ATTEMPTS: usize = 60;
-/// So many times a refused unit is run again at once, with what the refusal showed. After that the others get time.
-const AT_ONCE: usize = 3;
 /// How often a unit may find that it has to read more. Each path segment or lookup can ask once.
 pub(super) const MAX_READS: usize = 200;
 /// The most bytes that a unit reads: all of it is in memory until the unit is decided.
@@ -55,13 +51,25 @@ impl Engine {
         deadline: Deadline,
         admit: &mut (dyn FnMut(&[Outcome]) -> Result<(), PlanError> + Send),
     ) -> Result<Vec<Outcome>, FailedUnit> {
+        let mut commits = Commits::new(self, &context.service.model, deadline);
+        let end = Box::pin(self.run_attempts(context, jobs, references, fresh, admit, &mut commits)).await;
+        commits.release().await;
+        end
+    }
+
+    async fn run_attempts(
+        &self,
+        context: &Context<'_>,
+        jobs: &mut [Job<'_>],
+        references: &mut References,
+        fresh: &Fresh<'_>,
+        admit: &mut (dyn FnMut(&[Outcome]) -> Result<(), PlanError> + Send),
+        commits: &mut Commits<'_>,
+    ) -> Result<Vec<Outcome>, FailedUnit> {
+        let deadline = commits.deadline;
         in_time(deadline).map_err(FailedUnit::as_a_whole)?;
-        let model = &context.service.model;
         let mut snapshot = Snapshot::default();
-        let mut pauses = pauses();
-        // Items that did not meet a condition once: they are known, not assumed, from then on.
-        let mut contested = IndexSet::new();
-        for attempt in 1..=MAX_ATTEMPTS {
+        loop {
             let operation = plan::operation_id(Uuid::new_v4());
             let (outcomes, writes) =
                 match self.decide(context, jobs, &mut snapshot, references, fresh, &operation, deadline).await? {
@@ -76,39 +84,15 @@ impl Engine {
                 return Ok(outcomes);
             }
             in_time(deadline).map_err(FailedUnit::as_a_whole)?;
-            let end = self.store.commit(model, &writes, &operation, deadline).await.map_err(FailedUnit::as_a_whole)?;
-            // Whatever was read may be stale by the next attempt; what a refusal has just shown is not.
-            snapshot = Snapshot::default();
-            let at_once = match end {
-                Commit::Done => return Ok(outcomes),
-                Commit::Refused(items) => {
-                    contested.extend(items.iter().map(|(key, _)| key.clone()));
-                    if attempt <= AT_ONCE {
-                        // What is not among the refused met its condition: these keys are free.
-                        let is_free =
-                            |condition: &Condition| matches!(condition, Condition::Absent | Condition::Free(_));
-                        let free = writes.iter().filter(|write| is_free(&write.condition));
-                        free.for_each(|write| snapshot.learn(write.key.clone(), None));
-                        for (key, stored) in items {
-                            snapshot.learn(key, stored);
-                        }
-                    }
-                    attempt <= AT_ONCE
-                }
-                Commit::Conflict => false,
-            };
-            let Some(pause) = pauses.next().filter(|pause| !deadline.is_before(*pause)) else {
-                return Err(FailedUnit::as_a_whole(StoreError::Contention { attempts: attempt }));
-            };
-            self.store.count_rerun();
-            tracing::debug!(attempt, "unit of work is run again");
-            if !at_once {
-                tokio::time::sleep(pause).await;
-                let needs = Needs { items: contested.clone(), ..Needs::default() };
+            let needs =
+                match commits.commit(&writes, &operation, &mut snapshot).await.map_err(FailedUnit::as_a_whole)? {
+                    Attempted::Done => return Ok(outcomes),
+                    Attempted::Again(needs) => needs,
+                };
+            if !needs.is_empty() {
                 self.fetch(context, needs, &mut snapshot, deadline).await.map_err(FailedUnit::as_a_whole)?;
             }
         }
-        Err(FailedUnit::as_a_whole(StoreError::Contention { attempts: MAX_ATTEMPTS }))
     }
 
     /// Evaluates until nothing more has to be read.
@@ -137,14 +121,4 @@ impl Engine {
         }
         Err(FailedUnit::as_a_whole(PlanError::Internal))
     }
-}
-
-/// The pauses between attempts: jittered, growing, bounded.
-fn pauses() -> impl Iterator<Item = Duration> {
-    ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(5))
-        .with_max_delay(Duration::from_millis(100))
-        .with_max_times(MAX_ATTEMPTS)
-        .with_jitter()
-        .build()
 }

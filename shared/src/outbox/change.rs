@@ -39,7 +39,9 @@ impl Change {
         match (role, &desk.mail) {
             (Role::Job, _) => {
                 let (old, new) = (entity(&record.old)?, entity(&record.new)?);
-                Ok(new.map(|new| Self::job(desk, old, new)))
+                // What only a unit of work has left on the item, before it was decided, is no change.
+                let is_same = |new: &Arc<Entity>| old.as_ref().is_some_and(|old| old.etag() == new.etag());
+                Ok(new.filter(|new| !is_same(new)).map(|new| Self::job(desk, old, new)))
             }
             (Role::Endpoint, Some(mail)) => {
                 let endpoint =

@@ -14,7 +14,7 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use crate::store::{Deadline, StoreError};
+use crate::store::{Deadline, StoreError, SweptUnits};
 
 use super::{
     Outbox, STORE_TIME, earlier,
@@ -55,6 +55,8 @@ enum Name {
     Endpoint(usize, Uuid),
     /// A target: its position.
     Target(usize),
+    /// Units of work that nobody finished.
+    Units,
 }
 
 /// The turns under way.
@@ -84,6 +86,15 @@ impl Outbox {
         }
         let next = sweep.next.into_values().min();
         Swept { next_due: earlier(sweep.swept.next_due, next), ..sweep.swept }
+    }
+
+    /// Finishes units of work whose owners did not come to their end.
+    async fn units(&self, until: Deadline) -> Result<Worked, StoreError> {
+        let SweptUnits { finished, next } = self.store.sweep_units(until).await?;
+        if finished > 0 {
+            tracing::info!(finished, "units of work that were left were brought to their end");
+        }
+        Ok(Worked { next, ..Worked::default() })
     }
 
     /// Names of the targets at which no attempt can end in so long, whatever is due there.
@@ -137,6 +148,9 @@ impl<'o> Sweep<'o> {
         let pace = Pace { until: until.unwrap_or_else(|| Deadline::after(TURN)), stop: self.stop };
         self.next.clear();
         self.begin_targets(until);
+        if self.is_free(Name::Units) {
+            self.push(Name::Units, outbox.units(pace.until));
+        }
         for (at, desk) in outbox.desks.iter().enumerate() {
             let Some(mail) = &desk.mail else { continue };
             let deadline = Deadline::after(STORE_TIME);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     edm::{self, Bind, Entity, EntityKey, EntityPayload, Nested, PrimitiveType, Record, TypeKind, Value},
     respond,
-    store::{Condition, ItemKey, Stored, TRANSACTION_ITEMS, TooLarge},
+    store::{Condition, ItemKey, Stored, TooLarge, UNIT_ITEMS},
     uri::EntityPath,
 };
 
@@ -19,8 +19,6 @@ use super::{
     walk::{Spot, Target},
 };
 
-/// A unit that touches more items than this is not evaluated to its end: it could not be committed anyway.
-const MAX_ITEMS: usize = 10 * TRANSACTION_ITEMS;
 /// How deep a deep insert may nest.
 const MAX_DEPTH: usize = 16;
 
@@ -253,8 +251,8 @@ impl Unit<'_> {
     ) -> Step<Created> {
         let collection = birth.collection;
         self.check_writable(collection)?;
-        if self.overlay.len() > MAX_ITEMS {
-            return Err(TooLarge::Items { got: self.overlay.len(), max: TRANSACTION_ITEMS }.into());
+        if self.overlay.len() > UNIT_ITEMS {
+            return Err(TooLarge::Items { got: self.overlay.len(), max: UNIT_ITEMS }.into());
         }
         let item = collection.entity_key(key).map_err(PlanError::from)?;
         let key_text = crate::uri::write_key(&self.service().model, collection.ty, key);

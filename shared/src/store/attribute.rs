@@ -54,15 +54,27 @@ pub(super) const CHANGED: &str = "u";
 /// Digest of a request that may be repeated.
 pub(super) const DIGEST: &str = "d";
 /// The operation that wrote what is kept of it.
-pub(super) const WRITER: &str = "w";
+pub(super) const WRITER: &str = "wr";
 /// Until when somebody is at work on it, in milliseconds since 1970.
-pub(super) const LEASE: &str = "l";
+pub(super) const RUNNING: &str = "ru";
 /// How it ended, or a part of that.
 pub(super) const BYTES: &str = "y";
 /// How many further items hold the rest.
 pub(super) const PARTS: &str = "s";
 /// When an item may go (DynamoDB's time to live), in seconds since 1970.
 pub(super) const EXPIRES: &str = "e";
+/// What a unit that is not decided wants to become of an item.
+pub(super) const INTENT: &str = "w";
+/// Units that are not decided and rely on the item's existence.
+pub(super) const LOCKS: &str = "l";
+/// What is decided about a unit.
+pub(super) const STATE: &str = "st";
+/// Until when a unit is left to its owner.
+pub(super) const LEASE: &str = "le";
+/// A unit's place among all, by their beginning.
+pub(super) const AGE: &str = "ag";
+/// Keys of the items of a unit's part.
+pub(super) const KEYS: &str = "ks";
 
 /// The whole item.
 pub(super) fn item(model: &Model, key: &ItemKey, stored: &Stored) -> Item {

@@ -24,6 +24,7 @@ use super::{
     attribute::NO_VERSION,
     error::{said, told},
     read::backoff,
+    staged::{Obstacle, Stage},
     write,
 };
 
@@ -71,7 +72,7 @@ pub enum Commit {
 }
 
 /// How one attempt ended.
-enum Attempt {
+pub(super) enum Attempt {
     Done,
     Refused(Vec<(ItemKey, Option<Item>)>),
     Conflict,
@@ -90,6 +91,9 @@ impl Store {
         operation: &str,
         deadline: Deadline,
     ) -> Result<Commit, StoreError> {
+        if self.is_staged(model, writes) {
+            return Box::pin(self.commit_staged(model, writes, &mut Stage::new(self), deadline)).await;
+        }
         let transaction = self.transaction(model, writes, operation);
         let mut unknown = false;
         for pause in backoff() {
@@ -100,7 +104,14 @@ impl Store {
                     Trace::Covered if unknown => {
                         return Err(StoreError::OutcomeUnknown("other writers came after it".into()));
                     }
-                    Trace::Covered | Trace::Missing => return refused(model, items),
+                    Trace::Covered | Trace::Missing => {
+                        let obstacles = Obstacle::among(writes, &items);
+                        if obstacles.is_empty() {
+                            return refused(model, items);
+                        }
+                        Box::pin(self.clear_way(obstacles, None, deadline)).await?;
+                        return Ok(Commit::Conflict);
+                    }
                 },
                 Attempt::Conflict => {
                     self.meter.count_conflict();
@@ -142,7 +153,10 @@ impl Store {
         transaction: Option<&TransactWriteItemsFluentBuilder>,
     ) -> Attempt {
         match transaction {
-            Some(request) => self.transact(writes, request.clone()).await,
+            Some(request) => {
+                let keys: Vec<&ItemKey> = writes.iter().map(|write| &write.key).collect();
+                self.transact(&keys, request.clone()).await
+            }
             None => self.single(model, writes, operation).await,
         }
     }
@@ -204,12 +218,13 @@ impl Store {
         }
     }
 
-    async fn transact(&self, writes: &[Write], request: TransactWriteItemsFluentBuilder) -> Attempt {
+    /// One attempt at a transaction with one action on each of these items.
+    pub(super) async fn transact(&self, keys: &[&ItemKey], request: TransactWriteItemsFluentBuilder) -> Attempt {
         match self.send(request.send()).await {
             Ok(_) => Attempt::Done,
             Err(SdkError::ServiceError(e)) => match e.into_err() {
                 TransactWriteItemsError::TransactionCanceledException(e) => {
-                    cancelled(writes, e.cancellation_reasons.unwrap_or_default())
+                    cancelled(keys, e.cancellation_reasons.unwrap_or_default())
                 }
                 TransactWriteItemsError::TransactionInProgressException(_) => Attempt::Unknown("in progress".into()),
                 e => service_error(&e),
@@ -229,16 +244,16 @@ fn refuses_itself(write: &Write) -> bool {
     }
 }
 
-/// The reasons of a cancelled transaction, one a write. A failed condition outranks a conflict: it can be told.
-fn cancelled(writes: &[Write], reasons: Vec<CancellationReason>) -> Attempt {
+/// The reasons of a cancelled transaction, one an action. A failed condition outranks a conflict: it can be told.
+fn cancelled(keys: &[&ItemKey], reasons: Vec<CancellationReason>) -> Attempt {
     let mut refused = Vec::new();
     let mut conflict = false;
     let mut throttled = false;
     let mut fatal = None;
-    for (write, reason) in writes.iter().zip(reasons) {
+    for (&key, reason) in keys.iter().zip(reasons) {
         match reason.code.as_deref() {
             None | Some("None") => {}
-            Some("ConditionalCheckFailed") => refused.push((write.key.clone(), reason.item)),
+            Some("ConditionalCheckFailed") => refused.push((key.clone(), reason.item)),
             Some("TransactionConflict") => conflict = true,
             Some("ThrottlingError" | "ProvisionedThroughputExceeded") => throttled = true,
             Some(other) => fatal = Some(format!("{other}: {}", reason.message.unwrap_or_default())),
@@ -341,7 +356,8 @@ pub(super) fn is_item_size(reason: &str) -> bool {
     reason.contains("Item size")
 }
 
-fn refused(model: &Model, items: Vec<(ItemKey, Option<Item>)>) -> Result<Commit, StoreError> {
+/// The items that refused a commit, understood.
+pub(super) fn refused(model: &Model, items: Vec<(ItemKey, Option<Item>)>) -> Result<Commit, StoreError> {
     let items = items.into_iter().map(|(key, item)| {
         let stored = item.filter(|item| !item.is_empty()).map(|item| Stored::from_item(model, &item)).transpose()?;
         Ok((key, stored))

@@ -53,7 +53,7 @@ impl Kept {
     /// Reads an item; `None` when it is another kind of item.
     pub(super) fn from_item(item: &Item) -> Result<Option<Self>, StoreError> {
         let Some(digest) = item.get(attribute::DIGEST) else { return Ok(None) };
-        let progress = match item.get(attribute::LEASE) {
+        let progress = match item.get(attribute::RUNNING) {
             Some(until) => Progress::Running { until: attribute::integer(until)? },
             None => Progress::Ended {
                 bytes: bytes(item)?,
@@ -70,7 +70,7 @@ impl Kept {
         item.insert(attribute::EXPIRES.into(), AttributeValue::N(self.expires.to_string()));
         match &self.progress {
             Progress::Running { until } => {
-                item.insert(attribute::LEASE.into(), AttributeValue::N(until.to_string()));
+                item.insert(attribute::RUNNING.into(), AttributeValue::N(until.to_string()));
             }
             Progress::Ended { bytes, parts } => {
                 item.insert(attribute::BYTES.into(), AttributeValue::B(Blob::new(bytes.to_vec())));

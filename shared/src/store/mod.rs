@@ -14,6 +14,7 @@
 //! | what is kept of a request that may be repeated | `X\|service\|hash of caller and id` | `request`; `unit/` and its position in a batch |
 //! | a further part of that | the same | its sort key, its writer, position of the part |
 //! | note of the service for itself | `B\|kind\|service\|…` | what it is about |
+//! | unit of work that one transaction cannot hold | `U\|unit` | `-` its record, `000001` … its parts |
 //!
 //! Entities that wait for a time are in the index `due` as well, and the table has a stream of all its changes.
 
@@ -31,6 +32,7 @@ mod read;
 mod record;
 mod row;
 mod size;
+mod staged;
 mod table;
 mod write;
 
@@ -49,7 +51,8 @@ pub use kept::{Kept, Part, Progress};
 pub use meter::{Capacity, Usage};
 pub use read::Page;
 pub use record::StreamRecord;
-pub use write::{Condition, Patch, Requirement, TRANSACTION_ITEMS, TooLarge, Write, WriteKind, check_size};
+pub use staged::{Sight, Stage, Staging, SweptUnits};
+pub use write::{Condition, Patch, Requirement, TooLarge, UNIT_ITEMS, Write, WriteKind, check_size};
 
 /// The table, through the SDK's client, and the counters of calls to it. Cheap to clone; clones share the counters.
 #[derive(Clone, Debug)]
@@ -57,11 +60,14 @@ pub struct Store {
     client: aws_sdk_dynamodb::Client,
     table: Arc<str>,
     meter: Arc<Meter>,
+    staging: Staging,
+    /// What reads that belong together know of undecided units.
+    sight: Option<Arc<Sight>>,
 }
 
 impl Store {
     /// A store over the table of that name.
     pub fn new(client: aws_sdk_dynamodb::Client, table: impl Into<Arc<str>>) -> Self {
-        Self { client, table: table.into(), meter: Arc::default() }
+        Self { client, table: table.into(), meter: Arc::default(), staging: Staging::default(), sight: None }
     }
 }

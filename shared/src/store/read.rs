@@ -37,8 +37,18 @@ pub(super) fn backoff() -> impl Iterator<Item = Duration> {
 }
 
 impl Store {
-    /// The items of these keys; absent ones are missing in the answer. Duplicate keys are read once.
+    /// The items of these keys; absent ones are missing in the answer. Duplicate keys are read once. Items that undecided
+    /// units have are what they are without these.
     pub async fn get(&self, keys: &[ItemKey], deadline: Deadline) -> Result<HashMap<ItemKey, Item>, StoreError> {
+        self.see_by_key(self.get_raw(keys, deadline).await?, deadline).await
+    }
+
+    /// The items of these keys, with what units have left on them.
+    pub(super) async fn get_raw(
+        &self,
+        keys: &[ItemKey],
+        deadline: Deadline,
+    ) -> Result<HashMap<ItemKey, Item>, StoreError> {
         let mut keys: Vec<&ItemKey> = keys.iter().collect();
         keys.sort_unstable();
         keys.dedup();
@@ -87,7 +97,7 @@ impl Store {
     }
 
     /// Up to `limit` items of a partition (`None`: as many as one answer holds) whose sort keys begin with `prefix` and
-    /// come after `after`.
+    /// come after `after`. Items that undecided units have are what they are without these.
     pub async fn page(
         &self,
         partition: &str,
@@ -96,6 +106,21 @@ impl Store {
         limit: Option<u32>,
         deadline: Deadline,
     ) -> Result<Page, StoreError> {
+        let (items, last) = self.page_raw(partition, prefix, after, limit, deadline).await?;
+        let items = self.see(items, deadline).await?;
+        let items = items.into_iter().map(|item| Ok((item_key(&item)?.sort, item)));
+        Ok(Page { items: items.collect::<Result<_, StoreError>>()?, last })
+    }
+
+    /// The same with what units have left on the items, and the sort key to go on after.
+    pub(super) async fn page_raw(
+        &self,
+        partition: &str,
+        prefix: Option<&str>,
+        after: Option<&str>,
+        limit: Option<u32>,
+        deadline: Deadline,
+    ) -> Result<(Vec<Item>, Option<String>), StoreError> {
         let mut request = self
             .client
             .query()
@@ -121,12 +146,9 @@ impl Store {
             }
         };
         let answer = self.retry(|| self.send(request.clone().send()), deadline).await?;
-        let mut items = Vec::with_capacity(answer.items.as_ref().map_or(0, Vec::len));
-        for item in answer.items.into_iter().flatten() {
-            items.push((item_key(&item)?.sort, item));
-        }
         let last = answer.last_evaluated_key.filter(|key| !key.is_empty());
-        Ok(Page { items, last: last.map(|key| item_key(&key).map(|key| key.sort)).transpose()? })
+        let last = last.map(|key| item_key(&key).map(|key| key.sort)).transpose()?;
+        Ok((answer.items.unwrap_or_default(), last))
     }
 
     /// Repeats a read until it is answered, refused for good or the time is up.

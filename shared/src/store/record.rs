@@ -5,7 +5,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
-use super::{Item, ItemKey, StoreError, read::item_key};
+use super::{Item, ItemKey, StoreError, read::item_key, staged::before};
 
 /// What happened to one item.
 #[derive(Clone, Debug)]
@@ -34,6 +34,8 @@ impl StreamRecord {
         if old.is_none() && new.is_none() {
             return Err(corrupt("OldImage and NewImage"));
         }
+        // What an undecided unit wants has not happened: the record in which it takes its place tells it.
+        let (old, new) = (old.and_then(before), new.and_then(before));
         let sequence = Self::sequence(record).ok_or_else(|| corrupt("SequenceNumber"))?.to_owned();
         Ok(Self { sequence, key: item_key(&key)?, old, new })
     }

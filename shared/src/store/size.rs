@@ -2,7 +2,7 @@
 
 use crate::edm::{Entity, Model, Record, Value};
 
-use super::{ItemKey, Patch, Schedule, Stored};
+use super::{ItemKey, Patch, Schedule, Stored, Write, WriteKind};
 
 /// For the names of an item's own attributes, its type's name aside, and for the containers.
 const ITEM_OVERHEAD: usize = 200;
@@ -30,6 +30,17 @@ impl Stored {
 /// The bytes of a key.
 pub(super) fn key(key: &ItemKey) -> usize {
     key.partition.len() + key.sort.len()
+}
+
+/// The bytes of a write.
+pub(super) fn write(model: &Model, write: &Write) -> usize {
+    let content = match &write.kind {
+        WriteKind::Put(stored, _) => stored.size(model),
+        WriteKind::Claim(change) => change.size(),
+        WriteKind::Patch(patch) => self::patch(model, patch),
+        WriteKind::Delete | WriteKind::Check => 0,
+    };
+    key(&write.key) + content
 }
 
 /// The bytes of a patch.

@@ -133,35 +133,42 @@ pub enum TooLarge {
 }
 
 /// DynamoDB's limit of actions in a transaction.
-pub const TRANSACTION_ITEMS: usize = 100;
+pub(super) const TRANSACTION_ITEMS: usize = 100;
 /// DynamoDB's limit for the bytes of a transaction.
 const TRANSACTION_BYTES: usize = 4 * 1024 * 1024;
 /// DynamoDB's limit for the bytes of an item.
 const ITEM_BYTES: usize = 400 * 1024;
+/// The most items of a unit of work: ten times the operations of the largest change set that a service takes.
+pub const UNIT_ITEMS: usize = 50_000;
+/// The most bytes of a unit of work: all of it is in memory until it is decided.
+const UNIT_BYTES: usize = 64 << 20;
 
-/// Checks a unit of work against DynamoDB's limits, before anything is written.
+/// Checks a unit of work against what the table takes, before anything is written.
 pub fn check_size(model: &Model, writes: &[Write]) -> Result<(), TooLarge> {
-    if writes.len() > TRANSACTION_ITEMS {
-        return Err(TooLarge::Items { got: writes.len(), max: TRANSACTION_ITEMS });
+    if writes.len() > UNIT_ITEMS {
+        return Err(TooLarge::Items { got: writes.len(), max: UNIT_ITEMS });
     }
     let mut total = 0;
     for write in writes {
-        let bytes = match &write.kind {
-            WriteKind::Put(stored, _) => size::key(&write.key) + stored.size(model),
-            WriteKind::Claim(change) => size::key(&write.key) + change.size(),
-            WriteKind::Patch(patch) => size::key(&write.key) + size::patch(model, patch),
-            WriteKind::Delete | WriteKind::Check => size::key(&write.key),
-        };
+        let bytes = size::write(model, write);
         if bytes > ITEM_BYTES {
             return Err(TooLarge::Entity { got: bytes, max: ITEM_BYTES });
         }
         total += bytes;
     }
-    if total > TRANSACTION_BYTES {
-        return Err(TooLarge::Bytes { got: total, max: TRANSACTION_BYTES });
+    if total > UNIT_BYTES {
+        return Err(TooLarge::Bytes { got: total, max: UNIT_BYTES });
     }
     Ok(())
 }
+
+/// Whether one transaction takes all of a unit of work.
+pub(super) fn fits_transaction(model: &Model, writes: &[Write], items: usize) -> bool {
+    writes.len() <= items && writes.iter().map(|one| size::write(model, one)).sum::<usize>() <= TRANSACTION_BYTES
+}
+
+/// No unit has taken the item ([`attribute::INTENT`]).
+const FREE: &str = "attribute_not_exists(w)";
 
 /// The expressions of one write.
 #[derive(Debug, Default)]
@@ -200,6 +207,14 @@ pub(super) fn expression(model: &Model, write: &Write, operation: &str) -> Expre
         }
         condition = Some(all.join(" AND "));
     }
+    // What another unit has taken is left to it, until it is decided. Where there is no item, there is no such mark.
+    if write.condition != Condition::Absent {
+        let free = match &write.kind {
+            WriteKind::Put(..) | WriteKind::Delete => format!("{FREE} AND attribute_not_exists({})", attribute::LOCKS),
+            _ => FREE.to_owned(),
+        };
+        condition = Some(condition.into_iter().chain([free]).collect::<Vec<_>>().join(" AND "));
+    }
     Expression { update, condition, names: some(builder.names), values: some(builder.values) }
 }
 
@@ -231,7 +246,13 @@ impl Builder {
         self.value(AttributeValue::S(text.to_owned()))
     }
 
-    fn condition(&mut self, condition: &Condition) -> Option<String> {
+    /// Names and values of the placeholders.
+    pub(super) fn finish(self) -> (Option<HashMap<String, String>>, Option<HashMap<String, AttributeValue>>) {
+        (some(self.names), some(self.values))
+    }
+
+    /// What must hold of an item.
+    pub(super) fn condition(&mut self, condition: &Condition) -> Option<String> {
         use attribute::{NUMBER, PARTITION};
         Some(match condition {
             Condition::None => return None,
