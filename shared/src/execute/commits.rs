@@ -56,8 +56,12 @@ impl<'e> Commits<'e> {
     ) -> Result<Attempted, StoreError> {
         let staged = self.stage.holds() || self.store.is_staged(self.model, writes);
         if staged {
-            // What is staged is written whole, so it has to be known. All of it that was read still counts.
-            let unread = writes.iter().filter(|write| matches!(write.kind, WriteKind::Patch(_)));
+            // What is staged is written whole, so it has to be known. All of it that was read still counts. And whether the
+            // unit was carried out once is better known before so many items are taken.
+            let unread = writes.iter().filter(|write| {
+                let claimed = matches!(write.condition, Condition::Free(_)) && !snapshot.knows(&write.key);
+                claimed || matches!(write.kind, WriteKind::Patch(_))
+            });
             let items: IndexSet<ItemKey> = unread.map(|write| write.key.clone()).collect();
             if !items.is_empty() {
                 self.contested.extend(items.iter().cloned());

@@ -42,7 +42,9 @@ impl Engine {
             if failed.keepers.iter().any(Claim::is_of_request) {
                 accepted(&mut response.headers);
             }
-            if self.keep(context, &failed, &response, deadline).await.map_err(FailedUnit::as_a_whole)? {
+            // Boxed: hardly any unit needs it, and every one would hold its state.
+            let kept = Box::pin(self.keep(context, &failed, &response, deadline)).await;
+            if kept.map_err(FailedUnit::as_a_whole)? {
                 let answered = Answered { response, code: Some(error_code(&failed.failure)) };
                 let failure = PlanError::Answered(Box::new(answered)).into();
                 return Err(FailedUnit { failure, keepers: Vec::new(), ..failed });

@@ -51,6 +51,11 @@ impl Snapshot {
         self.items.insert(key, stored);
     }
 
+    /// Whether it is known what is there, or that nothing is.
+    pub fn knows(&self, key: &ItemKey) -> bool {
+        self.items.contains_key(key)
+    }
+
     /// Adds the rows that the request with that index asked for, and the sort keys that were left out of them.
     pub fn learn_rows(&mut self, index: usize, except: HashSet<String>, rows: Rows) {
         self.collections.insert(index, (except, rows));

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{DATAVERSE, TRIPPIN, tasks, with_id};
+use super::{DATAVERSE, TRIPPIN, batch, tasks, with_id};
 use crate::rig::{Answer, Rig, member};
 
 fn airline(group: Option<&str>, code: &str) -> Value {
@@ -24,6 +24,34 @@ async fn a_change_set_with_ids_is_one_call_and_so_is_its_repeat() {
     for response in first.json()["responses"].as_array().unwrap() {
         assert_eq!(response["headers"]["repeatability-result"], "accepted");
     }
+}
+
+/// One that takes more than a transaction finds with one read that it was carried out.
+#[tokio::test]
+async fn a_large_change_set_is_known_before_anything_is_taken() {
+    let rig = Rig::seeded().await;
+    let task = |id: &str| {
+        let request = member(Some("g"), id, "POST", "tasks", json!({ "subject": "large" }));
+        if id.len() > 1 { request } else { with_id(request, id) }
+    };
+    let requests: Vec<Value> = (0..150).map(|at| task(&at.to_string())).collect();
+    for known in [false, true] {
+        let first =
+            if known { batch(&rig, DATAVERSE, "l", &requests).await } else { rig.batch(DATAVERSE, &requests).await };
+        assert_eq!(first.statuses(), vec![204; 150], "{}", first.text());
+        rig.strict.forget();
+        let repeat = if known { batch(&rig, DATAVERSE, "l", &requests).await } else { first.clone() };
+        assert_eq!(repeat.body, first.body);
+        assert_eq!(rig.calls().len(), usize::from(known));
+    }
+    // The ten that were known are not done again, and all others are.
+    assert_eq!(tasks(&rig, "large").await, 150 + 140);
+    let all: Vec<Value> = (0..150).map(|at| with_id(task(&at.to_string()), &format!("all {at}"))).collect();
+    let first = rig.batch(DATAVERSE, &all).await;
+    rig.strict.forget();
+    let repeat = rig.batch(DATAVERSE, &all).await;
+    assert_eq!((repeat.json(), rig.writes()), (first.json(), 0));
+    assert_eq!(tasks(&rig, "large").await, 150 + 140 + 150);
 }
 
 #[tokio::test]

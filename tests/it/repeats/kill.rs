@@ -10,7 +10,7 @@ use shared::store;
 use tests::host::Host;
 use tokio::task::JoinSet;
 
-use super::{DATAVERSE, lines, place, set};
+use super::{DATAVERSE, RUNNING, lines, place, set};
 use crate::{rig::member, soak::rounds};
 
 const CLIENTS: usize = 4;
@@ -65,7 +65,7 @@ async fn check(client: &reqwest::Client, host: &str, id: &str) {
 async fn pass(data: &Path, ids: &[String]) {
     let client = store::through(Embedded::open(data).unwrap());
     for id in ids {
-        set(&client, HOST_TABLE, place("dataverse", id), "l", 0).await;
+        set(&client, HOST_TABLE, place("dataverse", id), RUNNING, 0).await;
     }
 }
 

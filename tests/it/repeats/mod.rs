@@ -82,9 +82,12 @@ pub(crate) fn place(service: &str, id: &str) -> ItemKey {
     Claim::new(scope, &given, Asked { method: "", url: "", body: b"" }, Timestamp::now()).unwrap().key
 }
 
+/// Attribute with the time until which somebody is at work on a batch.
+pub(crate) const RUNNING: &str = "ru";
+
 /// Lets the time pass for which nobody else may be at work on a batch.
 pub(crate) async fn let_pass(client: &aws_sdk_dynamodb::Client, place: ItemKey) {
-    set(client, TABLE, place, "l", 0).await;
+    set(client, TABLE, place, RUNNING, 0).await;
 }
 
 /// Changes a number of an item that has it.
