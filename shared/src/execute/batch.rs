@@ -10,6 +10,7 @@ use crate::{
     exchange::{Outgoing, Weight},
     plan::{self, Context, Fresh, Job, OdataVersion, Outcome, PlanError, Reference, References},
     respond::{BatchError, Failure},
+    service::profile::Isolation,
     store::StoreError,
     telemetry::Work,
     wire::{self, Envelope, Writer},
@@ -19,11 +20,12 @@ use super::{
     Engine,
     answers::Answers,
     engine::{Call, refused},
-    envelope::{answer_format, check_headers, is_snapshot, references_exist, with_company},
+    envelope::{answer_format, check_headers, references_exist, with_company},
     failures::{Culprit, Failures},
     form::Form,
+    isolated::isolated,
+    one_unit::requests,
     reads::plain_reads,
-    snapshot::requests,
     unit::FailedUnit,
 };
 
@@ -83,7 +85,7 @@ impl Engine {
         let envelope = Envelope::from_content_type(headers.get("content-type").unwrap_or_default());
         let envelope = envelope.map_err(BatchError::from)?;
         let answer = answer_format(call.incoming, service, &envelope)?;
-        let snapshot = is_snapshot(headers, service)?;
+        let isolation = plan::isolation(headers, service)?;
         let ids_by_change_set = service.profile.ids_by_change_set;
         let limits = wire::Limits { ids_by_change_set, ..service.limits.wire() };
         let mut batch = wire::decode(&envelope, &call.incoming.body, &limits).map_err(BatchError::from)?;
@@ -100,33 +102,35 @@ impl Engine {
         let form = Form { service, version, asked: batch.format, answer, correlation };
         let encoding = form.encoding();
         let ends = Weight::of(&Writer::new(encoding, 0).finish().body);
-        let least = if snapshot { form.least_of_unit(&batch) } else { form.least(&batch) };
-        let answers = Answers::new(Writer::new(encoding, batch.items.len()), ends, &least, continues)?;
+        let as_one = isolation == Some(Isolation::Unit);
+        let least = if as_one { form.least_of_unit(&batch) } else { form.least(&batch) };
 
         let make = Uuid::new_v4;
         let (context, fresh) = (self.context(call), Fresh::new(&make));
-        let mut run = Run {
-            engine: self,
-            call,
-            context: &context,
-            fresh: &fresh,
-            references: References::new(),
-            done: HashMap::new(),
-            form,
-            answers,
-            continues,
-            failed: false,
-            failures: Failures::default(),
-            answered: 0,
-            status: StatusCode::OK,
-            changed: false,
-            groups: 0,
+        let begin = |failures| -> Result<Run<'_>, BatchError> {
+            Ok(Run {
+                engine: self,
+                call,
+                context: &context,
+                fresh: &fresh,
+                references: References::new(),
+                done: HashMap::new(),
+                form,
+                answers: Answers::new(Writer::new(encoding, batch.items.len()), ends, &least, continues)?,
+                continues,
+                failed: false,
+                failures,
+                answered: 0,
+                status: StatusCode::OK,
+                changed: false,
+                groups: 0,
+            })
         };
-        if snapshot {
-            run.as_one_unit(&batch).await;
-        } else {
-            run.items(&batch).await;
-        }
+        let run = match isolation {
+            Some(Isolation::Snapshot) => isolated(&batch, &|| begin(Failures::held())).await?,
+            Some(Isolation::Unit) => begin(Failures::default())?.as_one_unit(&batch).await,
+            _ => begin(Failures::default())?.items(&batch).await,
+        };
         Ok(run.finish(requests(&batch).count(), preferences.continue_on_error))
     }
 }
@@ -148,9 +152,24 @@ fn inherit(request: &mut Request, batch: &Headers) {
     }
 }
 
+/// Writes the answer to a request on its own.
+pub(super) fn write_single(writer: &mut Writer, outcomes: &[Outcome]) {
+    outcomes.iter().for_each(|one| writer.single(&one.response));
+}
+
+/// Writes the answers to a group.
+pub(super) fn write_group(writer: &mut Writer, name: Option<&RequestId>, outcomes: &[Outcome]) {
+    writer.group(name, outcomes.iter().map(|one| &one.response));
+}
+
+/// The outcome of a request on its own.
+pub(super) fn only(mut outcomes: Vec<Outcome>) -> Result<Outcome, Failure> {
+    outcomes.pop().ok_or_else(|| PlanError::Internal.into())
+}
+
 impl Run<'_> {
     /// The items in order; stops after a failure unless the client or the profile says to go on.
-    async fn items(&mut self, batch: &BatchRequest) {
+    async fn items(mut self, batch: &BatchRequest) -> Self {
         let mut index = 0;
         let mut items = batch.items.as_slice();
         while let Some((item, rest)) = items.split_first() {
@@ -173,6 +192,7 @@ impl Run<'_> {
                 }
             };
         }
+        self
     }
 
     /// Whether no more answers follow.
@@ -186,10 +206,7 @@ impl Run<'_> {
             Err(error.into())
         } else {
             let mut jobs = [Job { index, request, prepared: None }];
-            let end =
-                self.unit(&mut jobs, &|writer, answers| answers.iter().for_each(|one| writer.single(&one.response)));
-            let end = end.await.map_err(|failed| failed.failure);
-            end.and_then(|mut outcomes| outcomes.pop().ok_or_else(|| PlanError::Internal.into()))
+            self.unit(&mut jobs, &write_single).await.map_err(|failed| failed.failure).and_then(only)
         };
         self.settle_single(request, index, result);
     }
@@ -223,7 +240,7 @@ impl Run<'_> {
         let answers = &mut self.answers;
         let mut admit = |outcomes: &[Outcome]| answers.draft(|writer| write(writer, outcomes));
         let (references, deadline) = (&mut self.references, self.call.deadline);
-        self.engine.run_unit(self.context, jobs, references, self.fresh, deadline, &mut admit).await
+        self.engine.run(self.context, jobs, references, self.fresh, deadline, &mut admit).await
     }
 
     /// A change set or atomicity group.
@@ -236,11 +253,19 @@ impl Run<'_> {
         let result = if let Some((culprit, error)) = self.refusal(group) {
             Err(FailedUnit { culprit, failure: error.into(), before: Vec::new() })
         } else {
-            let write = |writer: &mut Writer, outcomes: &[Outcome]| {
-                writer.group(name.as_ref(), outcomes.iter().map(|outcome| &outcome.response));
-            };
-            self.unit(&mut jobs, &write).await
+            self.unit(&mut jobs, &|writer, outcomes| write_group(writer, name.as_ref(), outcomes)).await
         };
+        self.settle_group(group, name.as_ref(), index, result);
+    }
+
+    /// Settles the answer to a group. That of a success is written already.
+    pub(super) fn settle_group(
+        &mut self,
+        group: &Group,
+        name: Option<&RequestId>,
+        index: usize,
+        result: Result<Vec<Outcome>, FailedUnit>,
+    ) {
         self.done.extend(group.name.iter().map(|name| (name.clone(), result.is_ok())));
         match result {
             Ok(outcomes) => {
@@ -257,14 +282,14 @@ impl Run<'_> {
                     Culprit { index: index + failed.culprit, request, undone: count.saturating_sub(1) }
                 };
                 self.fail(failed, count, culprit, |failed, writer| {
-                    form.write_failed_group(writer, group, name.as_ref(), failed)
+                    form.write_failed_group(writer, group, name, failed)
                 });
             }
         }
     }
 
     /// Why a group cannot run at all: the position of the request, and the error.
-    fn refusal(&self, group: &Group) -> Option<(usize, PlanError)> {
+    pub(super) fn refusal(&self, group: &Group) -> Option<(usize, PlanError)> {
         let members: HashSet<&RequestId> = group.requests.iter().filter_map(|r| r.id.as_ref()).collect();
         for (position, request) in group.requests.iter().enumerate() {
             if self.form.asked == Format::Multipart && matches!(request.method, Method::GET | Method::HEAD) {
@@ -278,7 +303,10 @@ impl Run<'_> {
         None
     }
 
-    fn failed_dependency<'d>(&self, mut depends_on: impl Iterator<Item = &'d RequestId>) -> Option<PlanError> {
+    pub(super) fn failed_dependency<'d>(
+        &self,
+        mut depends_on: impl Iterator<Item = &'d RequestId>,
+    ) -> Option<PlanError> {
         let failed = depends_on.find(|id| self.done.get(*id) != Some(&true))?;
         Some(PlanError::FailedDependency(failed.to_string()))
     }
@@ -330,7 +358,7 @@ impl Run<'_> {
     }
 
     /// The whole answer to so many operations.
-    fn finish(self, operations: usize, asked: Option<bool>) -> (Outgoing, Work) {
+    fn finish(mut self, operations: usize, asked: Option<bool>) -> (Outgoing, Work) {
         self.failures.close(self.call.subject);
         let work = Work {
             operations,

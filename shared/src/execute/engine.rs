@@ -281,7 +281,7 @@ impl Engine {
         let mut jobs = [Job { index: 0, request: &request, prepared: Some(Arc::new(prepared)) }];
         let make = Uuid::new_v4;
         let fresh = Fresh::new(&make);
-        let end = self.run_unit(context, &mut jobs, &mut references, &fresh, call.deadline, &mut admit_alone).await;
+        let end = self.run(context, &mut jobs, &mut references, &fresh, call.deadline, &mut admit_alone).await;
         let mut outcomes = end.map_err(|failed| failed.failure)?;
         Ok(outcomes.pop().map_or_else(|| no_answer(request.id), |outcome| outcome.response))
     }

@@ -9,12 +9,14 @@ mod failures;
 mod fetch;
 mod form;
 mod health;
+mod isolated;
+mod one_unit;
 mod origin;
 mod reads;
 mod seed;
 mod serves;
-mod snapshot;
 mod unit;
+mod view;
 
 pub use engine::{Engine, Settings};
 pub use seed::SeedError;

@@ -15,13 +15,13 @@ use crate::{
 use super::{Engine, fetch::in_time};
 
 /// How often a unit is run when other writers keep changing what it reads.
-const MAX_ATTEMPTS: usize = 60;
+pub(super) const MAX_ATTEMPTS: usize = 60;
 /// So many times a refused unit is run again at once, with what the refusal showed. After that the others get time.
-const AT_ONCE: usize = 3;
+pub(super) const AT_ONCE: usize = 3;
 /// How often a unit may find that it has to read more. Each path segment or lookup can ask once.
 pub(super) const MAX_READS: usize = 200;
 /// The most bytes that a unit reads: all of it is in memory until the unit is decided.
-const MAX_BYTES: usize = 64 << 20;
+pub(super) const MAX_BYTES: usize = 64 << 20;
 
 /// A unit that was not applied.
 #[derive(Debug)]
@@ -135,7 +135,7 @@ impl Engine {
 }
 
 /// The pauses between attempts: jittered, growing, bounded.
-fn pauses() -> impl Iterator<Item = Duration> {
+pub(super) fn pauses() -> impl Iterator<Item = Duration> {
     ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(5))
         .with_max_delay(Duration::from_millis(100))
