@@ -384,3 +384,6 @@ fn merged(patches: Vec<Patch>) -> Patch {
     };
     patches.into_iter().reduce(merge).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

@@ -210,3 +210,54 @@ fn condition(known: Option<&Stored>) -> Condition {
         Some(_) => Condition::Exists,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Sequence;
+
+    fn key(sort: &str) -> ItemKey {
+        ItemKey { partition: "p".into(), sort: sort.into() }
+    }
+
+    fn snapshot(items: &[(&str, Option<Stored>)]) -> Snapshot {
+        let mut snapshot = Snapshot::default();
+        items.iter().for_each(|(sort, stored)| snapshot.learn(key(sort), stored.clone()));
+        snapshot
+    }
+
+    #[test]
+    fn snapshots_agree_where_all_that_is_known_stays() {
+        let link = Some(Stored::Link);
+        let before = snapshot(&[("a", link.clone()), ("b", None)]);
+        assert!(before.agrees(&snapshot(&[("a", link.clone()), ("b", None), ("c", None)])));
+        assert!(!before.agrees(&snapshot(&[("a", link.clone())])), "it is not known any more");
+        assert!(!before.agrees(&snapshot(&[("a", None), ("b", None)])));
+        assert!(!before.agrees(&snapshot(&[("a", link.clone()), ("b", link)])));
+    }
+
+    #[test]
+    fn rows_agree_where_all_that_was_looked_at_stays() {
+        let rows = |seen, more| {
+            let mut snapshot = Snapshot::default();
+            snapshot.learn_rows(3, HashSet::new(), Rows { seen, more, ..Rows::default() });
+            snapshot
+        };
+        assert!(rows(1, false).agrees(&rows(1, false)));
+        assert!(!rows(1, false).agrees(&rows(2, false)) && !rows(1, false).agrees(&rows(1, true)));
+        assert!(!rows(1, false).agrees(&Snapshot::default()));
+    }
+
+    #[test]
+    fn a_commit_holds_what_was_read() {
+        let counted = Sequence { number: 7, of: "p".into() };
+        let known = snapshot(&[("a", None), ("b", Some(Stored::Sequence(counted.clone()))), ("c", Some(Stored::Link))]);
+        let write = |sort: &str, condition| Write { key: key(sort), kind: WriteKind::Delete, condition };
+        let mut writes = [write("a", Condition::None), write("d", Condition::Exists)];
+        let checks = known.hold(&mut writes);
+        assert_eq!(writes, [write("a", Condition::Absent), write("d", Condition::Exists)]);
+        let conditions: Vec<_> = checks.iter().map(|check| (check.key.sort.as_str(), &check.condition)).collect();
+        assert_eq!(conditions, [("b", &Condition::Sequence(Some(counted))), ("c", &Condition::Exists)]);
+        assert!(checks.iter().all(|check| check.kind == WriteKind::Check));
+    }
+}
