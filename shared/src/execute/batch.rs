@@ -127,9 +127,15 @@ impl Engine {
             })
         };
         let run = match isolation {
-            Some(Isolation::Snapshot) => isolated(&batch, &|| begin(Failures::held())).await?,
-            Some(Isolation::Unit) => begin(Failures::default())?.as_one_unit(&batch).await,
-            _ => begin(Failures::default())?.items(&batch).await,
+            Some(Isolation::Snapshot) => Box::pin(isolated(&batch, &|| begin(Failures::held()))).await?,
+            isolation => {
+                let mut run = begin(Failures::default())?;
+                match isolation {
+                    None => run.items(&batch).await,
+                    Some(_) => run.as_one_unit(&batch).await,
+                }
+                run
+            }
         };
         Ok(run.finish(requests(&batch).count(), preferences.continue_on_error))
     }
@@ -154,7 +160,9 @@ fn inherit(request: &mut Request, batch: &Headers) {
 
 /// Writes the answer to a request on its own.
 pub(super) fn write_single(writer: &mut Writer, outcomes: &[Outcome]) {
-    outcomes.iter().for_each(|one| writer.single(&one.response));
+    for one in outcomes {
+        writer.single(&one.response);
+    }
 }
 
 /// Writes the answers to a group.
@@ -169,7 +177,7 @@ pub(super) fn only(mut outcomes: Vec<Outcome>) -> Result<Outcome, Failure> {
 
 impl Run<'_> {
     /// The items in order; stops after a failure unless the client or the profile says to go on.
-    async fn items(mut self, batch: &BatchRequest) -> Self {
+    async fn items(&mut self, batch: &BatchRequest) {
         let mut index = 0;
         let mut items = batch.items.as_slice();
         while let Some((item, rest)) = items.split_first() {
@@ -192,7 +200,6 @@ impl Run<'_> {
                 }
             };
         }
-        self
     }
 
     /// Whether no more answers follow.

@@ -150,8 +150,9 @@ impl Engine {
             let end = end_of(jobs, &mut sequence, admit);
             Ok((end, sequence.sum()?))
         };
-        match self.at_one_instant(context, only_reads, deadline, &mut evaluate).await {
-            Ok(end) => end.unwrap_or_else(|| Err(FailedUnit::as_a_whole(PlanError::Internal))),
+        match Box::pin(self.at_one_instant(context, only_reads, deadline, &mut evaluate)).await {
+            Ok(Some(end)) => end,
+            Ok(None) => Err(FailedUnit::as_a_whole(PlanError::Internal)),
             Err(failure) => Err(FailedUnit::as_a_whole(failure)),
         }
     }
@@ -178,7 +179,7 @@ impl Engine {
                         return Err(PlanError::NotOneInstant { attempts }.into());
                     };
                     tokio::time::sleep(pause).await;
-                    view.read_again(self, context, deadline).await?;
+                    view.forget();
                 }
                 Err(Failure::Store(StoreError::OutOfTime)) if attempts > 1 => {
                     return Err(PlanError::NotOneInstant { attempts }.into());
@@ -199,6 +200,7 @@ impl Engine {
         evaluate: &mut impl Evaluate<R>,
     ) -> Result<Attempt<R>, Failure> {
         in_time(deadline)?;
+        view.read_lacking(self, context, deadline).await?;
         let operation = plan::operation_id(Uuid::new_v4());
         let (result, mut writes) = self.evaluate_known(context, view, &operation, deadline, evaluate).await?;
         let checks = view.snapshot.hold(&mut writes);
@@ -221,7 +223,7 @@ impl Engine {
                 if checked {
                     learn(&mut view.snapshot, &writes, items);
                 } else {
-                    view.read_again(self, context, deadline).await?;
+                    view.forget();
                 }
                 Ok(Attempt::Refused)
             }

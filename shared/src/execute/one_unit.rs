@@ -13,7 +13,7 @@ use super::{batch::Run, failures::Culprit, form::Form, unit::FailedUnit};
 impl Run<'_> {
     /// Business Central's `Isolation: snapshot`: all requests are one unit. After a failure the answers of those
     /// before it stand as they were, and those after it are absent.
-    pub(super) async fn as_one_unit(mut self, batch: &BatchRequest) -> Self {
+    pub(super) async fn as_one_unit(&mut self, batch: &BatchRequest) {
         let requests: Vec<&Request> = requests(batch).collect();
         let mut jobs: Vec<Job<'_>> =
             requests.iter().enumerate().map(|(index, request)| Job { index, request, prepared: None }).collect();
@@ -34,7 +34,6 @@ impl Run<'_> {
                 error.status
             }),
         }
-        self
     }
 }
 

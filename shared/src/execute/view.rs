@@ -80,28 +80,24 @@ impl View {
         if self.one_instant {
             return Ok(true);
         }
-        let before = match self.read_at_once(engine, context, deadline).await? {
-            Some(before) => before,
-            None => self.read_again(engine, context, deadline).await?,
+        let before = if let Some(before) = self.read_at_once(engine, context, deadline).await? {
+            before
+        } else {
+            let before = self.forget();
+            self.read_lacking(engine, context, deadline).await?;
+            before
         };
         Ok(before.agrees(&self.snapshot))
     }
 
-    /// Reads all anew, piece by piece. Returns what was known before.
-    pub(super) async fn read_again(
-        &mut self,
-        engine: &Engine,
-        context: &Context<'_>,
-        deadline: Deadline,
-    ) -> Result<Snapshot, Failure> {
-        let before = std::mem::take(&mut self.snapshot);
+    /// Forgets all that is known, but not what was asked for. Returns what was known.
+    pub(super) fn forget(&mut self) -> Snapshot {
         (self.one_instant, self.bytes) = (self.asked.is_empty(), 0);
-        self.read_lacking(engine, context, deadline).await?;
-        Ok(before)
+        std::mem::take(&mut self.snapshot)
     }
 
     /// Reads what was asked for and is not known.
-    async fn read_lacking(
+    pub(super) async fn read_lacking(
         &mut self,
         engine: &Engine,
         context: &Context<'_>,
@@ -139,8 +135,8 @@ impl View {
             self.one_by_one = true;
             return Ok(None);
         };
-        let before = std::mem::take(&mut self.snapshot);
-        (self.one_instant, self.bytes) = (true, 0);
+        let before = self.forget();
+        self.one_instant = true;
         for key in keys {
             let stored = items.remove(&key).map(|item| Stored::from_item(&context.service.model, &item)).transpose()?;
             self.snapshot.learn(key, stored);

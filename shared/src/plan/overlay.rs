@@ -298,13 +298,22 @@ impl<'s> Overlay<'s> {
         });
         let touched: HashSet<String> = touched.map(|(key, _)| key.sort.clone()).collect();
         let mut own = Vec::new();
+        let mut halted = false;
         for sort in &touched {
-            let matching = self.member(&wanted.source, sort)?;
-            let matching = matching.filter(|e| wanted.predicate.as_ref().is_none_or(|p| p.matches(e)));
+            let member = match self.member(&wanted.source, sort) {
+                Ok(member) => member,
+                // All of them are asked for at once.
+                Err(Halt::Need) => {
+                    halted = true;
+                    continue;
+                }
+                Err(fail) => return Err(fail),
+            };
+            let matching = member.filter(|e| wanted.predicate.as_ref().is_none_or(|p| p.matches(e)));
             own.extend(matching.map(|entity| (sort.clone(), entity)));
         }
         wanted.except = touched;
-        Ok(own)
+        if halted { Err(Halt::Need) } else { Ok(own) }
     }
 
     /// The entity with that sort key, when it belongs to the collection or is linked.
@@ -384,6 +393,3 @@ fn merged(patches: Vec<Patch>) -> Patch {
     };
     patches.into_iter().reduce(merge).unwrap_or_default()
 }
-
-#[cfg(test)]
-mod tests;

@@ -65,14 +65,16 @@ impl Snapshot {
     /// Whether all that is known here is known to `later` as the same: the same versions, the same absences, the same
     /// rows in the same order.
     pub fn agrees(&self, later: &Self) -> bool {
-        let items = self.items.iter().all(|(key, item)| later.items.get(key).is_some_and(|other| same(item, other)));
+        let same_item = |(key, item): (&ItemKey, &Option<Stored>)| {
+            later.items.get(key).is_some_and(|other| same(item.as_ref(), other.as_ref()))
+        };
         let same_rows = |index: &usize, rows: &Rows| {
             later.collections.get(index).is_some_and(|(_, other)| {
                 let summary = |rows: &Rows| (rows.seen, rows.rows.len(), rows.more, rows.count, rows.owner_exists);
                 summary(rows) == summary(other)
             })
         };
-        items && self.collections.iter().all(|(index, (_, rows))| same_rows(index, rows))
+        self.items.iter().all(same_item) && self.collections.iter().all(|(index, (_, rows))| same_rows(index, rows))
     }
 
     /// Makes writes depend on what is known of their items. Returns the checks that make a commit depend on all else that
@@ -179,7 +181,7 @@ pub struct Rows {
 }
 
 /// Whether two reads of an item saw the same. A version never comes back.
-fn same(one: &Option<Stored>, other: &Option<Stored>) -> bool {
+fn same(one: Option<&Stored>, other: Option<&Stored>) -> bool {
     match (one, other) {
         (Some(Stored::Entity(one)), Some(Stored::Entity(other))) => one.etag() == other.etag(),
         _ => one == other,
@@ -222,7 +224,9 @@ mod tests {
 
     fn snapshot(items: &[(&str, Option<Stored>)]) -> Snapshot {
         let mut snapshot = Snapshot::default();
-        items.iter().for_each(|(sort, stored)| snapshot.learn(key(sort), stored.clone()));
+        for (sort, stored) in items {
+            snapshot.learn(key(sort), stored.clone());
+        }
         snapshot
     }
 
@@ -240,7 +244,7 @@ mod tests {
     fn rows_agree_where_all_that_was_looked_at_stays() {
         let rows = |seen, more| {
             let mut snapshot = Snapshot::default();
-            snapshot.learn_rows(3, HashSet::new(), Rows { seen, more, ..Rows::default() });
+            snapshot.learn_rows(3, HashSet::new(), Rows { more, seen, ..Rows::default() });
             snapshot
         };
         assert!(rows(1, false).agrees(&rows(1, false)));

@@ -134,7 +134,8 @@ impl Strict {
         let call = self.note(operation, items, &body);
         let interlude = lock(&self.interlude).clone();
         if let Some(meanwhile) = interlude.and_then(|interlude| interlude(&call)) {
-            meanwhile.await;
+            // On a stack of its own.
+            tokio::spawn(meanwhile).await.expect("what others do");
         }
         if let Some(answer) = call.fault.and_then(|fault| fault::before(fault, &call)) {
             return answer;
