@@ -20,7 +20,7 @@ pub(super) const MAX_ROUNDS: usize = 10;
 pub(super) const PAUSE: Duration = Duration::from_millis(20);
 
 impl Engine {
-    /// Runs a unit to its end as [`Engine::run_unit`] does. A refusal that has claims is kept before anybody is told;
+    /// Runs a unit to its end as [`Engine::run_as_asked`] does. A refusal that has claims is kept before anybody is told;
     /// `answer` says what is answered to the request that is refused.
     #[expect(clippy::too_many_arguments, reason = "what a unit takes, and how a refusal is answered")]
     pub(super) async fn run_kept(
@@ -34,7 +34,7 @@ impl Engine {
         answer: &(dyn Fn(&FailedUnit) -> Response + Sync),
     ) -> Result<Vec<Outcome>, FailedUnit> {
         for _ in 0..MAX_ROUNDS {
-            let failed = match self.run_unit(context, jobs, references, fresh, deadline, admit).await {
+            let failed = match self.run_as_asked(context, jobs, references, fresh, deadline, admit).await {
                 Err(failed) if !failed.keepers.is_empty() => failed,
                 end => return end,
             };
