@@ -128,6 +128,59 @@ async fn reads_by_key_in_a_row_are_batched() {
     }
 }
 
+/// A JSON batch whose reads are of one instant.
+async fn isolated(rig: &Rig, requests: &[Value]) -> Vec<u16> {
+    let body = json!({ "requests": requests }).to_string();
+    let headers = ["accept: application/json", "isolation: snapshot"];
+    rig.send("POST", &format!("{TRIPPIN}/$batch"), &headers, body).await.statuses()
+}
+
+#[tokio::test]
+async fn reads_of_one_instant_are_one_call_up_to_a_hundred_keys() {
+    let rig = Rig::seeded().await;
+    for start in [0, 100] {
+        rig.batch(TRIPPIN, &group(100, |at| airline(start + at))).await;
+    }
+    let read = |at: usize| member(None, &at.to_string(), "GET", &format!("Airlines('A{at}')"), Value::Null);
+    for (reads, calls) in
+        [(1, &["GetItem"][..]), (2, &["TransactGetItems"]), (100, &["TransactGetItems"]), (150, &["BatchGetItem"; 4])]
+    {
+        rig.strict.forget();
+        all_good(&isolated(&rig, &group(reads, read)).await, reads);
+        assert_eq!(rig.calls(), calls, "{reads}");
+    }
+    let list = member(None, "l", "GET", "Airlines?$top=10", Value::Null);
+    all_good(&isolated(&rig, std::slice::from_ref(&list)).await, 1);
+    assert_eq!(rig.calls(), ["Query", "Query"]);
+    all_good(&isolated(&rig, &[list, read(0), read(1)]).await, 3);
+    let mut calls = rig.calls();
+    calls.sort_unstable();
+    assert_eq!(calls, ["BatchGetItem", "BatchGetItem", "Query", "Query"]);
+}
+
+/// The commit checks what was read: nothing is read twice.
+#[tokio::test]
+async fn reads_and_writes_of_one_instant_are_as_many_calls_as_without_it() {
+    let rig = Rig::seeded().await;
+    rig.batch(TRIPPIN, &group(90, airline)).await;
+    rig.strict.forget();
+    let read = |at: usize| member(None, &format!("r{at}"), "GET", &format!("Airlines('A{at}')"), Value::Null);
+    let patch =
+        |at: usize| member(None, &format!("p{at}"), "PATCH", &format!("Airlines('A{at}')"), json!({ "Name": "m" }));
+    all_good(&isolated(&rig, &group(50, patch)).await, 50);
+    assert_eq!(rig.calls(), ["TransactWriteItems"]);
+    let mixed: Vec<Value> = (0..40).map(read).chain((40..90).map(patch)).collect();
+    all_good(&isolated(&rig, &mixed).await, 90);
+    assert_eq!(rig.calls(), ["BatchGetItem", "TransactWriteItems"]);
+    // What was changed has to be known before it can be listed.
+    let mut listed: Vec<Value> = (0..90).map(patch).collect();
+    listed.push(member(None, "l", "GET", "Airlines", Value::Null));
+    all_good(&isolated(&rig, &listed).await, 91);
+    let mut calls = rig.calls();
+    calls.sort_unstable();
+    assert_eq!(calls, ["BatchGetItem", "BatchGetItem", "Query", "Query", "TransactWriteItems"]);
+}
+
 #[tokio::test]
 async fn reads_are_never_grouped_across_a_write() {
     let rig = Rig::seeded().await;

@@ -121,8 +121,8 @@ async fn headers_of_a_batch_are_checked_before_its_body() {
         ("POST", &[json_type, ("Prefer", "return=minimal")], 400),
         ("POST", &[json_type, ("OData-Version", "3.0")], 400),
         ("POST", &[json_type, ("Accept", "application/xml")], 406),
-        ("POST", &[json_type, ("Isolation", "snapshot")], 412),
-        ("POST", &[json_type, ("OData-Isolation", "SNAPSHOT")], 412),
+        ("POST", &[json_type, ("Isolation", "serializable")], 412),
+        ("POST", &[json_type, ("OData-Isolation", "none")], 412),
         ("POST", &[json_type, ("Content-Encoding", "gzip")], 415),
         ("PUT", &[json_type], 405),
     ];

@@ -8,9 +8,9 @@ use tests::{
 };
 
 /// Method, URL, `If-Match`, body.
-type Request = (&'static str, String, Option<&'static str>, Option<Value>);
+pub(crate) type Request = (&'static str, String, Option<&'static str>, Option<Value>);
 
-fn requests() -> impl Strategy<Value = Vec<Request>> {
+pub(crate) fn requests() -> impl Strategy<Value = Vec<Request>> {
     let code = prop::sample::select(vec!["NW", "FS", "AA", "BB", "O''B", "a%20b"]);
     let name = prop::sample::select(vec![json!("x"), json!("Ünïcode \"quoted\""), json!(null), json!(5)]);
     let tag = prop::sample::select(vec![None, Some("*"), Some("W/\"other\"")]);

@@ -31,6 +31,7 @@ mod equivalence;
 mod faults;
 mod fuzz;
 mod host;
+mod isolation;
 mod jobs;
 mod kill;
 mod lambda;

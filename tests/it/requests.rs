@@ -124,7 +124,7 @@ async fn what_is_not_there_or_not_possible_has_its_status() {
         ("PUT", "Airlines/$count", &[], "1", 405),
         ("GET", "Airlines", &[("Accept", "application/xml")], "", 406),
         ("GET", "Airlines?$format=xml", &[], "", 406),
-        ("GET", "Airlines", &[("Isolation", "snapshot")], "", 412),
+        ("GET", "Airlines", &[("Isolation", "serializable")], "", 412),
         ("POST", "Airlines", &[("Content-Type", "text/xml")], "<a/>", 415),
         ("POST", "Airlines", &[("Content-Type", json), ("Content-Encoding", "br")], "{}", 415),
         ("GET", "Airlines?$expand=x", &[], "", 501),

@@ -56,6 +56,11 @@ impl Headers {
             .filter_map(|(_, v)| std::str::from_utf8(v.as_bytes()).ok())
     }
 
+    /// The isolation that is asked for: `Isolation`, or else `OData-Isolation` (Protocol §8.2.6).
+    pub fn isolation(&self) -> Option<&str> {
+        self.get("isolation").or_else(|| self.get("odata-isolation"))
+    }
+
     /// Takes the first header of a name out. `name` is lower-case.
     pub fn take(&mut self, name: &str) -> Option<HeaderValue> {
         let at = self.0.iter().position(|(n, _)| n.as_str() == name)?;

@@ -10,7 +10,8 @@ use crate::{
     exchange::Outgoing,
     plan::{Context, Fresh, Job, Outcome, PlanError, Reference, References},
     repeat::RepeatFault,
-    respond::Failure,
+    respond::{BatchError, Failure},
+    service::profile::Isolation,
     store::StoreError,
     telemetry::Work,
     wire::Writer,
@@ -20,12 +21,13 @@ use super::{
     Engine,
     answers::Answers,
     engine::{Call, refused},
-    failures::{Culprit, Failures},
+    failures::{Culprit, Failures, Subject},
     form::Form,
+    isolated::isolated,
+    one_unit::requests,
     reads::plain_reads,
     ready::Ready,
-    snapshot::requests,
-    turn::{self, Begun},
+    turn::{self, Begun, Turn},
     unit::FailedUnit,
 };
 
@@ -59,6 +61,17 @@ pub(super) struct Run<'r> {
     pub(super) groups: usize,
 }
 
+/// A batch that was run.
+pub(super) struct Ran {
+    pub(super) answer: Outgoing,
+    work: Work,
+    failures: Failures,
+    /// It was left to a repeat.
+    suspended: bool,
+    /// Its answer was kept for repeats together with what it changed.
+    pub(super) concluded: bool,
+}
+
 impl Engine {
     /// Answers a batch.
     pub(super) async fn batch(&self, call: &Call<'_>) -> (Outgoing, Work) {
@@ -70,8 +83,7 @@ impl Engine {
         let context = self.context(call);
         let Some(claim) = turn::claim(call, &context)? else {
             // Boxed: the future of a call would hold the state of all its units otherwise.
-            let (answer, work, _) = Box::pin(self.run(call, &context, ready)).await;
-            return Ok((answer, work));
+            return Ok(Box::pin(self.run(call, &context, ready, None)).await?.tell(call.subject));
         };
         let operations = requests(&ready.batch).count();
         let turn = match self.begin(call, claim).await? {
@@ -80,46 +92,84 @@ impl Engine {
         };
         let sooner = Call { deadline: turn::end_of_units(call.deadline), ..*call };
         let context = Context { batch: Some(&turn.repeat), ..context };
-        let (answer, work, suspended) = Box::pin(self.run(&sooner, &context, ready)).await;
-        if suspended {
+        let end = Box::pin(self.run(&sooner, &context, ready, Some(&turn))).await;
+        if !end.as_ref().is_ok_and(|ran| !ran.suspended) {
             self.leave(call, &turn).await;
-            return Ok((answer, work));
         }
-        Ok((self.conclude(call, &turn, answer).await?, work))
+        let ran = end?;
+        let concluded = ran.suspended || ran.concluded;
+        let (answer, work) = ran.tell(call.subject);
+        Ok((if concluded { answer } else { self.conclude(call, &turn, answer).await? }, work))
     }
 
-    /// Runs a batch. Whether it was left to a repeat comes last.
-    async fn run(&self, call: &Call<'_>, context: &Context<'_>, ready: Ready<'_>) -> (Outgoing, Work, bool) {
-        let Ready { batch, form, answers, is_unit, continues, asked } = ready;
+    /// Runs a batch.
+    async fn run(
+        &self,
+        call: &Call<'_>,
+        context: &Context<'_>,
+        ready: Ready<'_>,
+        turn: Option<&Turn>,
+    ) -> Result<Ran, Failure> {
         let make = Uuid::new_v4;
-        let mut run = Run {
-            engine: self,
-            call,
-            context,
-            fresh: &Fresh::new(&make),
-            references: References::new(),
-            done: HashMap::new(),
-            form,
-            answers,
-            continues,
-            failed: false,
-            failures: Failures::default(),
-            answered: 0,
-            status: StatusCode::OK,
-            changed: false,
-            suspended: false,
-            repeated: false,
-            groups: 0,
+        let fresh = Fresh::new(&make);
+        let begin = |failures| -> Result<Run<'_>, BatchError> {
+            Ok(Run {
+                engine: self,
+                call,
+                context,
+                fresh: &fresh,
+                references: References::new(),
+                done: HashMap::new(),
+                form: ready.form,
+                answers: ready.answers()?,
+                continues: ready.continues,
+                failed: false,
+                failures,
+                answered: 0,
+                status: StatusCode::OK,
+                changed: false,
+                suspended: false,
+                repeated: false,
+                groups: 0,
+            })
         };
-        if is_unit {
-            run.as_one_unit(&batch).await;
-        } else {
-            run.items(&batch).await;
+        let operations = requests(&ready.batch).count();
+        let finish = |run: Run<'_>| run.finish(operations, ready.asked);
+        if ready.isolation == Some(Isolation::Snapshot) {
+            return Box::pin(isolated(&ready.batch, &|| begin(Failures::held()), &finish, turn)).await;
         }
-        let suspended = run.suspended;
-        let (answer, work) = run.finish(requests(&batch).count(), asked);
-        (answer, work, suspended)
+        let mut run = begin(Failures::default())?;
+        match ready.isolation {
+            None => run.items(&ready.batch).await,
+            Some(_) => run.as_one_unit(&ready.batch).await,
+        }
+        Ok(finish(run))
     }
+}
+
+impl Ran {
+    /// Writes down what failed. What is left is for the client, and for the line of the batch.
+    fn tell(mut self, subject: Subject<'_>) -> (Outgoing, Work) {
+        self.failures.close(subject);
+        (self.answer, self.work)
+    }
+}
+
+/// Writes the answer to a request on its own.
+pub(super) fn write_single(writer: &mut Writer, outcomes: &[Outcome]) {
+    for one in outcomes {
+        writer.single(&one.response);
+    }
+}
+
+/// Writes the answers to a group.
+pub(super) fn write_group(writer: &mut Writer, name: Option<&RequestId>, outcomes: &[Outcome]) {
+    writer.group(name, outcomes.iter().map(|one| &one.response));
+}
+
+/// The outcome of a request on its own.
+pub(super) fn only(mut outcomes: Vec<Outcome>) -> Result<Outcome, Failure> {
+    outcomes.pop().ok_or_else(|| PlanError::Internal.into())
 }
 
 impl Run<'_> {
@@ -160,10 +210,7 @@ impl Run<'_> {
             Err(error.into())
         } else {
             let mut jobs = [Job { index, request, prepared: None }];
-            let end =
-                self.unit(&mut jobs, &|writer, answers| answers.iter().for_each(|one| writer.single(&one.response)));
-            let end = end.await.map_err(|failed| failed.failure);
-            end.and_then(|mut outcomes| outcomes.pop().ok_or_else(|| PlanError::Internal.into()))
+            self.unit(&mut jobs, &write_single).await.map_err(|failed| failed.failure).and_then(only)
         };
         self.settle_single(request, index, result);
     }
@@ -218,11 +265,19 @@ impl Run<'_> {
         let result = if let Some((culprit, error)) = self.refusal(group) {
             Err(FailedUnit { culprit, ..FailedUnit::as_a_whole(error) })
         } else {
-            let write = |writer: &mut Writer, outcomes: &[Outcome]| {
-                writer.group(name.as_ref(), outcomes.iter().map(|outcome| &outcome.response));
-            };
-            self.unit(&mut jobs, &write).await
+            self.unit(&mut jobs, &|writer, outcomes| write_group(writer, name.as_ref(), outcomes)).await
         };
+        self.settle_group(group, name.as_ref(), index, result);
+    }
+
+    /// Settles the answer to a group. That of a success is written already.
+    pub(super) fn settle_group(
+        &mut self,
+        group: &Group,
+        name: Option<&RequestId>,
+        index: usize,
+        result: Result<Vec<Outcome>, FailedUnit>,
+    ) {
         self.done.extend(group.name.iter().map(|name| (name.clone(), result.is_ok())));
         match result {
             Ok(outcomes) => {
@@ -239,14 +294,14 @@ impl Run<'_> {
                     Culprit { index: index + failed.culprit, request, undone: count.saturating_sub(1) }
                 };
                 self.fail(failed, count, culprit, |failed, writer| {
-                    form.write_failed_group(writer, group, name.as_ref(), failed)
+                    form.write_failed_group(writer, group, name, failed)
                 });
             }
         }
     }
 
     /// Why a group cannot run at all: the position of the request, and the error.
-    fn refusal(&self, group: &Group) -> Option<(usize, PlanError)> {
+    pub(super) fn refusal(&self, group: &Group) -> Option<(usize, PlanError)> {
         if let Some(error) = self.precluded(std::iter::empty()) {
             return Some((0, error));
         }
@@ -264,7 +319,7 @@ impl Run<'_> {
     }
 
     /// Why a request is not run at all.
-    fn precluded<'d>(&self, depends_on: impl Iterator<Item = &'d RequestId>) -> Option<PlanError> {
+    pub(super) fn precluded<'d>(&self, depends_on: impl Iterator<Item = &'d RequestId>) -> Option<PlanError> {
         if self.suspended {
             return Some(RepeatFault::Suspended.into());
         }
@@ -324,8 +379,7 @@ impl Run<'_> {
     }
 
     /// The whole answer to so many operations.
-    fn finish(self, operations: usize, asked: Option<bool>) -> (Outgoing, Work) {
-        self.failures.close(self.call.subject);
+    fn finish(self, operations: usize, asked: Option<bool>) -> Ran {
         let work = Work {
             operations,
             failed: self.failures.requests,
@@ -345,6 +399,7 @@ impl Run<'_> {
             let applied = if asked { "odata.continue-on-error" } else { "odata.continue-on-error=false" };
             headers.append(HeaderName::from_static("preference-applied"), HeaderValue::from_static(applied));
         }
-        (Outgoing { status: self.status, headers, body: encoded.body }, work)
+        let answer = Outgoing { status: self.status, headers, body: encoded.body };
+        Ran { answer, work, failures: self.failures, suspended: self.suspended, concluded: false }
     }
 }

@@ -14,9 +14,9 @@ use crate::{
 use super::Engine;
 
 /// How often a unit is run when other writers keep changing what it reads.
-const MAX_ATTEMPTS: usize = 60;
+pub(super) const MAX_ATTEMPTS: usize = 60;
 /// So many times a refused unit is run again at once, with what the refusal showed. After that the others get time.
-const AT_ONCE: usize = 3;
+pub(super) const AT_ONCE: usize = 3;
 
 /// The attempts of one unit.
 #[derive(Debug)]
@@ -129,7 +129,7 @@ impl<'e> Commits<'e> {
 }
 
 /// The pauses between attempts: jittered, growing, bounded.
-fn pauses() -> ExponentialBackoff {
+pub(super) fn pauses() -> ExponentialBackoff {
     ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(5))
         .with_max_delay(Duration::from_millis(100))

@@ -135,18 +135,6 @@ fn asks_for_401(headers: &Headers) -> bool {
     ["odata-version", "odata-maxversion"].iter().any(|name| headers.get(name).is_some_and(|v| v.trim() == "4.01"))
 }
 
-/// Whether the batch is one unit of work. An isolation that cannot be kept is refused (Protocol §8.2.6).
-pub(super) fn is_snapshot(headers: &Headers, service: &Service) -> Result<bool, BatchError> {
-    let Some(isolation) = headers.get("isolation").or_else(|| headers.get("odata-isolation")) else {
-        return Ok(false);
-    };
-    if isolation.trim().eq_ignore_ascii_case("snapshot") && service.profile.snapshot_is_unit {
-        Ok(true)
-    } else {
-        Err(BatchError::Isolation(isolation.chars().take(100).collect()))
-    }
-}
-
 /// Checks that each URL that begins with `$<id>` refers to a request before it.
 pub(super) fn references_exist(batch: &BatchRequest) -> Result<(), BatchError> {
     let mut seen = HashSet::new();

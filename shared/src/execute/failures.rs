@@ -40,29 +40,69 @@ pub(super) struct Failures {
     /// Requests that were refused or undone.
     pub(super) requests: usize,
     culprits: usize,
+    /// What is not written yet.
+    held: Vec<Told>,
+    /// Lines are written at the end: what is answered until then may be answered otherwise.
+    holds: bool,
+}
+
+/// What a line says.
+#[derive(Debug)]
+struct Told {
+    index: usize,
+    operation: Option<RequestId>,
+    method: Method,
+    url: String,
+    undone: usize,
+    status: StatusCode,
+    error: &'static str,
+    reason: Option<String>,
 }
 
 impl Failures {
+    /// Failures that are written down at the end.
+    pub(super) fn held() -> Self {
+        Self { holds: true, ..Self::default() }
+    }
+
     /// Counts a failure, and writes a line about it unless there are many.
     pub(super) fn add(&mut self, subject: Subject<'_>, culprit: &Culprit<'_>, failure: &Failure, status: StatusCode) {
         self.requests += 1 + culprit.undone;
         self.culprits += 1;
         if self.culprits <= MAX_LINES {
-            let request = culprit.request;
-            FailureLine {
-                index: Some(culprit.index),
-                operation: request.and_then(|request| request.id.as_ref()).map(RequestId::as_str),
-                method: request.map_or("", |request| request.method.as_str()),
-                url: request.map_or("", |request| &request.url),
+            self.held.push(Told {
+                index: culprit.index,
+                operation: culprit.request.and_then(|request| request.id.clone()),
+                method: culprit.request.map(|request| request.method.clone()).unwrap_or_default(),
+                url: culprit.request.map(|request| request.url.clone()).unwrap_or_default(),
                 undone: culprit.undone,
-                ..subject.line(failure, status)
+                status,
+                error: error_code(failure),
+                reason: reason(failure),
+            });
+        }
+        if !self.holds {
+            self.write(subject);
+        }
+    }
+
+    fn write(&mut self, subject: Subject<'_>) {
+        for told in self.held.drain(..) {
+            FailureLine {
+                index: Some(told.index),
+                operation: told.operation.as_ref().map(RequestId::as_str),
+                method: told.method.as_str(),
+                url: &told.url,
+                undone: told.undone,
+                ..subject.line(told.status, told.error, told.reason)
             }
             .write();
         }
     }
 
-    /// Says how many more there were than lines.
-    pub(super) fn close(&self, subject: Subject<'_>) {
+    /// Writes what is held, and how many more there were than lines.
+    pub(super) fn close(&mut self, subject: Subject<'_>) {
+        self.write(subject);
         if let Some(more @ 1..) = self.culprits.checked_sub(MAX_LINES) {
             FailureLine::write_more(subject.id, more);
         }
@@ -72,13 +112,13 @@ impl Failures {
 impl<'s> Subject<'s> {
     /// Writes down why it failed as a whole, where its own line does not say it.
     pub(super) fn tell(&self, failure: &Failure, status: StatusCode) {
-        let line = self.line(failure, status);
-        if line.reason.is_some() {
-            line.write();
+        let reason = reason(failure);
+        if reason.is_some() {
+            self.line(status, error_code(failure), reason).write();
         }
     }
 
-    fn line(&self, failure: &Failure, status: StatusCode) -> FailureLine<'s> {
+    fn line(&self, status: StatusCode, error: &'static str, reason: Option<String>) -> FailureLine<'s> {
         FailureLine {
             id: self.id,
             correlation: Some(self.correlation),
@@ -89,8 +129,8 @@ impl<'s> Subject<'s> {
             url: self.path,
             undone: 0,
             status: status.as_u16(),
-            error: error_code(failure),
-            reason: reason(failure),
+            error,
+            reason,
             trace: self.trace,
         }
     }

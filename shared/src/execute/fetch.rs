@@ -1,6 +1,10 @@
 //! Reads what an evaluation needs, as much of it as is kept in memory at once.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+};
 
 use futures_util::future::{try_join, try_join_all};
 
@@ -180,10 +184,15 @@ impl Engine {
             in_time(deadline)?;
             let items =
                 if with_owner.is_empty() { HashMap::new() } else { self.store.get(&with_owner, deadline).await? };
-            owner_exists.get_or_insert_with(|| items.contains_key(owner));
+            if owner_exists.is_none() {
+                let entity = items.get(owner).map(|item| entity(model, item)).transpose()?;
+                picked.note("", entity.as_ref().map(|(entity, _)| &**entity));
+                owner_exists = Some(entity.is_some());
+            }
             for key in keys {
-                if let Some(item) = items.get(&key) {
-                    picked.add(wanted, key.sort, entity(model, item)?);
+                match items.get(&key) {
+                    Some(item) => picked.add(wanted, key.sort, entity(model, item)?),
+                    None => picked.note(&key.sort, None),
                 }
             }
             after = page.last;
@@ -208,11 +217,14 @@ struct Picked {
     skip: usize,
     /// A row had no room, so none after it is picked.
     full: bool,
+    /// Digests all that was looked at. Not of use against who can choose versions: nobody can.
+    seen: DefaultHasher,
 }
 
 impl Picked {
     fn new(room: usize, skip: usize) -> Self {
-        Self { rows: Vec::new(), count: 0, bytes: 0, room, skip, full: false }
+        let seen = DefaultHasher::new();
+        Self { rows: Vec::new(), count: 0, bytes: 0, room, skip, full: false, seen }
     }
 
     /// The rows of all partitions of a collection, up to where the first of them had no more room.
@@ -224,6 +236,7 @@ impl Picked {
             all.count += part.count;
             all.bytes += part.bytes;
             all.full |= part.full;
+            part.seen.finish().hash(&mut all.seen);
             all.rows.extend(part.rows);
         }
         all.rows.retain(|(sort, _)| end.as_ref().is_none_or(|end| sort <= end));
@@ -231,7 +244,13 @@ impl Picked {
         all
     }
 
+    /// Remembers what was looked at: the version under a sort key, or that there is none.
+    fn note(&mut self, sort: &str, entity: Option<&Entity>) {
+        (sort, entity.map(|entity| (&entity.incarnation, &entity.version))).hash(&mut self.seen);
+    }
+
     fn add(&mut self, wanted: &Wanted, sort: String, (entity, bytes): (Arc<Entity>, usize)) {
+        self.note(&sort, Some(&entity));
         let fits = !wanted.except.contains(&sort) && wanted.predicate.as_ref().is_none_or(|p| p.matches(&entity));
         if !fits {
             return;
@@ -272,7 +291,8 @@ impl Picked {
     fn finish(mut self, wanted: &Wanted, owner_exists: bool) -> Rows {
         let more = self.full || self.rows.len() > wanted.limit;
         self.rows.truncate(wanted.limit);
-        Rows { rows: self.rows, bytes: self.bytes, more, count: wanted.count.then_some(self.count), owner_exists }
+        let (count, seen) = (wanted.count.then_some(self.count), self.seen.finish());
+        Rows { rows: self.rows, bytes: self.bytes, more, count, owner_exists, seen }
     }
 }
 

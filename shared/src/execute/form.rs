@@ -16,7 +16,7 @@ use crate::{
 
 use super::{
     envelope::Answer,
-    snapshot::{mirror, requests},
+    one_unit::{mirror, requests},
     unit::FailedUnit,
 };
 

@@ -20,7 +20,7 @@ pub(super) const MAX_ROUNDS: usize = 10;
 pub(super) const PAUSE: Duration = Duration::from_millis(20);
 
 impl Engine {
-    /// Runs a unit to its end as [`Engine::run_unit`] does. A refusal that has claims is kept before anybody is told;
+    /// Runs a unit to its end as [`Engine::run_as_asked`] does. A refusal that has claims is kept before anybody is told;
     /// `answer` says what is answered to the request that is refused.
     #[expect(clippy::too_many_arguments, reason = "what a unit takes, and how a refusal is answered")]
     pub(super) async fn run_kept(
@@ -34,7 +34,8 @@ impl Engine {
         answer: &(dyn Fn(&FailedUnit) -> Response + Sync),
     ) -> Result<Vec<Outcome>, FailedUnit> {
         for _ in 0..MAX_ROUNDS {
-            let failed = match self.run_unit(context, jobs, references, fresh, deadline, admit).await {
+            // Boxed, as is what follows: the future of a batch would hold the state of all that a unit can go through.
+            let failed = match Box::pin(self.run_as_asked(context, jobs, references, fresh, deadline, admit)).await {
                 Err(failed) if !failed.keepers.is_empty() => failed,
                 end => return end,
             };
@@ -42,7 +43,6 @@ impl Engine {
             if failed.keepers.iter().any(Claim::is_of_request) {
                 accepted(&mut response.headers);
             }
-            // Boxed: hardly any unit needs it, and every one would hold its state.
             let kept = Box::pin(self.keep(context, &failed, &response, deadline)).await;
             if kept.map_err(FailedUnit::as_a_whole)? {
                 let answered = Answered { response, code: Some(error_code(&failed.failure)) };

@@ -10,15 +10,17 @@ mod failures;
 mod fetch;
 mod form;
 mod health;
+mod isolated;
 mod keep;
+mod one_unit;
 mod origin;
 mod reads;
 mod ready;
 mod seed;
 mod serves;
-mod snapshot;
 mod turn;
 mod unit;
+mod view;
 
 pub use engine::{Engine, Settings};
 pub use seed::SeedError;

@@ -29,9 +29,10 @@ pub(super) fn plain_reads(items: &[BatchItem]) -> Vec<&Request> {
     requests.collect()
 }
 
-/// A GET that depends on no other request: it may be read together with its neighbours.
+/// A GET that depends on no other request, and asks for no instant of its own: it may be read together with its neighbours.
 fn is_plain_read(request: &Request) -> bool {
-    request.method == Method::GET && request.depends_on.is_empty() && !refers(request)
+    let alone = request.headers.isolation().is_some();
+    request.method == Method::GET && request.depends_on.is_empty() && !refers(request) && !alone
 }
 
 impl Run<'_> {

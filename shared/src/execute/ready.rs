@@ -5,13 +5,14 @@ use crate::{
     exchange::Weight,
     plan::{self, OdataVersion},
     respond::{BatchError, Failure},
+    service::profile::Isolation,
     wire::{self, Envelope, Writer},
 };
 
 use super::{
     answers::Answers,
     engine::Call,
-    envelope::{answer_format, check_headers, is_snapshot, references_exist, with_company},
+    envelope::{answer_format, check_headers, references_exist, with_company},
     form::Form,
 };
 
@@ -36,12 +37,13 @@ const STRIPPED: [&str; 10] = [
 pub(super) struct Ready<'r> {
     pub(super) batch: BatchRequest,
     pub(super) form: Form<'r>,
-    pub(super) answers: Answers,
-    /// The batch is one unit.
-    pub(super) is_unit: bool,
+    /// The isolation that it asks for, as the service keeps it.
+    pub(super) isolation: Option<Isolation>,
     pub(super) continues: bool,
     /// Whether to go on, as the client asked.
     pub(super) asked: Option<bool>,
+    /// What the least answers to its items weigh.
+    least: Vec<Weight>,
 }
 
 impl<'r> Ready<'r> {
@@ -54,7 +56,7 @@ impl<'r> Ready<'r> {
         let envelope = Envelope::from_content_type(headers.get("content-type").unwrap_or_default());
         let envelope = envelope.map_err(BatchError::from)?;
         let answer = answer_format(call.incoming, service, &envelope)?;
-        let is_unit = is_snapshot(headers, service)?;
+        let isolation = plan::isolation(headers, service)?;
         let ids_by_change_set = service.profile.ids_by_change_set;
         let limits = wire::Limits { ids_by_change_set, ..service.limits.wire() };
         let mut batch = wire::decode(&envelope, &call.incoming.body, &limits).map_err(BatchError::from)?;
@@ -69,11 +71,19 @@ impl<'r> Ready<'r> {
 
         let correlation = call.subject.correlation;
         let form = Form { service, version, asked: batch.format, answer, correlation };
-        let encoding = form.encoding();
+        let as_one = isolation == Some(Isolation::Unit);
+        let least = if as_one { form.least_of_unit(&batch) } else { form.least(&batch) };
+        let ready = Self { batch, form, isolation, continues, asked, least };
+        // A batch whose least answers have no room is not begun.
+        ready.answers()?;
+        Ok(ready)
+    }
+
+    /// No answers yet, and room for all.
+    pub(super) fn answers(&self) -> Result<Answers, BatchError> {
+        let encoding = self.form.encoding();
         let ends = Weight::of(&Writer::new(encoding, 0).finish().body);
-        let least = if is_unit { form.least_of_unit(&batch) } else { form.least(&batch) };
-        let answers = Answers::new(Writer::new(encoding, batch.items.len()), ends, &least, continues)?;
-        Ok(Self { batch, form, answers, is_unit, continues, asked })
+        Answers::new(Writer::new(encoding, self.batch.items.len()), ends, &self.least, self.continues)
     }
 }
 

@@ -75,6 +75,26 @@ pub(super) fn end_of_units(deadline: Deadline) -> Deadline {
     deadline.sooner(TO_KEEP.min(deadline.left() / 8))
 }
 
+impl Turn {
+    /// What keeps the answer of the batch, which says so. It happens only if nobody else has taken the place by now.
+    pub(super) fn writes(&self, answer: &mut Outgoing) -> Vec<Write> {
+        let (kept, parts) = self.ended(&operation_id(Uuid::new_v4()), answer);
+        let (mine, key) = (Condition::Writer(self.writer.clone()), self.repeat.claim.key.clone());
+        let write = |key, stored, condition| Write { key, kind: WriteKind::Put(stored, Schedule::Keep), condition };
+        let parts = parts.into_iter().map(|(key, part)| write(key, part, Condition::Absent));
+        parts.chain([write(key, Stored::Kept(kept), mine)]).collect()
+    }
+
+    /// The items that keep the answer.
+    fn ended(&self, writer: &str, answer: &mut Outgoing) -> (Kept, Vec<(ItemKey, Stored)>) {
+        accepted(&mut answer.headers);
+        let (status, headers, body) = (answer.status, answer.headers.clone(), answer.body.clone());
+        let response = Response { id: None, status, headers, body };
+        let ending = Ending::Done(vec![Outcome { response, reference: Reference::Nothing, repeated: false }]);
+        self.repeat.claim.ended(writer, &ending.encode())
+    }
+}
+
 impl Engine {
     /// Takes the place of a batch, unless its answer is there or somebody is at work on it.
     pub(super) async fn begin(&self, call: &Call<'_>, claim: Claim) -> Result<Begun, Failure> {
@@ -108,12 +128,8 @@ impl Engine {
         turn: &Turn,
         mut answer: Outgoing,
     ) -> Result<Outgoing, Failure> {
-        accepted(&mut answer.headers);
-        let (status, headers, body) = (answer.status, answer.headers.clone(), answer.body.clone());
-        let response = Response { id: None, status, headers, body };
-        let ending = Ending::Done(vec![Outcome { response, reference: Reference::Nothing, repeated: false }]);
         let (claim, writer) = (&turn.repeat.claim, operation_id(Uuid::new_v4()));
-        let (kept, parts) = claim.ended(&writer, &ending.encode());
+        let (kept, parts) = turn.ended(&writer, &mut answer);
         for part in parts {
             // Nobody else writes there: what is found is what was written and not answered.
             drop(self.place(call, part, Condition::Absent, &writer).await?);

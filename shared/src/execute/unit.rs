@@ -18,7 +18,7 @@ use super::{
 /// How often a unit may find that it has to read more. Each path segment or lookup can ask once.
 pub(super) const MAX_READS: usize = 200;
 /// The most bytes that a unit reads: all of it is in memory until the unit is decided.
-const MAX_BYTES: usize = 64 << 20;
+pub(super) const MAX_BYTES: usize = 64 << 20;
 
 /// A unit that was not applied.
 #[derive(Debug)]

@@ -163,6 +163,24 @@ pub enum PlanError {
     /// Another member of the same group failed.
     #[error("another request of the same group failed; nothing of the group was applied")]
     FailedGroup,
+    /// What was read was never all of one instant.
+    #[error(
+        "what was read changed each of the {attempts} times that it was looked at again, so it was never all of one \
+         instant; nothing was changed. Read less at once, or try again later"
+    )]
+    NotOneInstant {
+        /// How often it was read or committed.
+        attempts: usize,
+    },
+    /// The next page of a collection would be of another instant.
+    #[error(
+        "the collection goes on after {shown} entities, and the next page would be of another instant; ask for as many \
+         with $top, or for fewer with $filter, or read it without isolation"
+    )]
+    Paged {
+        /// How many are on the page.
+        shown: usize,
+    },
     /// `Isolation: snapshot` where it cannot be kept.
     #[error("the isolation '{0}' is not supported here")]
     Isolation(String),

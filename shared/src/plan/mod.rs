@@ -1,7 +1,8 @@
 //! From requests to writes: what each request means, and what a unit of work has to commit. Pure.
 //!
 //! [`evaluate`] runs a unit against a [`Snapshot`] of the store and says what it needs to know, why it fails, or what
-//! to answer and to commit. `execute` does the reading and the committing around it.
+//! to answer and to commit. A [`Sequence`] runs the items of a batch against one. `execute` does the reading and the
+//! committing around it.
 
 mod action;
 mod context;
@@ -22,6 +23,8 @@ mod reference;
 mod repeat;
 mod rerun;
 mod retrieve;
+mod sequence;
+mod snapshot;
 mod unit;
 mod update;
 mod upsert;
@@ -31,11 +34,12 @@ pub use context::{Context, Fresh, Reference, References, operation_id};
 pub(crate) use create::Created;
 pub use ending::Ending;
 pub use error::PlanError;
-pub use negotiate::{Metadata, OdataVersion, version};
-pub use overlay::{Needs, Rows, Snapshot, Source, Wanted};
+pub use negotiate::{Metadata, OdataVersion, isolation, version};
 pub use place::Collection;
 pub use prepare::{Place, Prepared, Tags, prepare_at, reference, refers};
 pub use repeat::{Answered, BatchRepeat};
 pub use rerun::RerunFault;
-pub use unit::{Evaluation, Job, Outcome, evaluate};
+pub use sequence::{Sequence, Sum};
+pub use snapshot::{Needs, Rows, Snapshot, Source, Wanted};
+pub use unit::{End, Evaluation, Job, Outcome, evaluate};
 pub(crate) use update::Updated;

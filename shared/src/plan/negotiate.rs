@@ -3,7 +3,10 @@
 use crate::{
     batch::Headers,
     edm::Numbers,
-    service::{Service, profile::ErrorShape},
+    service::{
+        Service,
+        profile::{ErrorShape, Isolation},
+    },
     uri::{Last, QueryOptions, Resource},
 };
 
@@ -65,6 +68,17 @@ pub fn version(headers: &Headers, service: &Service) -> Result<OdataVersion, Pla
         Some(max) if max < (4, 1) => OdataVersion::V40,
         _ => newest,
     })
+}
+
+/// The isolation that is asked for, and how the service keeps it (Protocol §8.2.6). An error where it does not.
+pub fn isolation(headers: &Headers, service: &Service) -> Result<Option<Isolation>, PlanError> {
+    let Some(asked) = headers.isolation() else { return Ok(None) };
+    match service.profile.isolation {
+        kept @ (Isolation::Unit | Isolation::Snapshot) if asked.trim().eq_ignore_ascii_case("snapshot") => {
+            Ok(Some(kept))
+        }
+        _ => Err(PlanError::Isolation(asked.chars().take(100).collect())),
+    }
 }
 
 /// `4.01` as (4, 1): the part after the point counts as a decimal fraction, two digits of it.

@@ -5,20 +5,19 @@
 //! start. A refused commit returns the items that did not meet the assumptions; they become known, and the next
 //! evaluation decides with them. So a client's mistake is always found here, never guessed from a failed write.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
+use std::{collections::HashSet, mem, sync::Arc};
 
-use indexmap::{IndexMap, IndexSet};
+use indexmap::IndexMap;
 
 use crate::{
     edm::Entity,
-    query::Predicate,
     store::{Condition, ItemKey, Kept, Patch, Schedule, Stored, Write, WriteKind},
 };
 
-use super::{PlanError, place::Collection};
+use super::{
+    PlanError,
+    snapshot::{Needs, Rows, Snapshot, Source, Wanted, strength},
+};
 
 /// Why an evaluation stops.
 #[derive(Debug)]
@@ -38,109 +37,6 @@ impl<E: Into<PlanError>> From<E> for Halt {
 /// A result that may have to wait for a read.
 pub(super) type Step<T> = Result<T, Halt>;
 
-/// What is known of the store.
-#[derive(Debug, Default)]
-pub struct Snapshot {
-    items: HashMap<ItemKey, Option<Stored>>,
-    collections: HashMap<usize, (HashSet<String>, Rows)>,
-}
-
-impl Snapshot {
-    /// Adds an item, or that there is none.
-    pub fn learn(&mut self, key: ItemKey, stored: Option<Stored>) {
-        self.items.insert(key, stored);
-    }
-
-    /// Whether it is known what is there, or that nothing is.
-    pub fn knows(&self, key: &ItemKey) -> bool {
-        self.items.contains_key(key)
-    }
-
-    /// Adds the rows that the request with that index asked for, and the sort keys that were left out of them.
-    pub fn learn_rows(&mut self, index: usize, except: HashSet<String>, rows: Rows) {
-        self.collections.insert(index, (except, rows));
-    }
-
-    /// Forgets the rows of a request that is answered.
-    pub fn forget_rows(&mut self, index: usize) {
-        self.collections.remove(&index);
-    }
-}
-
-/// What an evaluation has to know before it can go on.
-#[derive(Debug, Default)]
-pub struct Needs {
-    /// Items to read, each once; those that the first requests need come first.
-    pub items: IndexSet<ItemKey>,
-    /// Collections to read, by index of the request.
-    pub collections: Vec<(usize, Wanted)>,
-}
-
-impl Needs {
-    /// Whether nothing is needed.
-    pub fn is_empty(&self) -> bool {
-        self.items.is_empty() && self.collections.is_empty()
-    }
-
-    /// Adds another's.
-    pub fn merge(&mut self, other: Self) {
-        self.items.extend(other.items);
-        self.collections.extend(other.collections);
-    }
-}
-
-/// Rows to read from a collection.
-#[derive(Clone, Debug)]
-pub struct Wanted {
-    /// Where from.
-    pub source: Source,
-    /// Rows whose sort key begins with this: the filter allows no others.
-    pub prefix: Option<String>,
-    /// Rows whose sort key comes after this one.
-    pub after: Option<String>,
-    /// How many rows at most, with those that are passed over.
-    pub limit: usize,
-    /// How many of the first rows are passed over.
-    pub skip: usize,
-    /// Whether to count all matching rows, beyond `limit` and from the start.
-    pub count: bool,
-    /// Which rows.
-    pub predicate: Option<Arc<Predicate>>,
-    /// Sort keys to leave out: the unit itself wrote them.
-    pub except: HashSet<String>,
-}
-
-/// Where rows come from.
-#[derive(Clone, Debug)]
-pub enum Source {
-    /// The entities of a collection.
-    Entities(Collection),
-    /// The targets of links.
-    Links {
-        /// Partition of the links.
-        partition: String,
-        /// Where the targets are.
-        targets: Collection,
-        /// The entity that the links start from.
-        owner: ItemKey,
-    },
-}
-
-/// Rows read from a collection.
-#[derive(Clone, Debug, Default)]
-pub struct Rows {
-    /// Sort key and entity, in key order.
-    pub rows: Vec<(String, Arc<Entity>)>,
-    /// Bytes of the items read.
-    pub bytes: usize,
-    /// Whether there are more after the last one.
-    pub more: bool,
-    /// How many there are in all, when asked for.
-    pub count: Option<u64>,
-    /// For links: whether their owner exists.
-    pub owner_exists: bool,
-}
-
 /// One item as the unit left it, and what the unit relies on.
 #[derive(Debug)]
 struct State {
@@ -154,10 +50,21 @@ enum Now {
     Untouched,
     /// Written whole.
     Stored(Stored),
-    /// Changed without being known.
-    Patched(Patch),
+    /// Changed without being known: by these, one after another.
+    Patched(Vec<Patch>),
     /// Deleted.
     Gone,
+}
+
+/// How a change of an item that was there at the last savepoint is taken back. The number is its position.
+#[derive(Debug)]
+enum Undo {
+    /// It relied on this.
+    Base(usize, Condition),
+    /// It was this.
+    Now(usize, Now),
+    /// It had one patch fewer.
+    Patch(usize),
 }
 
 /// The writes of a unit over a [`Snapshot`].
@@ -166,12 +73,37 @@ pub(super) struct Overlay<'s> {
     snapshot: &'s Snapshot,
     states: IndexMap<ItemKey, State>,
     needs: Needs,
+    /// How many states there were at the last savepoint.
+    saved: usize,
+    /// What happened to those since, in order.
+    undo: Vec<Undo>,
 }
 
 impl<'s> Overlay<'s> {
     /// Nothing written yet.
     pub(super) fn new(snapshot: &'s Snapshot) -> Self {
-        Self { snapshot, states: IndexMap::new(), needs: Needs::default() }
+        Self { snapshot, states: IndexMap::new(), needs: Needs::default(), saved: 0, undo: Vec::new() }
+    }
+
+    /// From now on, [`Self::roll_back`] leads back to here.
+    pub(super) fn save(&mut self) {
+        self.saved = self.states.len();
+        self.undo.clear();
+    }
+
+    /// Takes back all that was written and relied upon since the savepoint.
+    pub(super) fn roll_back(&mut self) {
+        self.states.truncate(self.saved);
+        while let Some(undo) = self.undo.pop() {
+            let (Undo::Base(at, _) | Undo::Now(at, _) | Undo::Patch(at)) = undo;
+            let Some((_, state)) = self.states.get_index_mut(at) else { continue };
+            match (undo, &mut state.now) {
+                (Undo::Base(_, base), _) => state.base = base,
+                (Undo::Now(_, before), now) => *now = before,
+                (Undo::Patch(_), Now::Patched(patches)) => drop(patches.pop()),
+                (Undo::Patch(_), _) => {}
+            }
+        }
     }
 
     /// What was asked for.
@@ -279,11 +211,14 @@ impl<'s> Overlay<'s> {
 
     /// Makes the commit depend on `condition`; a stronger one that is there already stays.
     pub(super) fn rely(&mut self, key: &ItemKey, condition: Condition) {
-        match self.states.get_mut(key) {
+        match self.states.get_full_mut(key) {
             None => {
                 self.states.insert(key.clone(), State { base: condition, now: Now::Untouched });
             }
-            Some(state) if strength(&condition) > strength(&state.base) => state.base = condition,
+            Some((at, _, state)) if strength(&condition) > strength(&state.base) => {
+                let before = mem::replace(&mut state.base, condition);
+                self.note(at, Undo::Base(at, before));
+            }
             Some(_) => {}
         }
     }
@@ -300,19 +235,30 @@ impl<'s> Overlay<'s> {
 
     /// Changes an entity that is not known. A second patch adds to the first.
     pub(super) fn patch(&mut self, key: &ItemKey, patch: Patch) {
-        if let Some(State { now: Now::Patched(first), .. }) = self.states.get_mut(key) {
-            first.merge(patch);
+        if let Some((at, _, State { now: Now::Patched(patches), .. })) = self.states.get_full_mut(key) {
+            patches.push(patch);
+            self.note(at, Undo::Patch(at));
             return;
         }
-        self.write(key, Now::Patched(patch));
+        self.write(key, Now::Patched(vec![patch]));
     }
 
     fn write(&mut self, key: &ItemKey, now: Now) {
-        match self.states.get_mut(key) {
-            Some(state) => state.now = now,
+        match self.states.get_full_mut(key) {
+            Some((at, _, state)) => {
+                let before = mem::replace(&mut state.now, now);
+                self.note(at, Undo::Now(at, before));
+            }
             None => {
                 self.states.insert(key.clone(), State { base: Condition::None, now });
             }
+        }
+    }
+
+    /// What is newer than the savepoint goes as a whole.
+    fn note(&mut self, at: usize, undo: Undo) {
+        if at < self.saved {
+            self.undo.push(undo);
         }
     }
 
@@ -369,13 +315,22 @@ impl<'s> Overlay<'s> {
         });
         let touched: HashSet<String> = touched.map(|(key, _)| key.sort.clone()).collect();
         let mut own = Vec::new();
+        let mut halted = false;
         for sort in &touched {
-            let matching = self.member(&wanted.source, sort)?;
-            let matching = matching.filter(|e| wanted.predicate.as_ref().is_none_or(|p| p.matches(e)));
+            let member = match self.member(&wanted.source, sort) {
+                Ok(member) => member,
+                // All of them are asked for at once.
+                Err(Halt::Need) => {
+                    halted = true;
+                    continue;
+                }
+                Err(fail) => return Err(fail),
+            };
+            let matching = member.filter(|e| wanted.predicate.as_ref().is_none_or(|p| p.matches(e)));
             own.extend(matching.map(|entity| (sort.clone(), entity)));
         }
         wanted.except = touched;
-        Ok(own)
+        if halted { Err(Halt::Need) } else { Ok(own) }
     }
 
     /// The entity with that sort key, when it belongs to the collection or is linked.
@@ -396,13 +351,31 @@ impl<'s> Overlay<'s> {
         }
     }
 
-    /// Items that the unit assumes something of without knowing them.
-    pub(super) fn assumed(&self) -> IndexSet<ItemKey> {
-        let assumed = self
-            .states
-            .iter()
-            .filter(|(key, state)| state.base != Condition::None && !self.snapshot.items.contains_key(*key));
-        assumed.map(|(key, _)| key.clone()).collect()
+    /// Asks for the items that something is assumed of since the savepoint without knowing them; whether there are any.
+    /// What was assumed before it is a condition of the commit.
+    pub(super) fn need_assumed(&mut self) -> bool {
+        let relied = self.undo.iter().filter_map(|undo| match undo {
+            Undo::Base(at, _) => Some(*at),
+            Undo::Now(..) | Undo::Patch(_) => None,
+        });
+        let states = (self.saved..self.states.len()).chain(relied).filter_map(|at| self.states.get_index(at));
+        let assumed =
+            states.filter(|(key, state)| state.base != Condition::None && !self.snapshot.items.contains_key(*key));
+        let assumed: Vec<ItemKey> = assumed.map(|(key, _)| key.clone()).collect();
+        let any = !assumed.is_empty();
+        self.needs.items.extend(assumed);
+        any
+    }
+
+    /// The same for all that is assumed.
+    pub(super) fn need_all_assumed(&mut self) -> bool {
+        (self.saved, self.undo) = (0, Vec::new());
+        self.need_assumed()
+    }
+
+    /// Whether anything is written.
+    pub(super) fn is_written(&self) -> bool {
+        self.states.values().any(|state| !matches!(state.now, Now::Untouched))
     }
 
     /// How many items the unit touches.
@@ -412,7 +385,7 @@ impl<'s> Overlay<'s> {
 
     /// One write for each item that is written or relied upon.
     pub(super) fn into_writes(self) -> Vec<Write> {
-        if self.states.values().all(|state| matches!(state.now, Now::Untouched)) {
+        if !self.is_written() {
             return Vec::new();
         }
         let writes = self.states.into_iter().filter_map(|(key, state)| {
@@ -420,7 +393,7 @@ impl<'s> Overlay<'s> {
                 (Now::Untouched, Condition::None) => return None,
                 (Now::Untouched, _) | (Now::Gone, Condition::Absent) => WriteKind::Check,
                 (Now::Stored(stored), _) => WriteKind::Put(stored, Schedule::Keep),
-                (Now::Patched(patch), _) => WriteKind::Patch(patch),
+                (Now::Patched(patches), _) => WriteKind::Patch(merged(patches)),
                 (Now::Gone, _) => WriteKind::Delete,
             };
             Some(Write { key, kind, condition: state.base })
@@ -429,18 +402,11 @@ impl<'s> Overlay<'s> {
     }
 }
 
-/// How much a condition says: the one that implies the other is kept.
-fn strength(condition: &Condition) -> u8 {
-    match condition {
-        Condition::None => 0,
-        Condition::Exists => 1,
-        Condition::Incarnation(_) => 2,
-        Condition::Absent
-        | Condition::Version(_)
-        | Condition::Sequence(_)
-        | Condition::AlternateKey(_)
-        | Condition::Claims(_)
-        | Condition::Free(_)
-        | Condition::Writer(_) => 3,
-    }
+/// One patch in place of several that follow each other.
+fn merged(patches: Vec<Patch>) -> Patch {
+    let merge = |mut all: Patch, later| {
+        all.merge(later);
+        all
+    };
+    patches.into_iter().reduce(merge).unwrap_or_default()
 }

@@ -170,12 +170,7 @@ pub fn prepare_at(
 ) -> Result<Prepared, PlanError> {
     let headers = &request.headers;
     let version = negotiate::version(headers, context.service)?;
-    // Where a batch under that isolation is one unit, so is a request.
-    let isolation = headers.get("isolation").or_else(|| headers.get("odata-isolation"));
-    let is_unit = |i: &&str| context.service.profile.snapshot_is_unit && i.trim().eq_ignore_ascii_case("snapshot");
-    if let Some(isolation) = isolation.filter(|i| !is_unit(i)) {
-        return Err(PlanError::Isolation(isolation.to_owned()));
-    }
+    negotiate::isolation(headers, context.service)?;
     let companies = context.service.companies.as_ref();
     let resource = uri::resolve(&context.service.model, &place.segments, companies.map(|c| c.set))?;
     if resource == Resource::Batch {

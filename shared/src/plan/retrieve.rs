@@ -1,6 +1,6 @@
 //! Reading: entities, collections, properties, counts, links (Protocol §11.2).
 
-use std::{collections::HashSet, fmt::Write as _, sync::Arc};
+use std::{cell::Cell, collections::HashSet, fmt::Write as _, sync::Arc};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
@@ -13,9 +13,10 @@ use crate::{
 
 use super::{
     PlanError,
-    overlay::{Rows, Source, Step, Wanted},
+    overlay::Step,
     place::{self, Collection},
     prepare::Prepared,
+    snapshot::{Rows, Source, Wanted},
     unit::{Outcome, Owner, Unit},
     walk::{Spot, Target},
 };
@@ -157,10 +158,14 @@ impl Unit<'_> {
             return Ok(respond::count(self.context, request, found.count.unwrap_or(0)));
         }
         let passed: Vec<_> = found.rows.drain(..skip.min(found.rows.len())).collect();
+        let cut = Cell::new(None);
         let next = |shown: usize| {
             let (last, _) = found.rows.get(..shown)?.last().or(passed.last())?;
             let more = found.more || shown < found.rows.len();
-            let link = || self.next_link(request, base, last, (skip - passed.len(), top - shown));
+            let link = || {
+                cut.set(Some(shown));
+                self.next_link(request, base, last, (skip - passed.len(), top - shown))
+            };
             (more && shown < top).then(link)
         };
         let listing = Listing {
@@ -171,7 +176,11 @@ impl Unit<'_> {
             next: &next,
             applied_page_size: request.prefer.maxpagesize.map(|_| page),
         };
-        Ok(respond::collection(self.context, request, selection.as_ref(), &listing))
+        let page = respond::collection(self.context, request, selection.as_ref(), &listing);
+        match cut.get() {
+            Some(shown) if self.isolated => Err(PlanError::Paged { shown }.into()),
+            _ => Ok(page),
+        }
     }
 
     /// What the keys of all entities that fit a filter begin with.
@@ -255,7 +264,7 @@ impl Wanted {
         let mut rows: Vec<_> = all.into_iter().filter(after).collect();
         let more = rows.len() > self.limit;
         rows.truncate(self.limit);
-        Rows { rows, bytes: 0, more, count, owner_exists: true }
+        Rows { rows, bytes: 0, more, count, owner_exists: true, seen: 0 }
     }
 }
 

@@ -18,10 +18,11 @@ use crate::{
 use super::{
     Ending, PlanError,
     context::{self, Context, Fresh, Reference, References},
-    overlay::{Halt, Needs, Overlay, Snapshot, Step},
+    overlay::{Halt, Overlay, Step},
     place::Collection,
     prepare::{Prepared, prepare, refers},
     retrieve::refuse_collection_options,
+    snapshot::{Needs, Snapshot},
 };
 
 /// One request of a unit.
@@ -86,6 +87,26 @@ pub(super) struct Unit<'a> {
     pub(super) writing: bool,
     /// The current request.
     pub(super) current: Option<Arc<Prepared>>,
+    /// Whether all that is read is to be of one instant.
+    pub(super) isolated: bool,
+}
+
+/// How far requests came that are applied together.
+#[derive(Debug)]
+pub enum End {
+    /// Something must be read first.
+    Halted,
+    /// One request fails, and with it the others.
+    Failed {
+        /// Its position among them.
+        culprit: usize,
+        /// Why.
+        error: PlanError,
+        /// The answers of the requests before it, as they would have been.
+        before: Vec<Outcome>,
+    },
+    /// One answer a request.
+    Done(Vec<Outcome>),
 }
 
 /// Evaluates a unit against what is known of the store. Pure: the same arguments give the same result.
@@ -100,56 +121,28 @@ pub fn evaluate<'a>(
     fresh: &'a Fresh<'a>,
     operation: &'a str,
 ) -> Evaluation {
-    // What an earlier evaluation left here may lie ahead of the request that refers to it.
-    for id in jobs.iter().filter_map(|job| job.request.id.as_ref()) {
-        references.remove(id);
-    }
-    let overlay = Overlay::new(snapshot);
-    let (index, ordinal, writing) = (0, 0, false);
-    let mut unit = Unit { context, overlay, references, fresh, operation, index, ordinal, writing, current: None };
-    let mut outcomes = Vec::with_capacity(jobs.len());
-    let mut halted = false;
+    let mut unit = Unit::new(context, snapshot, references, fresh, operation);
     let claim = unit.claim(jobs);
     match unit.recall_unit(claim.as_ref(), jobs) {
         Ok(None) => {}
         Ok(Some(decided)) => return decided,
         Err(Halt::Need) => return Evaluation::Needs(unit.overlay.into_needs()),
-        Err(Halt::Fail(error)) => return failed(0, error, outcomes),
+        Err(Halt::Fail(error)) => return failed(0, error, Vec::new()),
     }
-    // Bodies alone that are too large for one answer end it: what they weigh in it is found once all are there.
-    let mut answered = 0;
-    for (position, job) in jobs.iter_mut().enumerate() {
-        match unit.run(job) {
-            Ok(outcome) => {
-                if let Some(id) = &job.request.id {
-                    unit.references.insert(id.clone(), outcome.reference.clone());
-                }
-                answered += outcome.response.body.len();
-                if answered > MAX_ANSWER {
-                    return failed(position, PlanError::AnswerTooLarge { max: MAX_ANSWER }, Vec::new());
-                }
-                outcomes.push(outcome);
+    let mut outcomes = match unit.run_all(jobs) {
+        End::Halted => {
+            // What is read anyway shows whether it is a repeat.
+            if let Some(claim) = &claim {
+                unit.overlay.prefetch(&claim.key);
             }
-            Err(Halt::Need) => halted = true,
-            Err(Halt::Fail(_)) if halted => {}
-            Err(Halt::Fail(error)) => {
-                // Whether this is the first failure shows only when nothing before it is a mere assumption.
-                let items = unit.overlay.assumed();
-                if items.is_empty() {
-                    let keepers = unit.keepers(claim, &error);
-                    return Evaluation::Failed { culprit: position, error, before: outcomes, keepers };
-                }
-                return Evaluation::Needs(Needs { items, ..Needs::default() });
-            }
+            return Evaluation::Needs(unit.overlay.into_needs());
         }
-    }
-    if halted {
-        // What is read anyway shows whether it is a repeat.
-        if let Some(claim) = &claim {
-            unit.overlay.prefetch(&claim.key);
+        End::Failed { culprit, error, before } => {
+            let keepers = unit.keepers(claim, &error);
+            return Evaluation::Failed { culprit, error, before, keepers };
         }
-        return Evaluation::Needs(unit.overlay.into_needs());
-    }
+        End::Done(outcomes) => outcomes,
+    };
     if let Some(claim) = &claim {
         unit.keep(claim, &Ending::Done(outcomes.clone()));
     }
@@ -168,6 +161,52 @@ fn failed(culprit: usize, error: PlanError, before: Vec<Outcome>) -> Evaluation 
 }
 
 impl<'a> Unit<'a> {
+    /// Nothing is evaluated yet.
+    pub(super) fn new(
+        context: &'a Context<'a>,
+        snapshot: &'a Snapshot,
+        references: &'a mut References,
+        fresh: &'a Fresh<'a>,
+        operation: &'a str,
+    ) -> Self {
+        let overlay = Overlay::new(snapshot);
+        let (index, ordinal, writing, isolated) = (0, 0, false, false);
+        Self { context, overlay, references, fresh, operation, index, ordinal, writing, current: None, isolated }
+    }
+
+    /// Evaluates requests one after another. Where something must be read first, those after it are still looked at.
+    pub(super) fn run_all(&mut self, jobs: &mut [Job<'_>]) -> End {
+        // What an earlier evaluation left here may lie ahead of the request that refers to it.
+        for id in jobs.iter().filter_map(|job| job.request.id.as_ref()) {
+            self.references.remove(id);
+        }
+        let mut outcomes = Vec::with_capacity(jobs.len());
+        let mut halted = false;
+        // Bodies alone that are too large for one answer end it: what they weigh in it is found once all are there.
+        let mut answered = 0;
+        for (position, job) in jobs.iter_mut().enumerate() {
+            match self.run(job) {
+                Ok(outcome) => {
+                    if let Some(id) = &job.request.id {
+                        self.references.insert(id.clone(), outcome.reference.clone());
+                    }
+                    answered += outcome.response.body.len();
+                    if answered > MAX_ANSWER {
+                        let error = PlanError::AnswerTooLarge { max: MAX_ANSWER };
+                        return End::Failed { culprit: position, error, before: Vec::new() };
+                    }
+                    outcomes.push(outcome);
+                }
+                Err(Halt::Need) => halted = true,
+                Err(Halt::Fail(_)) if halted => {}
+                // Whether this is the first failure shows only when nothing before it is a mere assumption.
+                Err(Halt::Fail(_)) if self.overlay.need_assumed() => return End::Halted,
+                Err(Halt::Fail(error)) => return End::Failed { culprit: position, error, before: outcomes },
+            }
+        }
+        if halted { End::Halted } else { End::Done(outcomes) }
+    }
+
     fn run(&mut self, job: &mut Job<'_>) -> Step<Outcome> {
         (self.index, self.ordinal) = (job.index, 0);
         self.writing = job.request.method != Method::GET;

@@ -167,6 +167,7 @@ fn plan_row(error: &PlanError, profile: Option<&Profile>) -> Row {
             (424, "FailedDependency", "BadRequest", "0x80040216")
         }
         E::Isolation(_) => (412, "IsolationNotSupported", "BadRequest", "0x80060888"),
+        E::NotOneInstant { .. } | E::Paged { .. } => (412, "IsolationNotKept", "BadRequest", "0x80060888"),
         E::Unsupported(_) => (501, "NotImplemented", "BadRequest_MethodNotImplemented", "0x80060888"),
         E::Header { .. } => (400, "InvalidHeader", "BadRequest", "0x80060888"),
         E::TooDeep(_) => (400, "TooDeep", "BadRequest", "0x80048d19"),
@@ -257,7 +258,6 @@ fn batch_row(error: &BatchError, profile: Option<&Profile>) -> Row {
         BatchError::BodyTooLarge { .. } => (413, "TooLarge", "BadRequest", "0x80072322"),
         BatchError::AnswerTooLarge { .. } => (413, "AnswerTooLarge", "BadRequest", "0x80072322"),
         BatchError::NotAcceptable(_) => (406, "NotAcceptable", "BadRequest", "0x80060888"),
-        BatchError::Isolation(_) => (412, "IsolationNotSupported", "BadRequest", "0x80060888"),
         BatchError::ContentEncoding(_) => (415, "UnsupportedMediaType", "BadRequest", "0x80048d19"),
         BatchError::Header { .. } | BatchError::Option(_) | BatchError::Reference { .. } => {
             (400, "InvalidBatch", "BadRequest", "0x80048d19")

@@ -75,9 +75,6 @@ pub enum BatchError {
     /// No form of answer that the client accepts.
     #[error("a batch is answered as application/json or multipart/mixed; '{0}' asks for neither")]
     NotAcceptable(String),
-    /// An isolation that cannot be kept.
-    #[error("the isolation '{0}' is not supported here")]
-    Isolation(String),
     /// The body is compressed.
     #[error("the content encoding '{0}' is not supported")]
     ContentEncoding(String),

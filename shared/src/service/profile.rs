@@ -38,8 +38,8 @@ pub struct Profile {
     pub failed_group_keeps_status: bool,
     /// Status of a batch that cannot be read.
     pub malformed_batch_status: u16,
-    /// `Isolation: snapshot` makes the whole batch one unit of work.
-    pub snapshot_is_unit: bool,
+    /// What `Isolation: snapshot` means.
+    pub isolation: Isolation,
     /// 204 answers carry `OData-Version`.
     pub version_on_no_content: bool,
     /// `Content-ID`s are unique within a change set only: what clients of Dataverse send.
@@ -88,6 +88,18 @@ pub enum FailedChangeSet {
     ChangeSetResponse,
 }
 
+/// What `Isolation: snapshot` means (Protocol §8.2.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Isolation {
+    /// It is not kept: 412.
+    Refused,
+    /// The whole batch is one unit of work: applied and answered as a whole, or not at all.
+    Unit,
+    /// All that is read is of one instant; requests fail by themselves.
+    Snapshot,
+}
+
 /// Shape of the error object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -125,6 +137,7 @@ impl Profile {
                 json_continues: false,
                 json_answer_to_multipart: false,
                 upsert: false,
+                isolation: Isolation::Refused,
                 filter_ignores_case: true,
                 filter_wildcards: true,
                 errors: ErrorShape::FinanceOperations,
@@ -140,7 +153,7 @@ impl Profile {
                 stale_etag_status: 409,
                 failed_group_keeps_status: true,
                 malformed_batch_status: 500,
-                snapshot_is_unit: true,
+                isolation: Isolation::Unit,
                 version_on_no_content: false,
                 etag_header: false,
                 empty_guid_is_null: true,
@@ -154,6 +167,7 @@ impl Profile {
                 header_case: HeaderCase::Canonical,
                 create_returns: Returned::Minimal,
                 failed_change_set: FailedChangeSet::ChangeSetResponse,
+                isolation: Isolation::Refused,
                 filter_ignores_case: true,
                 ids_by_change_set: true,
                 errors: ErrorShape::Dataverse,
@@ -178,7 +192,7 @@ impl Profile {
             failed_change_set: FailedChangeSet::SinglePart,
             failed_group_keeps_status: false,
             malformed_batch_status: 400,
-            snapshot_is_unit: false,
+            isolation: Isolation::Snapshot,
             version_on_no_content: true,
             etag_header: true,
             ids_by_change_set: false,
@@ -237,7 +251,7 @@ profile_config! {
     failed_change_set: FailedChangeSet,
     failed_group_keeps_status: bool,
     malformed_batch_status: u16,
-    snapshot_is_unit: bool,
+    isolation: Isolation,
     version_on_no_content: bool,
     etag_header: bool,
     ids_by_change_set: bool,
@@ -279,6 +293,8 @@ mod tests {
             odata.json_continues && !finance.json_continues && !central.json_continues && !dataverse.json_continues
         );
         assert!(odata.upsert && !finance.upsert && !central.upsert && dataverse.upsert);
+        let isolations = [&odata, &finance, &central, &dataverse].map(|p| p.isolation);
+        assert_eq!(isolations, [Isolation::Snapshot, Isolation::Refused, Isolation::Unit, Isolation::Refused]);
         assert_eq!([odata, finance, central, dataverse].map(|p| p.malformed_batch_status), [400, 400, 500, 400]);
     }
 }

@@ -13,8 +13,8 @@ use aws_sdk_dynamodb::{
     error::SdkError,
     operation::{
         batch_get_item::BatchGetItemOutput, delete_item::DeleteItemOutput, get_item::GetItemOutput,
-        put_item::PutItemOutput, query::QueryOutput, transact_write_items::TransactWriteItemsOutput,
-        update_item::UpdateItemOutput,
+        put_item::PutItemOutput, query::QueryOutput, transact_get_items::TransactGetItemsOutput,
+        transact_write_items::TransactWriteItemsOutput, update_item::UpdateItemOutput,
     },
     types::ConsumedCapacity,
 };
@@ -36,7 +36,7 @@ pub struct Usage {
     pub read: Capacity,
     /// Write capacity, as far as DynamoDB said.
     pub write: Capacity,
-    /// Commits that met another transaction at one of their items.
+    /// Commits, and reads of one instant, that met another transaction at one of their items.
     pub conflicts: u64,
     /// Units of work that were run again, for a conflict or because an item was not as it was assumed to be.
     pub reruns: u64,
@@ -177,6 +177,7 @@ macro_rules! charged {
 
 charged!(false: GetItemOutput, QueryOutput);
 charged!(false, tables: BatchGetItemOutput);
+charged!(false, tables: TransactGetItemsOutput);
 charged!(true: PutItemOutput, UpdateItemOutput, DeleteItemOutput);
 charged!(true, tables: TransactWriteItemsOutput);
 

@@ -52,7 +52,7 @@ pub use meter::{Capacity, Usage};
 pub use read::Page;
 pub use record::StreamRecord;
 pub use staged::{Sight, Stage, Staging, SweptUnits};
-pub use write::{Condition, Patch, Requirement, TooLarge, UNIT_ITEMS, Write, WriteKind, check_size};
+pub use write::{Condition, Patch, Requirement, TRANSACTION_ITEMS, TooLarge, UNIT_ITEMS, Write, WriteKind, check_size};
 
 /// The table, through the SDK's client, and the counters of calls to it. Cheap to clone; clones share the counters.
 #[derive(Clone, Debug)]

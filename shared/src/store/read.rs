@@ -3,19 +3,22 @@
 use std::{collections::HashMap, future::Future, time::Duration};
 
 use aws_sdk_dynamodb::{
-    error::{ProvideErrorMetadata, SdkError},
-    operation::query::builders::QueryFluentBuilder,
-    types::{AttributeValue, KeysAndAttributes, ReturnConsumedCapacity::Total},
+    error::{ErrorMetadata, ProvideErrorMetadata, SdkError},
+    operation::{query::builders::QueryFluentBuilder, transact_get_items::TransactGetItemsError},
+    types::{AttributeValue, Get, KeysAndAttributes, ReturnConsumedCapacity::Total, TransactGetItem},
 };
 use backon::{BackoffBuilder, ExponentialBuilder};
 use futures_util::future::try_join_all;
 
 use super::{
     Deadline, Item, ItemKey, Store, StoreError, attribute, commit::is_item_size, commit::is_throttle, error::told,
+    staged,
 };
 
 /// DynamoDB's limit of keys in a BatchGetItem.
 const BATCH_KEYS: usize = 100;
+/// So many times a read of one instant meets a transaction at one of its items before it is given up.
+const CONFLICTS: usize = 3;
 
 /// A page along a partition.
 #[derive(Clone, Debug, Default)]
@@ -94,6 +97,63 @@ impl Store {
             tokio::time::sleep(pause).await;
         }
         Err(StoreError::Unavailable("keys stayed unprocessed".into()))
+    }
+
+    /// The items of these keys, at most [`super::TRANSACTION_ITEMS`], all at one instant; absent ones are missing in the
+    /// answer. Duplicate keys are read once. `None`: they weigh more than DynamoDB reads at once, or others keep writing
+    /// them.
+    pub async fn at_once(
+        &self,
+        keys: &[ItemKey],
+        deadline: Deadline,
+    ) -> Result<Option<HashMap<ItemKey, Item>>, StoreError> {
+        let mut keys: Vec<&ItemKey> = keys.iter().collect();
+        keys.sort_unstable();
+        keys.dedup();
+        if let [key] = keys.as_slice() {
+            return self.get(std::slice::from_ref(*key), deadline).await.map(Some);
+        }
+        // Records of the units that have some of the items: what is decided has to be of the same instant.
+        let mut records: Vec<ItemKey> = Vec::new();
+        let mut pauses = backoff().take(CONFLICTS);
+        loop {
+            let all: Vec<&ItemKey> = keys.iter().copied().chain(&records).collect();
+            if all.len() > super::TRANSACTION_ITEMS {
+                return Ok(None);
+            }
+            match self.retry(|| self.transact_get(&all), deadline).await {
+                Ok(Some(found)) => {
+                    let found = found.into_iter().map(|item| Ok((item_key(&item)?, item)));
+                    let found = found.collect::<Result<_, StoreError>>()?;
+                    let lacking = staged::records_lacking(&found, &records);
+                    if lacking.is_empty() {
+                        return staged::at_instant(found, &records).map(Some);
+                    }
+                    records.extend(lacking);
+                    continue;
+                }
+                Ok(None) => self.meter.count_conflict(),
+                Err(StoreError::Invalid(_)) => return Ok(None),
+                Err(error) => return Err(error),
+            }
+            let Some(pause) = pauses.next().filter(|pause| !deadline.is_before(*pause)) else { return Ok(None) };
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// The items that are there of these keys; `None` where a transaction had one of them.
+    async fn transact_get(&self, keys: &[&ItemKey]) -> Result<Option<Vec<Item>>, SdkError<TransactGetItemsError>> {
+        let get = |key: &&ItemKey| {
+            let get = Get::builder().table_name(&*self.table).set_key(Some(attribute::key_attributes(key))).build();
+            get.map(|get| TransactGetItem::builder().get(get).build())
+        };
+        let gets = keys.iter().map(get).collect::<Result<_, _>>().map_err(SdkError::construction_failure)?;
+        let request = self.client.transact_get_items().set_transact_items(Some(gets)).return_consumed_capacity(Total);
+        match self.send(request.send()).await {
+            Ok(answer) => Ok(Some(answer.responses.into_iter().flatten().filter_map(|one| one.item).collect())),
+            Err(error) if cancelled_by(&error, "TransactionConflict") => Ok(None),
+            Err(error) => Err(named(error)),
+        }
     }
 
     /// Up to `limit` items of a partition (`None`: as many as one answer holds) whose sort keys begin with `prefix` and
@@ -196,4 +256,27 @@ pub(super) fn item_key(item: &Item) -> Result<ItemKey, StoreError> {
     let part =
         |name: &str| item.get(name).ok_or_else(|| StoreError::Corrupt("no key".into())).and_then(attribute::text);
     Ok(ItemKey { partition: part(attribute::PARTITION)?.into(), sort: part(attribute::SORT)?.into() })
+}
+
+/// Whether a read of several items was cancelled for this reason at one of them.
+fn cancelled_by(error: &SdkError<TransactGetItemsError>, code: &str) -> bool {
+    match error.as_service_error() {
+        Some(TransactGetItemsError::TransactionCanceledException(cancelled)) => {
+            cancelled.cancellation_reasons().iter().any(|reason| reason.code() == Some(code))
+        }
+        _ => false,
+    }
+}
+
+/// A cancelled read under the name that its reason has elsewhere.
+fn named(error: SdkError<TransactGetItemsError>) -> SdkError<TransactGetItemsError> {
+    let throttled = ["ThrottlingError", "ProvisionedThroughputExceeded"].iter().any(|code| cancelled_by(&error, code));
+    let code = if throttled { "ThrottlingException" } else { "ValidationException" };
+    error.map_service_error(|error| match error {
+        TransactGetItemsError::TransactionCanceledException(cancelled) => {
+            let message = cancelled.message().unwrap_or_default();
+            TransactGetItemsError::generic(ErrorMetadata::builder().code(code).message(message).build())
+        }
+        other => other,
+    })
 }

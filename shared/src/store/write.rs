@@ -133,7 +133,7 @@ pub enum TooLarge {
 }
 
 /// DynamoDB's limit of actions in a transaction.
-pub(super) const TRANSACTION_ITEMS: usize = 100;
+pub const TRANSACTION_ITEMS: usize = 100;
 /// DynamoDB's limit for the bytes of a transaction.
 const TRANSACTION_BYTES: usize = 4 * 1024 * 1024;
 /// DynamoDB's limit for the bytes of an item.

@@ -10,6 +10,7 @@ mod items;
 use std::{
     collections::BTreeMap,
     fmt,
+    pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -46,6 +47,11 @@ pub struct Call {
     pub fault: Option<Fault>,
 }
 
+/// What others do before a call goes on.
+pub type Meanwhile = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+type Interlude = dyn Fn(&Call) -> Option<Meanwhile> + Send + Sync;
+
 /// The layer. Cheap to clone; clones share the record, the plan and the items in use.
 #[derive(Clone)]
 pub struct Strict {
@@ -54,6 +60,7 @@ pub struct Strict {
     conflicts: Arc<Conflicts>,
     record: Arc<Mutex<Vec<Call>>>,
     plan: Arc<Mutex<Plan>>,
+    interlude: Arc<Mutex<Option<Arc<Interlude>>>>,
     hold: Duration,
     /// Whose actions are recorded.
     function: Option<&'static str>,
@@ -68,6 +75,7 @@ impl Strict {
             conflicts: Arc::default(),
             record: Arc::default(),
             plan: Arc::new(Mutex::new(Plan::none())),
+            interlude: Arc::default(),
             hold: Duration::ZERO,
             function: None,
         }
@@ -89,6 +97,11 @@ impl Strict {
     /// From now on, faults come from `plan`.
     pub fn set_plan(&self, plan: Plan) {
         *lock(&self.plan) = plan;
+    }
+
+    /// From now on, what `interlude` says happens before a call goes on.
+    pub fn set_interlude(&self, interlude: impl Fn(&Call) -> Option<Meanwhile> + Send + Sync + 'static) {
+        *lock(&self.interlude) = Some(Arc::new(interlude));
     }
 
     /// The calls since the last [`Self::forget`], in the order of their arrival.
@@ -119,6 +132,11 @@ impl Strict {
         }
         let items = self.schemas.items(&self.inner, &operation, &body).await;
         let call = self.note(operation, items, &body);
+        let interlude = lock(&self.interlude).clone();
+        if let Some(meanwhile) = interlude.and_then(|interlude| interlude(&call)) {
+            // On a stack of its own.
+            tokio::spawn(meanwhile).await.expect("what others do");
+        }
         if let Some(answer) = call.fault.and_then(|fault| fault::before(fault, &call)) {
             return answer;
         }

@@ -77,6 +77,7 @@ pub use sight::Sight;
 pub use sweep::SweptUnits;
 
 pub(super) use intent::before;
+pub(super) use sight::{at_instant, records_lacking};
 pub(super) use way::Obstacle;
 
 /// How large units are committed. The default is DynamoDB's; tests make everything smaller.

@@ -12,7 +12,7 @@ use std::{
 use crate::store::{Deadline, Item, ItemKey, Store, StoreError, read::item_key};
 
 use super::{
-    decision::{Decision, State},
+    decision::{Decision, State, record_key},
     intent::{after, before, unit_of},
     way::Obstacle,
 };
@@ -32,6 +32,32 @@ enum Seen {
     Committed,
     /// Perhaps while the reads were made.
     JustCommitted,
+}
+
+/// The records of units that have some of these items, as far as they are not among `records`.
+pub(in crate::store) fn records_lacking(items: &HashMap<ItemKey, Item>, records: &[ItemKey]) -> Vec<ItemKey> {
+    let units: BTreeSet<&str> = items.values().filter_map(unit_of).collect();
+    units.into_iter().map(record_key).filter(|record| !records.contains(record)).collect()
+}
+
+/// Items as they are at an instant, when all of these are of it and the records of their units are among them.
+pub(in crate::store) fn at_instant(
+    mut items: HashMap<ItemKey, Item>,
+    records: &[ItemKey],
+) -> Result<HashMap<ItemKey, Item>, StoreError> {
+    let mut committed = BTreeSet::new();
+    for record in records {
+        let decision = items.remove(record).map(|item| Decision::read(&item)).transpose()?;
+        if decision.is_some_and(|decision| decision.state == State::Committed) {
+            committed.insert(record.clone());
+        }
+    }
+    let see = |item: Item| {
+        let is_committed = unit_of(&item).is_some_and(|unit| committed.contains(&record_key(unit)));
+        if is_committed { after(item) } else { Ok(before(item)) }
+    };
+    let items = items.into_iter().map(|(key, item)| Ok(see(item)?.map(|item| (key, item))));
+    items.filter_map(Result::transpose).collect()
 }
 
 impl Sight {
