@@ -38,6 +38,7 @@
 //! The pure modules have no clock, no random source and no I/O: `now` and fresh keys are arguments. A test reads the
 //! sources and fails where an arrow of this table is broken. Where to look for what:
 //! a stale etag — `plan::update`; a failed change set — `execute::form`; which status an error has — `respond::error`;
+//! why a snapshot was refused — `execute::isolated`;
 //! why a job was not requeued — `jobs::action`; why an event requeued nothing — `policy::decide`, `ledger::record`; what was sent to an endpoint — `outbox::attempt`;
 //! what a target's answer means — `outbox::requeue`.
 //!
@@ -168,8 +169,15 @@
 //! # What a read promises
 //!
 //! One entity: its last committed state. A collection, or several reads of a batch: each entity is committed and
-//! current, but they are not one instant. Reads inside a unit see the unit's own writes. `Isolation: snapshot` is
-//! refused (412) where it cannot be kept.
+//! current, but they are not one instant. Reads inside a unit see the unit's own writes.
+//!
+//! `Isolation: snapshot` in the profile of plain OData: all that a batch (or a request) reads is of one instant, with its
+//! own writes laid over it. [`plan::Sequence`] evaluates the items one after another over one overlay and takes back the
+//! writes of those that fail; what is left is one unit of work, and nothing is answered before it is committed. Up to 100
+//! keys are read by one transaction, or checked by the commit; collections are read twice and compared by the versions that
+//! were seen (`execute::view` says why that is an instant, and what it cannot see). When somebody was faster, all of it is
+//! evaluated again; when that does not end, and where a page would need a next one, the answer is 412 with the reason. Other
+//! profiles refuse the isolation, or make the batch one unit ([`service::profile::Isolation`]).
 
 pub mod auth;
 pub mod batch;

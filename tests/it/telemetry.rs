@@ -183,6 +183,35 @@ async fn a_batch_of_nothing_but_failures_has_a_hundred_lines_and_one() {
     assert_eq!((lines.len(), &lines[100]["more"]), (101, &json!(3)));
 }
 
+/// However often it was evaluated until its reads were of one instant.
+#[tokio::test]
+async fn a_request_that_fails_in_a_snapshot_has_one_line() {
+    let rig = Rig::seeded().await;
+    let other = rig.again();
+    rig.strict.set_interlude(move |call| {
+        let other = other.clone();
+        (call.number == 3).then(|| -> tests::strict::Meanwhile {
+            Box::pin(async move {
+                assert_eq!(other.batch(TRIPPIN, &[airline(None, "X")]).await.statuses(), [201]);
+            })
+        })
+    });
+    let (log, _guard) = Log::start(Format::Json, "");
+    let requests = json!({ "requests": [
+        airline(None, "NW"),
+        member(None, "list", "GET", "Airlines", Value::Null),
+        member(None, "none", "GET", "Airlines('none')", Value::Null),
+    ] });
+    let headers = ["accept: application/json", "isolation: snapshot"];
+    let answer = rig.send("POST", &format!("{TRIPPIN}/$batch"), &headers, requests.to_string()).await;
+    assert_eq!(answer.statuses(), [409, 200, 404]);
+    let text = log.text();
+    let errors: Vec<_> = log.take("rebatch::failure").iter().map(|line| line["error"].clone()).collect();
+    assert_eq!(errors, ["DuplicateKey", "NotFound"]);
+    let reruns = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).unwrap()["reruns"].as_u64());
+    assert!(reruns.sum::<u64>() > 0, "{text}");
+}
+
 #[tokio::test]
 async fn a_function_s_lines_are_metrics_of_cloudwatch() {
     let rig = Rig::seeded().await;

@@ -1,4 +1,4 @@
-//! Reads: by key in batches, and page by page along a partition. All strongly consistent, none through an index.
+//! Reads: by key in batches or at one instant, and page by page along a partition. All strongly consistent, none through an index.
 
 use std::{collections::HashMap, future::Future, time::Duration};
 

@@ -87,6 +87,19 @@ async fn a_snapshot_whose_answers_do_not_fit_is_not_run_at_all() {
     }
 }
 
+/// What has no room is taken back by itself, and what follows does not see it.
+#[tokio::test]
+async fn creates_whose_answers_do_not_fit_are_left_out_of_a_snapshot_of_plain_odata() {
+    let service = things("odata", "").await;
+    let mut items = ones((0..9).map(heavy));
+    items.extend(ones([Operation::create("last", "small"), Operation::get("Things/$count")]));
+    let answer = Format::Json.send(&service, ("Isolation", "snapshot"), &items).await;
+    let expected = [[201; 7].as_slice(), &[413, 413, 201, 200]].concat();
+    assert_eq!((answer.status, statuses(&answer)), (200, expected));
+    assert_eq!(answers(&answer)[10].2, json!("8"));
+    agree(&service, &items, &answer).await;
+}
+
 /// 20 entities of 390 KB: 16 fit into an answer. What is small fits after them.
 #[tokio::test]
 async fn reads_whose_answers_do_not_fit_are_refused() {
