@@ -1,6 +1,9 @@
 //! Units of work that one transaction cannot hold.
 
+mod interleavings;
+mod scene;
 mod sizes;
+mod view;
 
 use std::collections::BTreeMap;
 
@@ -24,9 +27,5 @@ pub(crate) fn items(rig: &Rig) -> BTreeMap<(String, String), Value> {
 
 /// What units have left on items, and of themselves: records aside that are closed.
 pub(crate) fn left_behind(rig: &Rig) -> Vec<(String, String)> {
-    let is_left = |(partition, sort): &(String, String), item: &Value| {
-        let of_unit = partition.starts_with("U|") && (sort != "-" || item.get("dp").is_some());
-        of_unit || item.get("w").is_some() || item.get("l").is_some()
-    };
-    items(rig).into_iter().filter(|(key, item)| is_left(key, item)).map(|(key, _)| key).collect()
+    view::left_on(&items(rig))
 }

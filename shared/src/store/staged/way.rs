@@ -77,7 +77,7 @@ impl Store {
 
     /// Whether a pending unit may be aborted by one of that age, or of none.
     pub(super) fn may_abort(&self, decision: &Decision, age: Option<&str>) -> bool {
-        decision.lease < (self.staging.now)() || age.is_some_and(|age| age < decision.age.as_str())
+        decision.lease <= (self.staging.now)() || age.is_some_and(|age| age < decision.age.as_str())
     }
 
     /// Gives back items that were met, whose units are decided.
@@ -90,15 +90,19 @@ impl Store {
         let mut actions: Vec<Action> = Vec::with_capacity(met.len());
         for Obstacle { key, mut item } in met {
             let is = |unit: &str, state| decided.get(unit).is_some_and(|one| one.state == state);
-            // One action an item: with its intent off, a lock on it is met the next time.
-            let done = locks_of(&item).iter().find(|unit| !is(unit, State::Pending)).cloned();
-            match (Intent::take(&mut item)?, done) {
-                (Some(intent), _) => {
+            // An item has an intent or locks, never both.
+            match Intent::take(&mut item)? {
+                Some(intent) => {
                     let committed = is(&intent.unit, State::Committed);
                     actions.push((key.clone(), resolve(&self.table, &key, &intent, committed)));
                 }
-                (None, Some(unit)) => actions.push((key.clone(), unlock(&self.table, &key, &unit))),
-                (None, None) => {}
+                None => {
+                    let locks = locks_of(&item).iter().map(String::as_str);
+                    let done: Vec<&str> = locks.filter(|unit| !is(unit, State::Pending)).collect();
+                    if !done.is_empty() {
+                        actions.push((key.clone(), unlock(&self.table, &key, &done)));
+                    }
+                }
             }
         }
         for some in actions.chunks(AT_ONCE) {
