@@ -192,32 +192,32 @@ pub(crate) async fn call(
     headers: &[&str],
     body: Bytes,
 ) -> Answer {
-        let mut all = Headers::new();
-        all.try_append("host", "localhost").unwrap();
-        for line in headers {
-            let (name, value) = line.split_once(": ").unwrap();
-            all.try_append(name, value).unwrap();
-        }
-        if !body.is_empty() && all.get("content-type").is_none() {
-            all.try_append("content-type", "application/json").unwrap();
-        }
-        let (path, query) = match url.split_once('?') {
-            Some((path, query)) => (path, Some(query.to_owned())),
-            None => (url, None),
-        };
-        let incoming = Incoming {
-            method: Method::from_bytes(method.as_bytes()).unwrap(),
-            path: path.to_owned(),
-            path_encoding: Encoding::Percent,
-            query,
-            headers: all,
-            body,
-            scheme: "http",
-            id: String::new(),
-            time_left,
-        };
-        let answer = engine.handle(incoming).await;
-        Answer { status: answer.status.as_u16(), headers: answer.headers, body: answer.body }
+    let mut all = Headers::new();
+    all.try_append("host", "localhost").unwrap();
+    for line in headers {
+        let (name, value) = line.split_once(": ").unwrap();
+        all.try_append(name, value).unwrap();
+    }
+    if !body.is_empty() && all.get("content-type").is_none() {
+        all.try_append("content-type", "application/json").unwrap();
+    }
+    let (path, query) = match url.split_once('?') {
+        Some((path, query)) => (path, Some(query.to_owned())),
+        None => (url, None),
+    };
+    let incoming = Incoming {
+        method: Method::from_bytes(method.as_bytes()).unwrap(),
+        path: path.to_owned(),
+        path_encoding: Encoding::Percent,
+        query,
+        headers: all,
+        body,
+        scheme: "http",
+        id: String::new(),
+        time_left,
+    };
+    let answer = engine.handle(incoming).await;
+    Answer { status: answer.status.as_u16(), headers: answer.headers, body: answer.body }
 }
 
 /// A member of a JSON batch in the change set `g`, or in none.

@@ -25,6 +25,7 @@ mod error;
 mod guard;
 mod item;
 mod meter;
+mod patch;
 mod read;
 mod record;
 mod row;

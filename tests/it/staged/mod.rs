@@ -1,8 +1,15 @@
 //! Units of work that one transaction cannot hold.
 
+mod bank;
+mod clock;
+mod crashes;
+mod held;
 mod interleavings;
+mod kills;
+mod overlaps;
 mod scene;
 mod sizes;
+mod times;
 mod view;
 
 use std::collections::BTreeMap;
@@ -14,7 +21,7 @@ use crate::rig::Rig;
 /// All items of the table as its stream tells them, by key.
 pub(crate) fn items(rig: &Rig) -> BTreeMap<(String, String), Value> {
     let mut items = BTreeMap::new();
-    for record in rig.records(None) {
+    for record in records(rig) {
         let key = |name: &str| record["dynamodb"]["Keys"][name]["S"].as_str().unwrap().to_owned();
         let key = (key("pk"), key("sk"));
         match record["dynamodb"].get("NewImage") {
@@ -23,6 +30,19 @@ pub(crate) fn items(rig: &Rig) -> BTreeMap<(String, String), Value> {
         }
     }
     items
+}
+
+/// All records of the stream: it tells some at a time.
+fn records(rig: &Rig) -> Vec<Value> {
+    let mut all: Vec<Value> = Vec::new();
+    loop {
+        let last = all.last().map(|record| record["dynamodb"]["SequenceNumber"].as_str().unwrap().to_owned());
+        let more = rig.records(last.as_deref());
+        if more.is_empty() {
+            return all;
+        }
+        all.extend(more);
+    }
 }
 
 /// What units have left on items, and of themselves: records aside that are closed.

@@ -16,7 +16,7 @@ use shared::{
 };
 use tests::explore::{self, Act, Gate, Items, Started, TABLE, Watch, World};
 
-use super::view::{View, left_on, of_items, of_list};
+use super::view::{CHILD, ORPHAN, View, left_on, of_items, of_list};
 use crate::rig::{Answer, call, member, services};
 
 /// No pause of a run comes near it.
@@ -25,7 +25,7 @@ const BUDGET: Duration = Duration::from_secs(600);
 /// What an actor does.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Role {
-    /// A change set that is staged: method, entity and body.
+    /// A change set that is staged: method, entity and flag. `CHILD` is the creation of a child of `y`.
     Large(&'static [(&'static str, &'static str, &'static str)]),
     /// A change set in one transaction.
     Small(&'static [(&'static str, &'static str, &'static str)]),
@@ -132,7 +132,8 @@ impl Role {
             }
             Self::Patch(entity, flag) => {
                 let body = json!({ flag: "1" }).to_string();
-                let answer = call(&engine, None, "PATCH", &url(entity), &["prefer: return=minimal"], body.into()).await;
+                let headers = ["prefer: return=minimal", "if-match: *"];
+                let answer = call(&engine, None, "PATCH", &url(entity), &headers, body.into()).await;
                 say(Event::Answered(actor, outcome(answer.status < 300, &answer)));
             }
             Self::List(times) => {
@@ -174,6 +175,13 @@ fn request(at: usize, (method, entity, flag): (&str, &str, &str)) -> Value {
             let body = json!({ "UserName": entity, "FirstName": "f", "LastName": "l", flag: "1" });
             member(Some("g"), &id, "POST", "People", body)
         }
+        "CHILD" => {
+            let body = json!({
+                "TripId": at, "Name": "n", "Budget": 1, "StartsAt": "2026-01-01T00:00:00Z",
+                "EndsAt": "2026-01-01T00:00:00Z", "Tags": [],
+            });
+            member(Some("g"), &id, "POST", "People('y')/Trips", body)
+        }
         "DELETE" => member(Some("g"), &id, "DELETE", &format!("People('{entity}')"), Value::Null),
         _ => member(Some("g"), &id, method, &format!("People('{entity}')"), json!({ flag: "1" })),
     }
@@ -205,7 +213,8 @@ impl World for Scene {
             });
             let actors = actors.collect();
             let count = self.roles.len();
-            let judge = Judge { scene: self.clone(), log, windows: vec![Vec::new(); count], outcomes: vec![None; count] };
+            let (windows, outcomes) = (vec![Vec::new(); count], vec![None; count]);
+            let judge = Judge { scene: self.clone(), log, windows, outcomes, last: View::new() };
             Started { database, actors, watch: Box::new(judge) }
         })
     }
@@ -225,6 +234,7 @@ struct Judge {
     /// What was to be seen since each actor's last read ended.
     windows: Vec<Vec<View>>,
     outcomes: Vec<Option<Outcome>>,
+    last: View,
 }
 
 impl Watch for Judge {
@@ -236,6 +246,12 @@ impl Watch for Judge {
                 return Err(format!("half of what actor {actor} does is to be seen: {view:?}"));
             }
         }
+        let is_born_orphan =
+            |(name, flags): (&String, &BTreeSet<String>)| flags.contains(ORPHAN) && !self.last.contains_key(name);
+        if view.iter().any(is_born_orphan) {
+            return Err(format!("a child without a parent: {view:?}"));
+        }
+        self.last.clone_from(&view);
         for window in &mut self.windows {
             if window.last() != Some(&view) {
                 window.push(view.clone());
@@ -283,7 +299,8 @@ impl Judge {
                 };
                 let part = move |view: &View| -> View {
                     let view = view.clone().into_iter();
-                    view.filter(|(entity, _)| read.is_none_or(|read| read.contains(&entity.as_str()))).collect()
+                    let is_read = |entity: &str| read.map_or(!entity.starts_with(CHILD), |read| read.contains(&entity));
+                    view.filter(|(entity, _)| is_read(entity)).collect()
                 };
                 (*actor, Box::new(move |view| part(view) == *seen))
             }

@@ -8,6 +8,11 @@ use tests::explore::Items;
 /// Entities, and the flags that each has.
 pub(super) type View = BTreeMap<String, BTreeSet<String>>;
 
+/// Of a child without its parent.
+pub(super) const ORPHAN: &str = "orphan";
+/// What names of children begin with.
+pub(super) const CHILD: &str = "child";
+
 /// Names of flags have one letter.
 fn flags<'j>(names: impl Iterator<Item = &'j String>) -> BTreeSet<String> {
     names.filter(|name| name.len() == 1).cloned().collect()
@@ -19,15 +24,31 @@ pub(super) fn of_list(rows: &Value) -> View {
     rows.map(|row| (row["UserName"].as_str().unwrap().to_owned(), flags(row.keys()))).collect()
 }
 
-/// The view that the items give: what has an intent is what its unit's record says.
+/// The view that the items give: what has an intent is what its unit's record says. A child has the flag `t`, and is an
+/// `ORPHAN` when its parent is not there.
 pub(super) fn of_items(items: &Items) -> View {
-    let people = items.iter().filter(|((partition, _), _)| partition.starts_with("E|"));
-    let entity = |((_, sort), item): (&(String, String), &Value)| {
-        let now = settled(items, item)?;
-        let flags = now["x"]["M"].as_object().map(|members| flags(members.keys())).unwrap_or_default();
-        Some((sort.clone(), flags))
-    };
-    people.filter_map(entity).collect()
+    let of = |kind: &'static str| items.iter().filter(move |((partition, _), _)| partition.starts_with(kind));
+    let people: Vec<(&str, &Value)> =
+        of("E|").filter_map(|((_, sort), item)| Some((sort.as_str(), settled(items, item)?))).collect();
+    let parents: BTreeSet<&str> = people.iter().filter_map(|(_, person)| person["i"]["S"].as_str()).collect();
+    let mut view: View = people
+        .iter()
+        .map(|(sort, now)| {
+            let flags = now["x"]["M"].as_object().map(|members| flags(members.keys())).unwrap_or_default();
+            ((*sort).to_owned(), flags)
+        })
+        .collect();
+    for ((partition, sort), item) in of("C|") {
+        if settled(items, item).is_some() {
+            let parent = partition.split('|').nth(2).unwrap_or_default();
+            let orphan = (!parents.contains(parent)).then(|| ORPHAN.to_owned());
+            view.insert(
+                format!("{CHILD}{}", &sort[sort.len() - 1..]),
+                orphan.into_iter().chain(["t".into()]).collect(),
+            );
+        }
+    }
+    view
 }
 
 /// An item as it is now; `None` where there is none.

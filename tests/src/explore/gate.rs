@@ -117,6 +117,11 @@ impl Board {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Names what is in the table before any actor begins.
+    pub(super) fn learn(&self, json: &Value) {
+        self.state().names.learn(usize::MAX, json);
+    }
+
     fn wait(&self, actor: usize, operation: &str, body: &Value) -> (String, oneshot::Receiver<Verdict>) {
         let (verdict, receiver) = oneshot::channel();
         let mut state = self.state();

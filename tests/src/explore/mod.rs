@@ -20,8 +20,8 @@ use futures_util::future::BoxFuture;
 use local::embedded::Embedded;
 
 pub use gate::Gate;
-pub use run::{Items, now};
 use run::{Choice, Run};
+pub use run::{Items, now};
 
 /// Name of the table.
 pub const TABLE: &str = "items";
@@ -120,7 +120,8 @@ pub fn explore(world: &dyn World, budget: Budget) -> Report {
     let shared = Shared { jobs: vec![(Vec::new(), None)], ..Shared::default() };
     let search = Search { world, budget, shared: Mutex::new(shared), more: Condvar::new() };
     thread::scope(|scope| {
-        let worker = || thread::Builder::new().stack_size(STACK).spawn_scoped(scope, || search.work()).expect("a thread");
+        let worker =
+            || thread::Builder::new().stack_size(STACK).spawn_scoped(scope, || search.work()).expect("a thread");
         let workers: Vec<_> = (0..WORKERS).map(|_| worker()).collect();
         for worker in workers {
             if let Err(panic) = worker.join() {
@@ -223,7 +224,8 @@ impl Search<'_> {
         if choices.is_empty() {
             shared.ends.insert(state);
         }
-        let others = choices.iter().skip(1).map(|choice| (path.iter().copied().chain([*choice]).collect(), Some(state)));
+        let others =
+            choices.iter().skip(1).map(|choice| (path.iter().copied().chain([*choice]).collect(), Some(state)));
         shared.jobs.extend(others);
         drop(shared);
         self.more.notify_all();
@@ -272,7 +274,10 @@ impl Shared {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { states, ends, schedules, runs, longest, took } = self;
-        write!(f, "{states} states, {ends} ends, {schedules:.2e} schedules of up to {longest} steps; {runs} runs in {took:.1?}")
+        write!(
+            f,
+            "{states} states, {ends} ends, {schedules:.2e} schedules of up to {longest} steps; {runs} runs in {took:.1?}"
+        )
     }
 }
 

@@ -74,6 +74,9 @@ impl Run {
         CLOCK.set(0);
         let Started { database, actors, watch } = world.start().await;
         let board = Arc::<Board>::default();
+        for record in database.records(super::TABLE, None).expect("a stream") {
+            board.learn(&record["dynamodb"]["NewImage"]);
+        }
         let mut tasks = Vec::with_capacity(actors.len());
         for (actor, act) in actors.into_iter().enumerate() {
             let work = act(Gate::new(actor, &board, &database));
@@ -131,7 +134,7 @@ impl Run {
 
     /// Makes a choice.
     pub(super) async fn take(&mut self, choice: Choice) {
-        let mut step = async |actor: usize, verdict| {
+        let step = async |actor: usize, verdict| {
             let operation = self.board.release(actor, verdict);
             self.board.settled(actor).await;
             operation

@@ -119,6 +119,9 @@ impl Strict {
         }
         let items = self.schemas.items(&self.inner, &operation, &body).await;
         let call = self.note(operation, items, &body);
+        if call.fault == Some(Fault::Hang) {
+            return std::future::pending().await;
+        }
         if let Some(answer) = call.fault.and_then(|fault| fault::before(fault, &call)) {
             return answer;
         }
@@ -126,6 +129,9 @@ impl Strict {
             return fault::unprocessed(&self.inner, request, body).await;
         }
         let answer = self.apply(&call, request).await?;
+        if call.fault == Some(Fault::HangAfterCommit) {
+            return std::future::pending().await;
+        }
         fault::after(call.fault, answer)
     }
 

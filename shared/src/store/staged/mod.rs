@@ -385,7 +385,8 @@ impl Pending {
             }
         }
         // An earlier attempt may have wanted something that this one does not.
-        let changed = left.into_values().filter(|taken| matches!(&taken.grip, Grip::Alone(after) if *after != After::Same));
+        let changed =
+            left.into_values().filter(|taken| matches!(&taken.grip, Grip::Alone(after) if *after != After::Same));
         held.extend(changed.map(Taken::unchanged));
         (fresh, held)
     }

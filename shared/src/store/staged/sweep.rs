@@ -39,7 +39,9 @@ impl Store {
                 if deadline.is_over() {
                     return failed.map(|()| swept);
                 }
-                let Some(unit) = unit_of_partition(&key.partition).filter(|unit| !met.contains(*unit)) else { continue };
+                let Some(unit) = unit_of_partition(&key.partition).filter(|unit| !met.contains(*unit)) else {
+                    continue;
+                };
                 match self.finish(unit, deadline).await {
                     Ok(finished) => swept.finished += usize::from(finished),
                     Err(error) => {
