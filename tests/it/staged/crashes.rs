@@ -144,7 +144,6 @@ async fn accident(rig: &Rig, direct: &Rig, unit: &Unit, case: &str, at: usize, f
         let done = answer.statuses().iter().filter(|status| **status < 300).count() == 3;
         assert!(done && decided, "{what}: {}", answer.text());
     }
-    assert_eq!(is_there(unit, &look(rig, case).await), Some(decided), "{what}");
     clock::end_leases();
     assert_eq!(is_there(unit, &look(rig, case).await), Some(decided), "{what}: once the lease is over");
     if at.is_multiple_of(2) {

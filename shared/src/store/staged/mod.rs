@@ -24,7 +24,8 @@
 //! # Who may do what
 //!
 //! The owner alone takes items and commits. Anybody may abort a pending unit whose lease is over, and give back items of a
-//! decided one: a condition on the intent's unit makes that happen once. A unit that meets another's intent or lock while it
+//! decided one: a condition on the intent's unit makes that happen once. Until the decision the owner may change what an
+//! intent says, so whoever gives an item back reads it after the decision. A unit that meets another's intent or lock while it
 //! takes items waits for it if that one began earlier, else aborts it. A unit in one transaction waits: it has nothing that
 //! others wait for. So nobody waits in a circle, and of all units that need the same items the one that began first is never
 //! in the wait: no deadlock, and nobody starves. A unit that was refused takes its items before it reads them again
@@ -54,6 +55,7 @@ mod decision;
 mod hold;
 mod intent;
 mod part;
+mod pending;
 mod sight;
 mod sweep;
 mod transaction;
@@ -73,8 +75,8 @@ use crate::edm::Model;
 
 use super::{Commit, Deadline, Item, ItemKey, Store, StoreError, Write, write};
 use decision::State;
-use intent::After;
-use part::{Grip, Part, Taken};
+use part::{Part, Taken};
+use pending::Pending;
 
 pub use sight::Sight;
 pub use sweep::SweptUnits;
@@ -122,16 +124,6 @@ pub struct Stage {
     /// Attempts so far: each has a longer lease.
     attempts: u32,
     pending: Option<Pending>,
-}
-
-/// A unit that is not decided.
-#[derive(Debug)]
-struct Pending {
-    unit: String,
-    lease: Timestamp,
-    /// What it has taken: the part, and how.
-    taken: IndexMap<ItemKey, (usize, Taken)>,
-    parts: usize,
 }
 
 /// Who takes items.
@@ -362,41 +354,6 @@ impl Store {
         };
         if let Err(error) = end {
             tracing::warn!(%error, committed, "what is left of a decided unit is left to others");
-        }
-    }
-}
-
-impl Pending {
-    /// What is not taken yet of what is wanted now, and what has to be taken anew because something else becomes of it.
-    fn divide(&self, wanted: Vec<Taken>) -> (Vec<Taken>, Vec<Taken>) {
-        let (mut fresh, mut held) = (Vec::new(), Vec::new());
-        let mut left: IndexMap<&ItemKey, &Taken> = self.taken.iter().map(|(key, (_, taken))| (key, taken)).collect();
-        for mut one in wanted {
-            match (left.get(&one.key), &one.grip) {
-                (None, _) => fresh.push(one),
-                // What it has for itself alone, it relies on as well.
-                (Some(Taken { grip: Grip::Alone(_), .. }), Grip::Shared) => {}
-                (Some(before), _) => {
-                    one.is_held = true;
-                    one.is_there = before.is_there;
-                    left.swap_remove(&one.key);
-                    held.push(one);
-                }
-            }
-        }
-        // An earlier attempt may have wanted something that this one does not.
-        let changed =
-            left.into_values().filter(|taken| matches!(&taken.grip, Grip::Alone(after) if *after != After::Same));
-        held.extend(changed.map(Taken::unchanged));
-        (fresh, held)
-    }
-
-    /// Remembers what was taken.
-    fn keep(&mut self, part: Part) {
-        for taken in part.items {
-            let number =
-                if taken.is_held { self.taken.get(&taken.key).map_or(part.number, |(n, _)| *n) } else { part.number };
-            self.taken.insert(taken.key.clone(), (number, taken));
         }
     }
 }
