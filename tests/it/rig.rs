@@ -137,32 +137,7 @@ impl Rig {
         headers: &[&str],
         body: Bytes,
     ) -> Answer {
-        let mut all = Headers::new();
-        all.try_append("host", "localhost").unwrap();
-        for line in headers {
-            let (name, value) = line.split_once(": ").unwrap();
-            all.try_append(name, value).unwrap();
-        }
-        if !body.is_empty() && all.get("content-type").is_none() {
-            all.try_append("content-type", "application/json").unwrap();
-        }
-        let (path, query) = match url.split_once('?') {
-            Some((path, query)) => (path, Some(query.to_owned())),
-            None => (url, None),
-        };
-        let incoming = Incoming {
-            method: Method::from_bytes(method.as_bytes()).unwrap(),
-            path: path.to_owned(),
-            path_encoding: Encoding::Percent,
-            query,
-            headers: all,
-            body,
-            scheme: "http",
-            id: String::new(),
-            time_left,
-        };
-        let answer = self.engine.handle(incoming).await;
-        Answer { status: answer.status.as_u16(), headers: answer.headers, body: answer.body }
+        call(&self.engine, time_left, method, url, headers, body).await
     }
 
     pub(crate) async fn get(&self, url: &str) -> Answer {
@@ -206,6 +181,43 @@ impl Answer {
         let status = |r: &Value| r.get("status").and_then(Value::as_u64).and_then(|s| u16::try_from(s).ok());
         responses.iter().filter_map(status).collect()
     }
+}
+
+/// Sends a request to an engine.
+pub(crate) async fn call(
+    engine: &Engine,
+    time_left: Option<Duration>,
+    method: &str,
+    url: &str,
+    headers: &[&str],
+    body: Bytes,
+) -> Answer {
+    let mut all = Headers::new();
+    all.try_append("host", "localhost").unwrap();
+    for line in headers {
+        let (name, value) = line.split_once(": ").unwrap();
+        all.try_append(name, value).unwrap();
+    }
+    if !body.is_empty() && all.get("content-type").is_none() {
+        all.try_append("content-type", "application/json").unwrap();
+    }
+    let (path, query) = match url.split_once('?') {
+        Some((path, query)) => (path, Some(query.to_owned())),
+        None => (url, None),
+    };
+    let incoming = Incoming {
+        method: Method::from_bytes(method.as_bytes()).unwrap(),
+        path: path.to_owned(),
+        path_encoding: Encoding::Percent,
+        query,
+        headers: all,
+        body,
+        scheme: "http",
+        id: String::new(),
+        time_left,
+    };
+    let answer = engine.handle(incoming).await;
+    Answer { status: answer.status.as_u16(), headers: answer.headers, body: answer.body }
 }
 
 /// A member of a JSON batch in the change set `g`, or in none.

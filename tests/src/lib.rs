@@ -9,6 +9,7 @@ pub mod actions;
 pub mod binaries;
 pub mod dynamodb_server;
 pub mod environment;
+pub mod explore;
 pub mod functions;
 pub mod fuzz;
 pub mod golden;

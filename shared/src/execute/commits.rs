@@ -1,6 +1,6 @@
 //! Attempts to commit a unit of work, and what an attempt that failed leaves for the next one.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use indexmap::IndexSet;
@@ -8,7 +8,7 @@ use indexmap::IndexSet;
 use crate::{
     edm::Model,
     plan::{Needs, Snapshot},
-    store::{Commit, Condition, Deadline, ItemKey, Stage, Store, StoreError, Write, WriteKind},
+    store::{Commit, Condition, Deadline, ItemKey, Stage, Store, StoreError, Stored, Write, WriteKind},
 };
 
 use super::Engine;
@@ -55,9 +55,11 @@ impl<'e> Commits<'e> {
         snapshot: &mut Snapshot,
     ) -> Result<Attempted, StoreError> {
         let staged = self.stage.holds() || self.store.is_staged(self.model, writes);
+        let mut writes = Cow::Borrowed(writes);
         if staged {
             // What is staged is written whole, so it has to be known. All of it that was read still counts. And whether the
             // unit was carried out once is better known before so many items are taken.
+            whole(self.model, &mut writes, snapshot);
             let unread = writes.iter().filter(|write| {
                 let claimed = matches!(write.condition, Condition::Free(_)) && !snapshot.knows(&write.key);
                 claimed || matches!(write.kind, WriteKind::Patch(_))
@@ -70,9 +72,9 @@ impl<'e> Commits<'e> {
         }
         self.attempts += 1;
         let end = if staged {
-            self.store.commit_staged(self.model, writes, &mut self.stage, self.deadline).await?
+            self.store.commit_staged(self.model, &writes, &mut self.stage, self.deadline).await?
         } else {
-            self.store.commit(self.model, writes, operation, self.deadline).await?
+            self.store.commit(self.model, &writes, operation, self.deadline).await?
         };
         // Whatever was read may be stale by the next attempt; what a refusal has just shown is not.
         *snapshot = Snapshot::default();
@@ -108,7 +110,7 @@ impl<'e> Commits<'e> {
         }
         tokio::time::sleep(pause).await;
         if staged {
-            self.hold(writes).await?;
+            self.hold(&writes).await?;
         }
         Ok(Attempted::Again(Needs { items: self.contested.clone(), ..Needs::default() }))
     }
@@ -125,6 +127,23 @@ impl<'e> Commits<'e> {
     /// Gives back what is held for an attempt that does not come.
     pub(super) async fn release(mut self) {
         self.store.release(&mut self.stage, self.deadline).await;
+    }
+}
+
+/// Makes patches of entities that are known whole writes.
+fn whole(model: &Model, writes: &mut Cow<'_, [Write]>, snapshot: &Snapshot) {
+    if !writes.iter().any(|write| matches!(write.kind, WriteKind::Patch(_))) {
+        return;
+    }
+    for write in writes.to_mut() {
+        if let WriteKind::Patch(patch) = &write.kind
+            && patch.requires.is_empty()
+            && let Some(entity) = snapshot.entity(&write.key)
+        {
+            let new = Stored::Entity(patch.applied(model, entity).into());
+            write.kind = WriteKind::Put(new, patch.schedule.clone());
+            write.condition = Condition::Version(entity.etag());
+        }
     }
 }
 

@@ -26,8 +26,8 @@ pub(super) const ROUND_BYTES: usize = 8 << 20;
 const PAGE_BYTES: usize = 4 << 20;
 /// Links that are read at once when they are filtered.
 const LINKS: usize = 100;
-/// How often the same is read when units are committed all the time while it is.
-const MAX_REREADS: usize = 10;
+/// How often the same is read when units are committed all the time while it is: half of one is never shown.
+const MAX_READS: usize = 20;
 
 impl Engine {
     /// Reads what is needed: keys in batches, collections side by side. Where it is a lot, the rest of it stays unread:
@@ -50,8 +50,11 @@ impl Engine {
             let rows = seeing.collections(model, &needs.collections, deadline);
             let read = try_join(items, rows).await?;
             reads += 1;
-            if seeing.store.is_settled(deadline).await? || reads == MAX_REREADS {
+            if seeing.store.is_settled(deadline).await? {
                 break read;
+            }
+            if reads == MAX_READS {
+                return Err(StoreError::Contention { attempts: reads });
             }
         };
         let bytes = items.iter().flatten().map(|stored| stored.size(model)).sum::<usize>()

@@ -33,6 +33,14 @@ impl Snapshot {
         self.items.contains_key(key)
     }
 
+    /// The entity with that key, if one is known.
+    pub fn entity(&self, key: &ItemKey) -> Option<&Entity> {
+        match self.items.get(key)? {
+            Some(Stored::Entity(entity)) => Some(entity),
+            _ => None,
+        }
+    }
+
     /// Adds the rows that the request with that index asked for, and the sort keys that were left out of them.
     pub fn learn_rows(&mut self, index: usize, except: HashSet<String>, rows: Rows) {
         self.collections.insert(index, (except, rows));

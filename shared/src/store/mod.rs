@@ -28,6 +28,7 @@ mod guard;
 mod item;
 mod kept;
 mod meter;
+mod patch;
 mod read;
 mod record;
 mod row;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use shared::store::Staging;
 use tests::receiver::{Receiver, Reply};
 
 use super::{Post, column};
@@ -42,6 +43,25 @@ async fn what_has_arrived_is_sent_again_as_the_same_event() {
         (sent.len(), sent[0].header("webhook-id").to_lowercase()),
         (1, rows[0]["EventId"].as_str().unwrap().to_owned())
     );
+}
+
+/// A unit that is staged writes whole what it changes: the delivery is due all the same.
+#[tokio::test]
+async fn what_is_sent_again_by_a_staged_unit_is_due() {
+    let receiver = Receiver::start(|_| Reply::Status(204)).await;
+    let mut post = Post::new().await;
+    let endpoint = post.endpoint(receiver.url(), json!({})).await;
+    post.job(1).await;
+    post.change(1, &["Executing"]).await;
+    post.turn().await;
+    receiver.forget();
+    let rows = post.deliveries(&endpoint).await;
+    let staged = post.rig.staging(Staging { direct_items: 0, ..Staging::default() });
+    let url = format!("/data/BusinessEventDeliveries('{}')/Microsoft.Dynamics.DataEntities.Resend", id(&rows[0]));
+    assert_eq!(staged.send("POST", &url, &[], "").await.status, 204);
+    post.wait(Duration::from_mins(10));
+    let swept = post.turn().await;
+    assert_eq!((swept.sent, swept.delivered, receiver.seen().len()), (1, 1, 1));
 }
 
 #[tokio::test]

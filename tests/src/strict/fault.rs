@@ -34,6 +34,10 @@ pub enum Fault {
     Timeout,
     /// No answer in time, but the effect happens.
     TimeoutAfterCommit,
+    /// It has no effect, and nobody ever hears of it.
+    Hang,
+    /// The effect happens, but nobody ever hears of it.
+    HangAfterCommit,
     /// Refused for exceeding the throughput.
     Throttle,
     /// `BatchGetItem` leaves the second half of its keys (of one: this one) unprocessed; nothing for other operations.

@@ -137,6 +137,9 @@ impl Strict {
             // On a stack of its own.
             tokio::spawn(meanwhile).await.expect("what others do");
         }
+        if call.fault == Some(Fault::Hang) {
+            return std::future::pending().await;
+        }
         if let Some(answer) = call.fault.and_then(|fault| fault::before(fault, &call)) {
             return answer;
         }
@@ -144,6 +147,9 @@ impl Strict {
             return fault::unprocessed(&self.inner, request, body).await;
         }
         let answer = self.apply(&call, request).await?;
+        if call.fault == Some(Fault::HangAfterCommit) {
+            return std::future::pending().await;
+        }
         fault::after(call.fault, answer)
     }
 

@@ -21,11 +21,14 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::store::{Deadline, Due, Item, ItemKey, Store, StoreError, attribute};
 
+use super::Owner;
+
 /// Queue of the units that are not done, in the index of what is due.
 pub(super) const QUEUE: &str = "U";
 /// Sort key of the record, among the parts of the unit.
 const RECORD: &str = "-";
-/// How long the record of a unit that is done is kept, in seconds: no write of it is under way any more by then.
+/// How long the record and the parts of a unit that is done are kept, in seconds: no write of it is under way any more by
+/// then.
 const KEPT: i64 = 24 * 60 * 60;
 
 /// What is decided about a unit.
@@ -47,7 +50,7 @@ pub(super) struct Decision {
 }
 
 impl Decision {
-    const ABORTED: Self = Self { state: State::Aborted, lease: Timestamp::MIN, age: String::new() };
+    pub(super) const ABORTED: Self = Self { state: State::Aborted, lease: Timestamp::MIN, age: String::new() };
 
     /// Reads a record.
     pub(super) fn read(item: &Item) -> Result<Self, StoreError> {
@@ -63,10 +66,10 @@ impl Decision {
     }
 
     /// The item of a pending unit.
-    pub(super) fn item(unit: &str, age: &str, lease: Timestamp) -> Item {
-        let mut item = attribute::key_attributes(&record_key(unit));
-        let due = Due { queue: QUEUE.to_owned(), time: Due::text(lease) };
-        let texts = [(attribute::STATE, "pending"), (attribute::LEASE, &due.time), (attribute::AGE, age)];
+    pub(super) fn item(owner: &Owner<'_>) -> Item {
+        let mut item = attribute::key_attributes(&record_key(owner.unit));
+        let due = Due { queue: QUEUE.to_owned(), time: Due::text(owner.lease) };
+        let texts = [(attribute::STATE, "pending"), (attribute::LEASE, &due.time), (attribute::AGE, owner.age)];
         item.extend(texts.map(|(name, text)| (name.to_owned(), AttributeValue::S(text.to_owned()))));
         item.extend(attribute::due_attributes(&due));
         item
@@ -104,6 +107,12 @@ impl Store {
         units.iter().map(|unit| Ok((unit.clone(), decision(unit)?))).collect()
     }
 
+    /// When what is left of a unit that is done may go, in seconds since 1970.
+    pub(super) fn kept_until(&self) -> i64 {
+        let until = (self.staging.now)().saturating_add(SignedDuration::from_secs(KEPT)).unwrap_or(Timestamp::MAX);
+        until.as_second()
+    }
+
     /// Commits or aborts a unit, unless it is decided; what is decided then. After a lost answer the second attempt finds
     /// what the first one wrote.
     pub(super) async fn decide(&self, unit: &str, to: State, deadline: Deadline) -> Result<State, StoreError> {
@@ -137,7 +146,6 @@ impl Store {
 
     /// The unit is done: nothing of it is on any item any more.
     pub(super) async fn close(&self, unit: &str, deadline: Deadline) -> Result<(), StoreError> {
-        let expires = (self.staging.now)().saturating_add(SignedDuration::from_secs(KEPT)).unwrap_or(Timestamp::MAX);
         let request = self
             .client
             .update_item()
@@ -150,7 +158,7 @@ impl Store {
                 attribute::DUE_TIME
             ))
             .condition_expression(format!("attribute_exists({})", attribute::STATE))
-            .expression_attribute_values(":expires", AttributeValue::N(expires.as_second().to_string()))
+            .expression_attribute_values(":expires", AttributeValue::N(self.kept_until().to_string()))
             .return_consumed_capacity(Total);
         let close = || async {
             match self.send(request.clone().send()).await {

@@ -7,7 +7,7 @@
 //! | item | state | what it says |
 //! |---|---|---|
 //! | record (`U\|unit`, `-`) | pending, committed, aborted | the decision ([`decision`]) |
-//! | part (`U\|unit`, number) | there, or not | keys of items that may have something of the unit |
+//! | part (`U\|unit`, number) | there, or ended | keys of items that may have something of the unit |
 //! | touched item | intent `w` | what it becomes; a placeholder where there is no item yet ([`intent`]) |
 //! | item relied on | lock `l` | it must go on existing; any number of units at once |
 //!
@@ -16,15 +16,16 @@
 //! 1. **Take.** Each part is one transaction: the intents and locks of its items under the unit's conditions, and the part's
 //!    own item. The first one writes the record too, before any other is begun. Nothing that counts has changed.
 //! 2. **Decide.** One conditional write of the record: pending → committed. From here on the unit has happened.
-//! 3. **Give back.** Each part is one transaction again: items become what their intents say, or what they were; the part goes
-//!    with them. At last the record is no longer due, and expires.
+//! 3. **Give back.** Each part is one transaction again: items become what their intents say, or what they were; the part ends
+//!    with them. At last the record is no longer due. Ended parts and the record stay for a day, then they expire.
 //!
 //! A unit of *n* items takes 2⌈(n + 1) / 98⌉ + 2 calls when nobody is in its way.
 //!
 //! # Who may do what
 //!
 //! The owner alone takes items and commits. Anybody may abort a pending unit whose lease is over, and give back items of a
-//! decided one: a condition on the intent's unit makes that happen once. A unit that meets another's intent or lock while it
+//! decided one: a condition on the intent's unit makes that happen once. Until the decision the owner may change what an
+//! intent says, so whoever gives an item back reads it after the decision. A unit that meets another's intent or lock while it
 //! takes items waits for it if that one began earlier, else aborts it. A unit in one transaction waits: it has nothing that
 //! others wait for. So nobody waits in a circle, and of all units that need the same items the one that began first is never
 //! in the wait: no deadlock, and nobody starves. A unit that was refused takes its items before it reads them again
@@ -46,12 +47,15 @@
 //! | between parts that are given back | some items done, some with intents, committed | all readers see the new state of both; who writes, or the sweep, gives the others back |
 //! | before the record is closed | no intents | the sweep closes it |
 //!
-//! A transaction that arrives after its unit was aborted leaves intents of an aborted unit: items are what they were.
+//! A transaction that arrives after its unit was aborted leaves intents of an aborted unit: items are what they were, and the
+//! part that came with them is due, so that the sweep gives them back. One that arrives after its unit was committed finds its
+//! part there or ended, and is refused.
 
 mod decision;
 mod hold;
 mod intent;
 mod part;
+mod pending;
 mod sight;
 mod sweep;
 mod transaction;
@@ -70,8 +74,9 @@ use uuid::Uuid;
 use crate::edm::Model;
 
 use super::{Commit, Deadline, Item, ItemKey, Store, StoreError, Write, write};
-use decision::{Decision, State};
-use part::{Grip, Part, Taken};
+use decision::State;
+use part::{Part, Taken};
+use pending::Pending;
 
 pub use sight::Sight;
 pub use sweep::SweptUnits;
@@ -122,13 +127,12 @@ pub struct Stage {
     pending: Option<Pending>,
 }
 
-/// A unit that is not decided.
-#[derive(Debug)]
-struct Pending {
-    unit: String,
-    /// What it has taken: the part, and how.
-    taken: IndexMap<ItemKey, (usize, Taken)>,
-    parts: usize,
+/// Who takes items.
+#[derive(Clone, Copy, Debug)]
+struct Owner<'p> {
+    unit: &'p str,
+    age: &'p str,
+    lease: Timestamp,
 }
 
 /// How taking a part ended.
@@ -182,6 +186,7 @@ impl Store {
         }
         let end = self.take_all(wanted, stage, deadline).await;
         let Some(pending) = stage.pending.take() else { return end_of(model, end) };
+        let end = if deadline.is_over() { end.and(Err(StoreError::OutOfTime)) } else { end };
         match end {
             Ok(None) => {}
             // It keeps what it holds: the next attempt goes on from there.
@@ -215,24 +220,14 @@ impl Store {
         stage: &mut Stage,
         deadline: Deadline,
     ) -> Result<Option<End>, StoreError> {
-        let (mut fresh, mut held) = (Vec::new(), Vec::new());
-        for mut one in wanted {
-            match stage.pending.as_ref().and_then(|pending| pending.taken.get(&one.key)) {
-                None => fresh.push(one),
-                // What it has for itself alone, it relies on as well.
-                Some((_, Taken { grip: Grip::Alone(_), .. })) if matches!(one.grip, Grip::Shared) => {}
-                Some((_, before)) => {
-                    one.is_held = true;
-                    one.is_there = before.is_there;
-                    held.push(one);
-                }
-            }
-        }
+        let (fresh, held) = match &stage.pending {
+            None => (wanted, Vec::new()),
+            Some(pending) => pending.divide(wanted),
+        };
         let first = stage.pending.as_ref().map_or(0, |pending| pending.parts);
         let mut parts = self.parts(fresh, first);
         let again = self.parts(held, usize::MAX / 2);
-        let rounds = (2 * parts.len() + again.len() + 2).div_ceil(self.staging.at_once.max(1));
-        let time = self.staging.call_time.saturating_mul(u32::try_from(rounds).unwrap_or(u32::MAX));
+        let time = self.time_of(&parts, &again);
         if deadline.is_before(time) {
             return Err(StoreError::OutOfTime);
         }
@@ -242,11 +237,11 @@ impl Store {
             }
             stage.attempts += 1;
             let lease = (self.staging.lease + time).saturating_mul(stage.attempts);
-            let unit = Uuid::new_v4().simple().to_string();
-            let record = Decision::item(&unit, &stage.age, self.after(lease));
-            match self.take(parts.remove(0), &unit, Some(record), &stage.age, deadline).await? {
+            let (unit, lease) = (Uuid::new_v4().simple().to_string(), self.after(lease));
+            let owner = Owner { unit: &unit, age: &stage.age, lease };
+            match self.take(parts.remove(0), &owner, true, deadline).await? {
                 End::Taken(part) => {
-                    let mut pending = Pending { unit, taken: IndexMap::new(), parts: 1 };
+                    let mut pending = Pending { unit, lease, taken: IndexMap::new(), parts: 1 };
                     pending.keep(part);
                     stage.pending = Some(pending);
                 }
@@ -269,14 +264,12 @@ impl Store {
     ) -> Result<Option<End>, StoreError> {
         let stop = AtomicBool::new(false);
         let (unit, stop) = (pending.unit.clone(), &stop);
-        let parts = parts.into_iter().map(|part| async {
+        let owner = &Owner { unit: &unit, age, lease: pending.lease };
+        let parts = parts.into_iter().map(|part| async move {
             if stop.load(Ordering::Relaxed) {
                 return Ok(End::Skipped);
             }
-            let end = match deadline.is_over() {
-                true => Err(StoreError::OutOfTime),
-                false => self.take(part, &unit, None, age, deadline).await,
-            };
+            let end = self.take(part, owner, false, deadline).await;
             if !matches!(end, Ok(End::Taken(_))) {
                 stop.store(true, Ordering::Relaxed);
             }
@@ -316,6 +309,14 @@ impl Store {
         parts
     }
 
+    /// What the calls of a unit are expected to take that still has to take these parts.
+    fn time_of(&self, fresh: &[Part], again: &[Part]) -> Duration {
+        let rounds = |parts: usize| parts.div_ceil(self.staging.at_once.max(1));
+        // The first part, the decision and the end of the record are calls on their own.
+        let calls = 3 + rounds(fresh.len().saturating_sub(1) + again.len()) + rounds(fresh.len() + again.len());
+        self.staging.call_time.saturating_mul(u32::try_from(calls).unwrap_or(u32::MAX))
+    }
+
     /// That long from now.
     fn after(&self, time: Duration) -> Timestamp {
         let time = SignedDuration::try_from(time).unwrap_or(SignedDuration::MAX);
@@ -324,6 +325,9 @@ impl Store {
 
     /// Aborts a unit and gives back what it has, as far as there is time: whoever meets the rest does that.
     async fn abandon(&self, pending: &Pending, deadline: Deadline) {
+        if deadline.is_over() {
+            return;
+        }
         match self.decide(&pending.unit, State::Aborted, deadline).await {
             Ok(State::Aborted) => self.give_all_back(pending, false, deadline).await,
             Ok(State::Committed | State::Pending) => {}
@@ -349,21 +353,11 @@ impl Store {
         let ends: Vec<_> = stream::iter(parts).buffer_unordered(self.staging.at_once.max(1)).collect().await;
         let end = match ends.into_iter().find_map(Result::err) {
             Some(error) => Err(error),
+            None if deadline.is_over() => Err(StoreError::OutOfTime),
             None => self.close(&pending.unit, deadline).await,
         };
         if let Err(error) = end {
             tracing::warn!(%error, committed, "what is left of a decided unit is left to others");
-        }
-    }
-}
-
-impl Pending {
-    /// Remembers what was taken.
-    fn keep(&mut self, part: Part) {
-        for taken in part.items {
-            let number =
-                if taken.is_held { self.taken.get(&taken.key).map_or(part.number, |(n, _)| *n) } else { part.number };
-            self.taken.insert(taken.key.clone(), (number, taken));
         }
     }
 }

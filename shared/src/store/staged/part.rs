@@ -6,11 +6,12 @@ use aws_sdk_dynamodb::types::{
 
 use crate::{
     edm::Model,
-    store::{Condition, Item, ItemKey, StoreError, Write, WriteKind, attribute, size, write, write::Builder},
+    store::{Condition, Due, Item, ItemKey, StoreError, Write, WriteKind, attribute, size, write, write::Builder},
 };
 
 use super::{
-    decision::partition,
+    Owner,
+    decision::{QUEUE, partition},
     intent::{self, After, Intent},
 };
 
@@ -80,6 +81,12 @@ impl Taken {
         })
     }
 
+    /// The same item, still the unit's, which writes nothing there any more.
+    pub(super) fn unchanged(&self) -> Self {
+        let grip = Grip::Alone(After::Same);
+        Self { grip, condition: Condition::None, is_held: true, bytes: size::key(&self.key), ..self.clone() }
+    }
+
     /// Whether a refusal only shows that the guess was wrong; the guess is another one then.
     pub(super) fn guess_again(&mut self, found: Option<&Item>) -> bool {
         let open = matches!(self.condition, Condition::None | Condition::Free(_));
@@ -127,7 +134,7 @@ impl Taken {
     /// Gives the item back, as the unit was decided.
     pub(super) fn give_back(&self, table: &str, unit: &str, committed: bool) -> TransactWriteItem {
         match &self.grip {
-            Grip::Shared => unlock(table, &self.key, unit),
+            Grip::Shared => unlock(table, &self.key, &[unit]),
             Grip::Alone(after) => {
                 let intent = Intent { unit: unit.to_owned(), was_absent: !self.is_there, after: after.clone() };
                 resolve(table, &self.key, &intent, committed)
@@ -148,12 +155,12 @@ pub(super) fn resolve(table: &str, key: &ItemKey, intent: &Intent, committed: bo
     }
 }
 
-/// Takes the lock of a unit off an item.
-pub(super) fn unlock(table: &str, key: &ItemKey, unit: &str) -> TransactWriteItem {
+/// Takes the locks of units off an item that has some.
+pub(super) fn unlock(table: &str, key: &ItemKey, units: &[&str]) -> TransactWriteItem {
     let mut builder = Builder::default();
-    let one = builder.value(AttributeValue::Ss(vec![unit.to_owned()]));
-    let is_ours = format!("contains({}, {})", attribute::LOCKS, builder.text(unit));
-    change(table, key, format!("DELETE {} {one}", attribute::LOCKS), is_ours, builder)
+    let locks = builder.value(AttributeValue::Ss(units.iter().map(|unit| (*unit).to_owned()).collect()));
+    let is_locked = format!("attribute_exists({})", attribute::LOCKS);
+    change(table, key, format!("DELETE {} {locks}", attribute::LOCKS), is_locked, builder)
 }
 
 impl Part {
@@ -162,19 +169,31 @@ impl Part {
         ItemKey { partition: partition(unit), sort: format!("{:06}", self.number) }
     }
 
-    /// Writes down which items it has.
-    pub(super) fn write_down(&self, table: &str, unit: &str) -> TransactWriteItem {
-        let mut item = attribute::key_attributes(&self.key(unit));
+    /// Writes down which items it has. It does so once: a transaction that arrives late, when the part is given back, is
+    /// refused.
+    pub(super) fn write_down(&self, table: &str, owner: &Owner<'_>) -> TransactWriteItem {
+        let mut item = attribute::key_attributes(&self.key(owner.unit));
         let text = |text: &String| AttributeValue::S(text.clone());
         let keys = self.items.iter().flat_map(|taken| [text(&taken.key.partition), text(&taken.key.sort)]);
         item.insert(attribute::KEYS.into(), AttributeValue::L(keys.collect()));
-        put(table, item, String::new(), Builder::default())
+        item.extend(attribute::due_attributes(&Due { queue: QUEUE.to_owned(), time: Due::text(owner.lease) }));
+        put(table, item, format!("attribute_not_exists({})", attribute::PARTITION), Builder::default())
     }
 
-    /// The keys that the item of a part has.
+    /// The part is given back.
+    pub(super) fn end(table: &str, part: &ItemKey, expires: i64) -> TransactWriteItem {
+        use attribute::{DUE_QUEUE, DUE_TIME, EXPIRES, KEYS};
+        let mut builder = Builder::default();
+        let expires = builder.value(AttributeValue::N(expires.to_string()));
+        let update = format!("SET {EXPIRES} = {expires} REMOVE {KEYS}, {DUE_QUEUE}, {DUE_TIME}");
+        change(table, part, update, String::new(), builder)
+    }
+
+    /// The keys that the item of a part has; none once it is given back.
     pub(super) fn keys(item: &Item) -> Result<Vec<ItemKey>, StoreError> {
         let corrupt = || StoreError::Corrupt("at a part of a unit".into());
-        let texts = item.get(attribute::KEYS).and_then(|keys| keys.as_l().ok()).ok_or_else(corrupt)?;
+        let Some(texts) = item.get(attribute::KEYS) else { return Ok(Vec::new()) };
+        let texts = texts.as_l().map_err(|_| corrupt())?;
         let texts: Vec<&str> = texts.iter().map(attribute::text).collect::<Result<_, _>>()?;
         let key = |pair: &[&str]| match pair {
             [partition, sort] => Ok(ItemKey { partition: (*partition).to_owned(), sort: (*sort).to_owned() }),
@@ -205,7 +224,7 @@ fn change(table: &str, key: &ItemKey, update: String, condition: String, builder
         .table_name(table)
         .set_key(Some(attribute::key_attributes(key)))
         .update_expression(update)
-        .condition_expression(condition)
+        .set_condition_expression((!condition.is_empty()).then_some(condition))
         .set_expression_attribute_names(names)
         .set_expression_attribute_values(values)
         .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);

@@ -14,7 +14,6 @@ use crate::store::{Deadline, Item, ItemKey, Store, StoreError, read::item_key};
 use super::{
     decision::{Decision, State, record_key},
     intent::{after, before, unit_of},
-    way::Obstacle,
 };
 
 /// The most items that a reader gives back for others.
@@ -147,11 +146,9 @@ impl Store {
             decision.is_some_and(|decision| decision.state != State::Pending && decision.lease < now)
         };
         let left = items.iter().filter(is_left).take(GIVEN_BACK);
-        let left: Result<Vec<Obstacle>, _> =
-            left.map(|item| Ok(Obstacle { key: item_key(item)?, item: item.clone() })).collect();
+        let left: Result<Vec<ItemKey>, _> = left.map(item_key).collect();
         let end = match left {
-            Ok(left) if left.is_empty() => return,
-            Ok(left) => self.give_back_met(left, decided, deadline).await,
+            Ok(left) => self.give_back_met(&left, decided, deadline).await,
             Err(error) => Err(error),
         };
         if let Err(error) = end {

@@ -1,5 +1,7 @@
 //! Units that nobody finished: their records stay in the index of what is due.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use crate::store::{Deadline, Due, ItemKey, Store, StoreError, read::item_key};
@@ -21,38 +23,47 @@ pub struct SweptUnits {
 }
 
 impl Store {
-    /// Decides and finishes the units whose owners did not come to their end.
+    /// Decides and finishes the units whose owners did not come to their end. One that cannot be finished does not keep
+    /// the others from it.
     pub async fn sweep_units(&self, deadline: Deadline) -> Result<SweptUnits, StoreError> {
         let mut swept = SweptUnits::default();
+        let (mut met, mut failed) = (BTreeSet::new(), Ok(()));
         let mut after = None;
         loop {
             let page = self.due(QUEUE, after, deadline).await?;
             for (key, time) in page.rows {
                 if time > Due::text((self.staging.now)()) {
                     swept.next = Due::instant(&time);
-                    return Ok(swept);
+                    return failed.map(|()| swept);
                 }
                 if deadline.is_over() {
-                    return Ok(swept);
+                    return failed.map(|()| swept);
                 }
-                if let Some(unit) = unit_of_partition(&key.partition) {
-                    self.finish(unit, deadline).await?;
-                    swept.finished += 1;
+                let Some(unit) = unit_of_partition(&key.partition).filter(|unit| !met.contains(*unit)) else {
+                    continue;
+                };
+                match self.finish(unit, deadline).await {
+                    Ok(finished) => swept.finished += usize::from(finished),
+                    Err(error) => {
+                        tracing::warn!(%error, "a unit that was left is not finished");
+                        failed = Err(error);
+                    }
                 }
+                met.insert(unit.to_owned());
             }
             after = page.next;
             if after.is_none() {
-                return Ok(swept);
+                return failed.map(|()| swept);
             }
         }
     }
 
-    /// Decides a unit whose lease is over, gives back its items, and closes it.
-    async fn finish(&self, unit: &str, deadline: Deadline) -> Result<(), StoreError> {
+    /// Decides a unit whose lease is over, gives back its items, and closes it. False when it is still its owner's.
+    async fn finish(&self, unit: &str, deadline: Deadline) -> Result<bool, StoreError> {
         let record = self.get_raw(&[record_key(unit)], deadline).await?.remove(&record_key(unit));
-        // The index lags behind: a unit that is closed is not due any more.
-        let Some(record) = record.filter(|record| Due::time_of(record).is_some()) else { return Ok(()) };
-        let decision = Decision::read(&record)?;
+        // A part may have come late: after its unit was closed, or was forgotten.
+        let is_open = record.as_ref().is_some_and(|record| Due::time_of(record).is_some());
+        let decision = record.as_ref().map_or(Ok(Decision::ABORTED), Decision::read)?;
         let state = match decision.state {
             State::Pending if self.may_abort(&decision, None) => self.decide(unit, State::Aborted, deadline).await?,
             state => state,
@@ -60,18 +71,23 @@ impl Store {
         let committed = match state {
             State::Committed => true,
             State::Aborted => false,
-            State::Pending => return Ok(()),
+            State::Pending => return Ok(false),
         };
         let mut after = Some("-".to_owned());
         while after.is_some() {
             let page = self.page_raw(&partition(unit), None, after.as_deref(), None, deadline).await?;
             for item in page.0 {
                 let keys = Part::keys(&item)?;
-                self.finish_part(unit, &item_key(&item)?, &keys, committed, deadline).await?;
+                if !keys.is_empty() {
+                    self.finish_part(unit, &item_key(&item)?, &keys, committed, deadline).await?;
+                }
             }
             after = page.1;
         }
-        self.close(unit, deadline).await
+        if is_open {
+            self.close(unit, deadline).await?;
+        }
+        Ok(true)
     }
 
     async fn finish_part(
@@ -87,7 +103,7 @@ impl Store {
             let is_locked = locks_of(&item).iter().any(|other| other == unit);
             match Intent::take(&mut item)?.filter(|intent| intent.unit == unit) {
                 Some(intent) => actions.push((key.clone(), resolve(&self.table, &key, &intent, committed))),
-                None if is_locked => actions.push((key.clone(), unlock(&self.table, &key, unit))),
+                None if is_locked => actions.push((key.clone(), unlock(&self.table, &key, &[unit]))),
                 None => {}
             }
         }

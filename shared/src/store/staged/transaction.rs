@@ -7,10 +7,12 @@ use crate::store::{
     Deadline, Item, ItemKey, Store, StoreError, attribute,
     commit::{Attempt, is_item_size},
     read::backoff,
+    write::Builder,
 };
 
 use super::{
-    End,
+    End, Owner,
+    decision::{Decision, record_key},
     intent::{locks_of, unit_of},
     part::{self, Grip, Part},
     way::Obstacle,
@@ -65,23 +67,25 @@ impl Store {
     pub(super) async fn take(
         &self,
         mut part: Part,
-        unit: &str,
-        record: Option<Item>,
-        age: &str,
+        owner: &Owner<'_>,
+        is_first: bool,
         deadline: Deadline,
     ) -> Result<End, StoreError> {
         let table = &*self.table;
         loop {
+            if deadline.is_over() {
+                return Err(StoreError::OutOfTime);
+            }
             let mut actions: Vec<Action> =
-                part.items.iter().map(|taken| (taken.key.clone(), taken.take(table, unit))).collect();
+                part.items.iter().map(|taken| (taken.key.clone(), taken.take(table, owner.unit))).collect();
             // What is held already is written down already.
             if part.items.iter().any(|taken| !taken.is_held) {
-                actions.push((part.key(unit), part.write_down(table, unit)));
+                actions.push((part.key(owner.unit), part.write_down(table, owner)));
             }
-            if let Some(record) = &record {
+            if is_first {
                 let condition = format!("attribute_not_exists({})", attribute::PARTITION);
-                let record = part::put(table, record.clone(), condition, Default::default());
-                actions.push((super::decision::record_key(unit), record));
+                let record = part::put(table, Decision::item(owner), condition, Builder::default());
+                actions.push((record_key(owner.unit), record));
             }
             let Ran::Refused(items) = self.run(&actions, deadline).await? else {
                 return Ok(End::Taken(part));
@@ -89,6 +93,7 @@ impl Store {
             let (mut refused, mut obstacles) = (Vec::new(), Vec::new());
             for (key, item) in items {
                 let item = item.filter(|item| !item.is_empty());
+                // The part or the record is there: an attempt that was given up arrived after all.
                 let Some(taken) = part.items.iter_mut().find(|taken| taken.key == key) else {
                     return Ok(End::GivesWay);
                 };
@@ -105,22 +110,26 @@ impl Store {
             if !refused.is_empty() {
                 return Ok(End::Refused(refused));
             }
-            if !obstacles.is_empty() && !self.clear_way(obstacles, Some(age), deadline).await? {
+            if !obstacles.is_empty() && !self.clear_way(obstacles, Some(owner.age), deadline).await? {
                 return Ok(End::GivesWay);
             }
         }
     }
 
-    /// Gives back items of a decided unit, and drops their part. What others gave back already is left as it is.
+    /// Gives back items of a decided unit, and ends their part. What others gave back already is left as it is.
     pub(super) async fn give_back(
         &self,
         mut actions: Vec<Action>,
         part: &ItemKey,
         deadline: Deadline,
     ) -> Result<(), StoreError> {
+        let expires = self.kept_until();
         loop {
+            if deadline.is_over() {
+                return Err(StoreError::OutOfTime);
+            }
             let mut all = actions.clone();
-            all.push((part.clone(), part::remove(&self.table, part, String::new(), Default::default())));
+            all.push((part.clone(), Part::end(&self.table, part, expires)));
             let Ran::Refused(items) = self.run(&all, deadline).await? else { return Ok(()) };
             actions.retain(|(key, _)| !items.iter().any(|(refused, _)| refused == key));
         }

@@ -65,7 +65,8 @@ impl Store {
             let pending = |unit: &str| decided.get(unit).is_some_and(|one| one.state == State::Pending);
             let (waiting, clear): (Vec<_>, Vec<_>) =
                 obstacles.into_iter().partition(|obstacle| obstacle.units().any(pending));
-            self.give_back_met(clear, &decided, deadline).await?;
+            let clear: Vec<ItemKey> = clear.into_iter().map(|obstacle| obstacle.key).collect();
+            self.give_back_met(&clear, &decided, deadline).await?;
             if waiting.is_empty() {
                 return Ok(true);
             }
@@ -77,28 +78,37 @@ impl Store {
 
     /// Whether a pending unit may be aborted by one of that age, or of none.
     pub(super) fn may_abort(&self, decision: &Decision, age: Option<&str>) -> bool {
-        decision.lease < (self.staging.now)() || age.is_some_and(|age| age < decision.age.as_str())
+        decision.lease <= (self.staging.now)() || age.is_some_and(|age| age < decision.age.as_str())
     }
 
-    /// Gives back items that were met, whose units are decided.
+    /// Gives back items that were met, as far as their units are decided. They are read again: before its decision a unit may
+    /// have changed what it wants to become of an item.
     pub(super) async fn give_back_met(
         &self,
-        met: Vec<Obstacle>,
+        met: &[ItemKey],
         decided: &HashMap<String, Decision>,
         deadline: Deadline,
     ) -> Result<(), StoreError> {
+        if met.is_empty() {
+            return Ok(());
+        }
+        let state = |unit: &str| decided.get(unit).map(|one| one.state).filter(|state| *state != State::Pending);
+        let mut items = self.get_raw(met, deadline).await?;
         let mut actions: Vec<Action> = Vec::with_capacity(met.len());
-        for Obstacle { key, mut item } in met {
-            let is = |unit: &str, state| decided.get(unit).is_some_and(|one| one.state == state);
-            // One action an item: with its intent off, a lock on it is met the next time.
-            let done = locks_of(&item).iter().find(|unit| !is(unit, State::Pending)).cloned();
-            match (Intent::take(&mut item)?, done) {
-                (Some(intent), _) => {
-                    let committed = is(&intent.unit, State::Committed);
-                    actions.push((key.clone(), resolve(&self.table, &key, &intent, committed)));
+        for key in met {
+            let Some(mut item) = items.remove(key) else { continue };
+            // An item has an intent or locks, never both.
+            if let Some(intent) = Intent::take(&mut item)? {
+                if let Some(state) = state(&intent.unit) {
+                    let committed = state == State::Committed;
+                    actions.push((key.clone(), resolve(&self.table, key, &intent, committed)));
                 }
-                (None, Some(unit)) => actions.push((key.clone(), unlock(&self.table, &key, &unit))),
-                (None, None) => {}
+                continue;
+            }
+            let locks = locks_of(&item).iter().map(String::as_str);
+            let done: Vec<&str> = locks.filter(|unit| state(unit).is_some()).collect();
+            if !done.is_empty() {
+                actions.push((key.clone(), unlock(&self.table, key, &done)));
             }
         }
         for some in actions.chunks(AT_ONCE) {
