@@ -1,4 +1,5 @@
-//! Reads: by key in batches or at one instant, and page by page along a partition. All strongly consistent, none through an index.
+//! Reads: by key in batches or at one instant, and page by page along a partition. All strongly consistent, none through
+//! an index.
 
 use std::{collections::HashMap, future::Future, time::Duration};
 
@@ -103,7 +104,8 @@ impl Store {
             let item = self.get_one(key, deadline).await?;
             return Ok(Some(item.map(|item| ((*key).clone(), item)).into_iter().collect()));
         }
-        for pause in backoff().take(CONFLICTS) {
+        let mut pauses = backoff().take(CONFLICTS - 1);
+        loop {
             match self.retry(|| self.transact_get(&keys), deadline).await {
                 Ok(Some(found)) => {
                     return found
@@ -116,12 +118,11 @@ impl Store {
                 Err(StoreError::Invalid(_)) => return Ok(None),
                 Err(error) => return Err(error),
             }
-            if deadline.is_before(pause) {
-                break;
+            match pauses.next() {
+                Some(pause) if !deadline.is_before(pause) => tokio::time::sleep(pause).await,
+                _ => return Ok(None),
             }
-            tokio::time::sleep(pause).await;
         }
-        Ok(None)
     }
 
     /// The items that are there of these keys; `None` where a transaction had one of them.
