@@ -63,7 +63,7 @@ impl Engine {
             snapshot.learn(key, stored);
         }
         for ((index, wanted), rows) in needs.collections.iter().zip(rows) {
-            snapshot.learn_rows(*index, wanted.except.clone(), rows);
+            snapshot.learn_rows(*index, wanted.clone(), rows);
         }
         Ok(bytes)
     }

@@ -186,7 +186,7 @@ impl Engine {
         for attempts in 1..=MAX_ATTEMPTS {
             match self.attempt(context, &mut view, deadline, evaluate).await {
                 Ok(Attempt::Done(result)) => return Ok(result),
-                // The newer reading is compared with one newer still. A pause would only be more time for others to change it.
+                // The newer reading is compared with one newer still: a pause would only give others more time to change it.
                 Ok(Attempt::Changed) => {}
                 Ok(Attempt::Refused) if attempts <= AT_ONCE => {}
                 Ok(Attempt::Refused | Attempt::Conflict) => {

@@ -113,9 +113,7 @@ impl View {
                 return Err(PlanError::ReadsTooMuch { max: MAX_BYTES }.into());
             }
         }
-        for (index, wanted) in &self.asked.collections {
-            self.snapshot.learn_from_rows(*index, wanted);
-        }
+        self.snapshot.learn_from_rows();
         Ok(())
     }
 

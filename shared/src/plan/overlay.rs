@@ -277,13 +277,9 @@ impl<'s> Overlay<'s> {
     /// The rows that the request with that index wants, the unit's own writes laid over them.
     pub(super) fn rows(&mut self, index: usize, mut wanted: Wanted) -> Step<Rows> {
         let own = self.own_rows(&mut wanted)?;
-        // Rows that were read before the unit wrote what it has written by now do not count.
-        let mut rows = match self.snapshot.collections.get(&index) {
-            Some((except, rows)) if *except == wanted.except => rows.clone(),
-            _ => {
-                self.needs.collections.push((index, wanted));
-                return Err(Halt::Need);
-            }
+        let Some(mut rows) = self.snapshot.rows(index, &wanted).cloned() else {
+            self.needs.collections.push((index, wanted));
+            return Err(Halt::Need);
         };
         if own.is_empty() {
             return Ok(rows);

@@ -19,7 +19,7 @@ use super::place::Collection;
 #[derive(Debug, Default)]
 pub struct Snapshot {
     pub(super) items: HashMap<ItemKey, Option<Stored>>,
-    pub(super) collections: HashMap<usize, (HashSet<String>, Rows)>,
+    collections: HashMap<usize, (Wanted, Rows)>,
 }
 
 impl Snapshot {
@@ -41,9 +41,16 @@ impl Snapshot {
         }
     }
 
-    /// Adds the rows that the request with that index asked for, and the sort keys that were left out of them.
-    pub fn learn_rows(&mut self, index: usize, except: HashSet<String>, rows: Rows) {
-        self.collections.insert(index, (except, rows));
+    /// Adds the rows that the request with that index asked for.
+    pub fn learn_rows(&mut self, index: usize, wanted: Wanted, rows: Rows) {
+        self.collections.insert(index, (wanted, rows));
+    }
+
+    /// The rows that the request with that index asks for. Those that were read before the unit wrote what it has written
+    /// by now do not count, nor do those of another place that its path led to.
+    pub(super) fn rows(&self, index: usize, wanted: &Wanted) -> Option<&Rows> {
+        let (read, rows) = self.collections.get(&index)?;
+        read.is_same(wanted).then_some(rows)
     }
 
     /// Forgets the rows of a request that is answered.
@@ -51,14 +58,15 @@ impl Snapshot {
         self.collections.remove(&index);
     }
 
-    /// Makes the entities among the rows of a request known as items: whoever changes one relies on what was seen of it.
-    pub fn learn_from_rows(&mut self, index: usize, wanted: &Wanted) {
-        let Some((_, rows)) = self.collections.get(&index) else { return };
-        let (Source::Entities(collection) | Source::Links { targets: collection, .. }) = &wanted.source;
-        // Rows that are passed over may stand for others.
-        for (sort, entity) in rows.rows.iter().skip(wanted.skip) {
-            if let Ok(key) = collection.key(sort.clone()) {
-                self.items.entry(key).or_insert_with(|| Some(Stored::Entity(Arc::clone(entity))));
+    /// Makes the entities among all rows known as items: whoever changes one relies on what was seen of it.
+    pub fn learn_from_rows(&mut self) {
+        for (wanted, rows) in self.collections.values() {
+            let (Source::Entities(collection) | Source::Links { targets: collection, .. }) = &wanted.source;
+            // Rows that are passed over may stand for others.
+            for (sort, entity) in rows.rows.iter().skip(wanted.skip) {
+                if let Ok(key) = collection.key(sort.clone()) {
+                    self.items.entry(key).or_insert_with(|| Some(Stored::Entity(Arc::clone(entity))));
+                }
             }
         }
     }
@@ -66,9 +74,7 @@ impl Snapshot {
     /// What of these needs is not known yet.
     pub fn lacks(&self, asked: &Needs) -> Needs {
         let items = asked.items.iter().filter(|key| !self.items.contains_key(*key));
-        let unread = |(index, wanted): &&(usize, Wanted)| {
-            self.collections.get(index).is_none_or(|(except, _)| *except != wanted.except)
-        };
+        let unread = |(index, wanted): &&(usize, Wanted)| self.rows(*index, wanted).is_none();
         Needs {
             items: items.cloned().collect(),
             collections: asked.collections.iter().filter(unread).cloned().collect(),
@@ -81,13 +87,11 @@ impl Snapshot {
         let same_item = |(key, item): (&ItemKey, &Option<Stored>)| {
             later.items.get(key).is_some_and(|other| same(item.as_ref(), other.as_ref()))
         };
-        let same_rows = |index: &usize, rows: &Rows| {
-            later.collections.get(index).is_some_and(|(_, other)| {
-                let summary = |rows: &Rows| (rows.seen, rows.rows.len(), rows.more, rows.count, rows.owner_exists);
-                summary(rows) == summary(other)
-            })
+        let summary = |rows: &Rows| (rows.seen, rows.rows.len(), rows.more, rows.count, rows.owner_exists);
+        let same_rows = |(index, (wanted, rows)): (&usize, &(Wanted, Rows))| {
+            later.rows(*index, wanted).is_some_and(|other| summary(rows) == summary(other))
         };
-        self.items.iter().all(same_item) && self.collections.iter().all(|(index, (_, rows))| same_rows(index, rows))
+        self.items.iter().all(same_item) && self.collections.iter().all(same_rows)
     }
 
     /// Makes writes depend on what is known of their items. Returns the checks that make a commit depend on all else that
@@ -134,7 +138,8 @@ impl Needs {
 
     /// Adds another's, whose collections take the place of those of the same requests.
     pub fn update(&mut self, other: Self) {
-        self.collections.retain(|(index, _)| other.collections.iter().all(|(newer, _)| newer != index));
+        let newer: HashSet<usize> = other.collections.iter().map(|(index, _)| *index).collect();
+        self.collections.retain(|(index, _)| !newer.contains(index));
         self.merge(other);
     }
 }
@@ -160,8 +165,15 @@ pub struct Wanted {
     pub except: HashSet<String>,
 }
 
+impl Wanted {
+    /// Whether the same request finds the same rows by both.
+    fn is_same(&self, other: &Self) -> bool {
+        self.source == other.source && self.except == other.except
+    }
+}
+
 /// Where rows come from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Source {
     /// The entities of a collection.
     Entities(Collection),
@@ -257,14 +269,24 @@ mod tests {
 
     #[test]
     fn rows_agree_where_all_that_was_looked_at_stays() {
+        let wanted = |owner: &str| {
+            let ty = crate::edm::TypeId(0);
+            let targets = Collection { partition: "E".into(), shards: 1, ty, set: None, path: "Es".into() };
+            let source = Source::Links { partition: "L".into(), targets, owner: key(owner) };
+            let (prefix, after, predicate, except) = (None, None, None, HashSet::new());
+            Wanted { source, prefix, after, limit: 10, skip: 0, count: false, predicate, except }
+        };
         let rows = |seen, more| {
             let mut snapshot = Snapshot::default();
-            snapshot.learn_rows(3, HashSet::new(), Rows { more, seen, ..Rows::default() });
+            snapshot.learn_rows(3, wanted("owner"), Rows { more, seen, ..Rows::default() });
             snapshot
         };
         assert!(rows(1, false).agrees(&rows(1, false)));
         assert!(!rows(1, false).agrees(&rows(2, false)) && !rows(1, false).agrees(&rows(1, true)));
         assert!(!rows(1, false).agrees(&Snapshot::default()));
+        assert!(
+            rows(1, false).rows(3, &wanted("owner")).is_some() && rows(1, false).rows(3, &wanted("other")).is_none()
+        );
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Reads: by key in batches or at one instant, and page by page along a partition. All strongly consistent, none through an index.
+//! Reads: by key in batches or at one instant, and page by page along a partition. All strongly consistent, none through
+//! an index.
 
 use std::{collections::HashMap, future::Future, time::Duration};
 
@@ -115,7 +116,7 @@ impl Store {
         }
         // Records of the units that have some of the items: what is decided has to be of the same instant.
         let mut records: Vec<ItemKey> = Vec::new();
-        let mut pauses = backoff().take(CONFLICTS);
+        let mut pauses = backoff().take(CONFLICTS - 1);
         loop {
             let all: Vec<&ItemKey> = keys.iter().copied().chain(&records).collect();
             if all.len() > super::TRANSACTION_ITEMS {
@@ -136,8 +137,10 @@ impl Store {
                 Err(StoreError::Invalid(_)) => return Ok(None),
                 Err(error) => return Err(error),
             }
-            let Some(pause) = pauses.next().filter(|pause| !deadline.is_before(*pause)) else { return Ok(None) };
-            tokio::time::sleep(pause).await;
+            match pauses.next() {
+                Some(pause) if !deadline.is_before(pause) => tokio::time::sleep(pause).await,
+                _ => return Ok(None),
+            }
         }
     }
 

@@ -140,6 +140,35 @@ async fn a_count_is_of_one_instant() {
     assert_eq!(rig.calls(), ["Query"; 3], "the second reading counted as many, but others");
 }
 
+/// The trips of a person are not those of another one who is in the same place later.
+#[tokio::test]
+async fn a_parent_that_is_replaced_is_shown_with_its_own_children() {
+    const STAYS: &str = r#""Budget":1,"StartsAt":"2026-01-01T00:00:00Z","EndsAt":"2026-01-02T00:00:00Z""#;
+    let person = |trip: &str| {
+        let trips = format!(r#"[{{"Name":"{trip}",{STAYS}}}]"#);
+        format!(r#"{{"UserName":"p","FirstName":"{trip}","LastName":"l","Trips":{trips}}}"#)
+    };
+    let rig = Rig::seeded().await;
+    assert_eq!(rig.send("POST", "/trippin/People", &[], person("old")).await.status, 201);
+    for at in 1..6 {
+        let rig = rig.again();
+        let (other, new) = (rig.again(), format!("new{at}"));
+        let replacement = person(&new);
+        rig.strict.set_interlude(move |call| {
+            let (other, replacement) = (other.clone(), replacement.clone());
+            (call.number == at).then(|| -> tests::strict::Meanwhile {
+                Box::pin(async move {
+                    assert_eq!(other.send("DELETE", "/trippin/People('p')", &[], "").await.status, 204);
+                    assert_eq!(other.send("POST", "/trippin/People", &[], replacement).await.status, 201);
+                })
+            })
+        });
+        let answer = isolated(&rig, &[get("1", "People('p')"), get("2", "People('p')/Trips")]).await;
+        assert_eq!(answer.statuses(), [200, 200], "{}", answer.text());
+        assert_eq!(names(&body(&answer, 1)), [body(&answer, 0)["FirstName"].as_str().unwrap()], "{at}");
+    }
+}
+
 fn key(code: &str) -> ItemKey {
     ItemKey { partition: "E|trippin||Airlines".into(), sort: code.into() }
 }
