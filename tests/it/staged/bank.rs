@@ -177,7 +177,7 @@ async fn soak_large_transfers_keep_the_sum() {
     tokio::time::sleep(LEASE * 5).await;
     let rows = list(&rig.staging(staging())).await.unwrap();
     check(&rows, &book.lock().unwrap());
-    rig.staging(staging()).store().sweep_units(Deadline::after(Duration::from_secs(60))).await.unwrap();
+    rig.staging(staging()).store().sweep_units(Deadline::after(Duration::from_mins(1))).await.unwrap();
     assert_eq!(left_behind(&rig), []);
     let done = tally.done.load(Ordering::Relaxed);
     eprintln!("{done} transfers in {took:.1?} ({:.1}/s); {tally:?}", done as f64 / took.as_secs_f64());

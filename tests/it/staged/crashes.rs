@@ -1,6 +1,8 @@
 //! An accident at every call of a staged unit: it is there as a whole or not at all, the same for every reader ever after,
 //! and nothing of it stays.
 
+use std::time::Duration;
+
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
 use shared::store::{Deadline, Staging};
@@ -184,7 +186,7 @@ async fn a_unit_is_decided_once_wherever_its_owner_stops() {
     }
     eprintln!("{cases} accidents");
     clock::end_leases();
-    rig.store().sweep_units(Deadline::after(std::time::Duration::from_secs(60))).await.unwrap();
+    rig.store().sweep_units(Deadline::after(Duration::from_mins(1))).await.unwrap();
     assert_eq!(left_behind(&rig), []);
 }
 
@@ -230,6 +232,6 @@ async fn soak_a_large_unit_is_decided_once_wherever_its_owner_stops() {
         whole += usize::from(seen == SIZE);
     }
     eprintln!("{cases} units of {SIZE} with an accident, {whole} of them happened");
-    rig.store().sweep_units(Deadline::after(std::time::Duration::from_secs(60))).await.unwrap();
+    rig.store().sweep_units(Deadline::after(Duration::from_mins(1))).await.unwrap();
     assert_eq!(left_behind(&rig), []);
 }

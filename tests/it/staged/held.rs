@@ -28,7 +28,7 @@ fn model() -> &'static Model {
 #[tokio::test]
 async fn what_the_last_attempt_does_not_want_is_not_done() {
     let rig = Rig::seeded().await;
-    let (model, deadline) = (model(), Deadline::after(Duration::from_secs(60)));
+    let (model, deadline) = (model(), Deadline::after(Duration::from_mins(1)));
     let store = rig.store().with_staging(Staging { direct_items: 0, part_items: 1, at_once: 1, ..Staging::default() });
     let there = [put("old", "old", Condition::Absent), put("taken", "old", Condition::Absent)];
     assert!(matches!(store.commit(model, &there, "operation", deadline).await.unwrap(), Commit::Done));

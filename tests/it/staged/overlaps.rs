@@ -14,7 +14,7 @@ use crate::{
 const ROOT: &str = "/trippin";
 /// How long a write holds its items.
 const HOLD: Duration = Duration::from_millis(1);
-const BUDGET: Duration = Duration::from_secs(120);
+const BUDGET: Duration = Duration::from_mins(2);
 
 async fn open(rig: &Rig, size: usize) {
     let airline = |at: usize| json!({ "AirlineCode": format!("O{at}"), "Name": "n" });

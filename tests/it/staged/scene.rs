@@ -20,7 +20,7 @@ use super::view::{CHILD, ORPHAN, View, left_on, of_items, of_list};
 use crate::rig::{Answer, call, member, services};
 
 /// No pause of a run comes near it.
-const BUDGET: Duration = Duration::from_secs(600);
+const BUDGET: Duration = Duration::from_mins(10);
 
 /// What an actor does.
 #[derive(Clone, Copy, Debug)]
@@ -188,10 +188,12 @@ fn request(at: usize, (method, entity, flag): (&str, &str, &str)) -> Value {
 }
 
 fn outcome(done: bool, answer: &Answer) -> Outcome {
-    match done {
-        true => Outcome::Done,
-        false if answer.text().contains("not known") => Outcome::Unknown,
-        false => Outcome::Not,
+    if done {
+        Outcome::Done
+    } else if answer.text().contains("not known") {
+        Outcome::Unknown
+    } else {
+        Outcome::Not
     }
 }
 

@@ -50,7 +50,7 @@ async fn a_unit_whose_time_ends_under_way_never_was() {
         clock::end_leases();
         assert!(count(&rig).await.trim_start_matches('\u{feff}') == "0", "nothing of it counts once its lease is over");
     }
-    rig.store().sweep_units(Deadline::after(Duration::from_secs(60))).await.unwrap();
+    rig.store().sweep_units(Deadline::after(Duration::from_mins(1))).await.unwrap();
     assert_eq!(left_behind(&rig), []);
     assert_eq!(rig.batch(ROOT, &airlines()).await.statuses(), vec![201; SIZE]);
 }

@@ -140,10 +140,10 @@ impl Board {
         let mut state = self.state();
         let body = answer.and_then(|answer| answer.body().bytes()).unwrap_or_default();
         let body: Value = serde_json::from_slice(body).unwrap_or_default();
-        let said = number((text, answer.map(|answer| answer.status().as_u16()), state.names.text(&body)));
+        let said = number(&(text, answer.map(|answer| answer.status().as_u16()), state.names.text(&body)));
         let stand = state.stands.entry(actor).or_default();
         if stand.last != said {
-            stand.history = number((stand.history, said));
+            stand.history = number(&(stand.history, said));
             stand.last = said;
         }
     }
@@ -200,15 +200,16 @@ impl Board {
         let stands = state.stands.iter().map(|(actor, stand)| {
             let ended = stand.is_done || gone.contains(actor);
             let waiting = stand.waiting.as_ref().map(|waiting| waiting.text.as_str());
-            (*actor, gone.contains(actor), ended.then_some(0).unwrap_or(stand.history), waiting.filter(|_| !ended))
+            let history = if ended { 0 } else { stand.history };
+            (*actor, gone.contains(actor), history, waiting.filter(|_| !ended))
         });
         let delayed = state.delayed.iter().map(|(text, _)| text.as_str());
-        number((stands.collect::<Vec<_>>(), delayed.collect::<Vec<_>>()))
+        number(&(stands.collect::<Vec<_>>(), delayed.collect::<Vec<_>>()))
     }
 }
 
 /// A number for a value; two values have the same by an accident that does not happen.
-pub(super) fn number(value: impl Hash) -> u64 {
+pub(super) fn number(value: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     value.hash(&mut hasher);
     hasher.finish()

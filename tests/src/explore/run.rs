@@ -75,7 +75,7 @@ impl Run {
         let Started { database, actors, watch } = world.start().await;
         let board = Arc::<Board>::default();
         for record in database.records(super::TABLE, None).expect("a stream") {
-            board.learn(&record["dynamodb"]["NewImage"]);
+            board.learn(record.pointer("/dynamodb/NewImage").unwrap_or(&Value::Null));
         }
         let mut tasks = Vec::with_capacity(actors.len());
         for (actor, act) in actors.into_iter().enumerate() {
@@ -124,10 +124,9 @@ impl Run {
 
     /// The owners of pending units whose leases are not over.
     fn leases(&self) -> impl Iterator<Item = usize> {
-        let text = |item: &Value, name: &str| item[name]["S"].as_str().unwrap_or_default().to_owned();
         let records = self.items.iter().filter(move |(_, item)| {
-            let lease: Option<Timestamp> = text(item, "le").parse().ok();
-            text(item, "st") == "pending" && lease.is_some_and(|lease| lease > now())
+            let lease: Option<Timestamp> = text(item, "/le/S").parse().ok();
+            text(item, "/st/S") == "pending" && lease.is_some_and(|lease| lease > now())
         });
         records.filter_map(|((partition, _), _)| self.board.owner(partition.strip_prefix("U|")?))
     }
@@ -172,13 +171,12 @@ impl Run {
     /// Looks at the table, and checks what must hold of it.
     fn look(&mut self) {
         for record in self.database.records(super::TABLE, self.last.as_deref()).expect("a stream") {
-            let change = &record["dynamodb"];
-            let key = |name: &str| change["Keys"][name]["S"].as_str().unwrap_or_default().to_owned();
-            match change.get("NewImage").filter(|item| !item.is_null()) {
-                Some(item) => self.items.insert((key("pk"), key("sk")), item.clone()),
-                None => self.items.remove(&(key("pk"), key("sk"))),
+            let key = (text(&record, "/dynamodb/Keys/pk/S"), text(&record, "/dynamodb/Keys/sk/S"));
+            match record.pointer("/dynamodb/NewImage").filter(|item| !item.is_null()) {
+                Some(item) => self.items.insert(key, item.clone()),
+                None => self.items.remove(&key),
             };
-            self.last = change["SequenceNumber"].as_str().map(str::to_owned);
+            self.last = Some(text(&record, "/dynamodb/SequenceNumber"));
         }
         let checked = self.watch.step(&self.items);
         self.watched = checked.unwrap_or_else(|broken| self.fail(&broken));
@@ -190,7 +188,7 @@ impl Run {
         items.sort_unstable();
         let mut gone = self.gone.clone();
         gone.sort_unstable();
-        number((items, self.board.number(&gone), gone, self.used, CLOCK.get(), &self.watched))
+        number(&(items, self.board.number(&gone), gone, self.used, CLOCK.get(), &self.watched))
     }
 
     /// Checks the end, when all leases are over.
@@ -212,6 +210,11 @@ impl Run {
         let items: Vec<String> = self.items.values().map(|item| self.board.text(item).replace('\n', " ")).collect();
         panic!("{broken}\nafter:\n{}\nwith:\n{}", self.trace.join("\n"), items.join("\n"))
     }
+}
+
+/// The text at a place of a JSON value; empty when there is none.
+fn text(json: &Value, pointer: &str) -> String {
+    json.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
 impl Drop for Run {
