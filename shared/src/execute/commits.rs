@@ -72,7 +72,7 @@ impl<'e> Commits<'e> {
         }
         self.attempts += 1;
         let end = if staged {
-            self.store.commit_staged(self.model, &writes, &mut self.stage, self.deadline).await?
+            Box::pin(self.store.commit_staged(self.model, &writes, &mut self.stage, self.deadline)).await?
         } else {
             self.store.commit(self.model, &writes, operation, self.deadline).await?
         };

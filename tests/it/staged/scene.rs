@@ -197,6 +197,20 @@ fn outcome(done: bool, answer: &Answer) -> Outcome {
     }
 }
 
+impl Scene {
+    /// Whether nobody deletes what this effect is about.
+    fn lasts(&self, effect: &Effect) -> bool {
+        let is_deleted = |entity| {
+            let mut effects = self.roles.iter().flat_map(|role| role.effects());
+            effects.any(|effect| matches!(effect, Effect::Gone(other) if other == entity))
+        };
+        match effect {
+            Effect::Has(entity, _) => !is_deleted(*entity),
+            Effect::Gone(_) => true,
+        }
+    }
+}
+
 impl World for Scene {
     fn start(&self) -> BoxFuture<'_, Started> {
         Box::pin(async {
@@ -271,7 +285,8 @@ impl Watch for Judge {
         }
         let view = of_items(items);
         for (actor, role) in self.scene.roles.iter().enumerate() {
-            let there = applied(&role.effects(), &view);
+            let lasting: Vec<Effect> = role.effects().into_iter().filter(|effect| self.scene.lasts(effect)).collect();
+            let there = applied(&lasting, &view);
             match self.outcomes.get(actor).copied().flatten() {
                 Some(Outcome::Done) if there.contains(&false) => return Err(format!("actor {actor} lost a change")),
                 Some(Outcome::Not) if there.contains(&true) => return Err(format!("actor {actor} was not told")),

@@ -7,6 +7,9 @@ use serde_json::Value;
 /// What calls differ in without a meaning.
 const MEANINGLESS: [&str; 2] = ["ClientRequestToken", "ReturnConsumedCapacity"];
 
+/// Members whose items have no order: keys, sets, and the items of the table in the answer to a BatchGetItem.
+const UNORDERED: [&str; 3] = ["Keys", "SS", super::TABLE];
+
 /// Random texts by the actor that used each first, in the order of its use.
 #[derive(Debug, Default)]
 pub(super) struct Names {
@@ -45,6 +48,13 @@ impl Names {
         text
     }
 
+    /// Keys are asked for and answered in the order of texts that may be random.
+    fn write_unordered(&self, items: &[Value], out: &mut String) {
+        let mut texts: Vec<String> = items.iter().map(|item| self.text(item)).collect();
+        texts.sort_unstable();
+        out.push_str(&texts.join(","));
+    }
+
     fn write(&self, json: &Value, out: &mut String) {
         match json {
             Value::String(text) => {
@@ -68,7 +78,10 @@ impl Names {
                 for (name, value) in members(json) {
                     out.push_str(name);
                     out.push(':');
-                    self.write(value, out);
+                    match value.as_array().filter(|_| UNORDERED.contains(&name.as_str())) {
+                        Some(items) => self.write_unordered(items, out),
+                        None => self.write(value, out),
+                    }
                 }
                 out.push('}');
             }

@@ -281,11 +281,10 @@ impl Store {
         for end in ends {
             match (end, &mut failed) {
                 (Ok(End::Taken(part)), _) => pending.keep(part),
-                (Ok(End::Skipped), _) => {}
+                (Ok(End::Skipped), _) | (_, Err(_)) => {}
                 (Ok(End::Refused(items)), Ok(Some(End::Refused(all)))) => all.extend(items),
                 (Ok(end), Ok(_)) => failed = Ok(Some(end)),
                 (Err(error), Ok(_)) => failed = Err(error),
-                (_, Err(_)) => {}
             }
         }
         failed
