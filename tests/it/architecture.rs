@@ -121,8 +121,11 @@ const IMPURE: [(&str, &[&str]); 8] = [
     ("std::fs", &["service/load.rs", "policy/load.rs"]),
     // A line of the log has its time.
     ("SystemTime", &["telemetry/format.rs"]),
-    ("Timestamp::now", &["execute/", "function/run.rs", "outbox/", "telemetry/format.rs", "webhook/"]),
-    ("Uuid::new_v4", &["execute/", "ledger/record.rs", "outbox/", "webhook/"]),
+    (
+        "Timestamp::now",
+        &["execute/", "function/run.rs", "outbox/", "store/staged/mod.rs", "telemetry/format.rs", "webhook/"],
+    ),
+    ("Uuid::new_v4", &["execute/", "ledger/record.rs", "outbox/", "store/staged/", "webhook/"]),
 ];
 
 #[test]

@@ -42,7 +42,7 @@ impl Engine {
                 continue;
             }
             for group in &service.seed {
-                created += self.seed_group(service, group).await?;
+                created += Box::pin(self.seed_group(service, group)).await?;
             }
             let kind = WriteKind::Put(Stored::Link, Schedule::Keep);
             let write = [Write { key: marker, kind, condition: Condition::None }];

@@ -222,6 +222,9 @@ fn some<V>(map: HashMap<String, V>) -> Option<HashMap<String, V>> {
     (!map.is_empty()).then_some(map)
 }
 
+/// Names and values of an expression's placeholders, where it has some.
+pub(super) type Placeholders = (Option<HashMap<String, String>>, Option<HashMap<String, AttributeValue>>);
+
 /// Placeholders for values, and for the names of properties: the item's own attributes are no reserved words.
 #[derive(Default)]
 pub(super) struct Builder {
@@ -247,7 +250,7 @@ impl Builder {
     }
 
     /// Names and values of the placeholders.
-    pub(super) fn finish(self) -> (Option<HashMap<String, String>>, Option<HashMap<String, AttributeValue>>) {
+    pub(super) fn finish(self) -> Placeholders {
         (some(self.names), some(self.values))
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use shared::{
     edm::Model,
-    store::{Commit, Condition, Deadline, ItemKey, Stage, Staging, Stored, Write, WriteKind},
+    store::{Commit, Condition, Deadline, ItemKey, Schedule, Stage, Staging, Stored, Write, WriteKind},
 };
 
 use super::left_behind;
@@ -16,7 +16,7 @@ fn key(sort: &str) -> ItemKey {
 
 fn put(sort: &str, target: &str, condition: Condition) -> Write {
     let stored = Stored::AlternateKey(target.into());
-    Write { key: key(sort), kind: WriteKind::Put(stored, Default::default()), condition }
+    Write { key: key(sort), kind: WriteKind::Put(stored, Schedule::default()), condition }
 }
 
 fn model() -> &'static Model {

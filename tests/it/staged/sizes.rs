@@ -105,12 +105,12 @@ async fn a_thousand_mixed_operations_with_binds_are_one_unit() {
         let deletes = (350..700).map(|at| member(Some("g"), &format!("d{at}"), "DELETE", &url(at), Value::Null));
         changes.chain(deletes).chain((700..999).map(create)).chain([last]).collect()
     };
-    let state = async || {
+    let stored = async || {
         let accounts = count(&rig, &format!("{DATAVERSE}{account}/Account_Tasks")).await;
         let changed = rig.get(&format!("{DATAVERSE}/tasks/$count?$filter=subject eq 'changed'")).await.text();
         (accounts, changed)
     };
-    let before = state().await;
+    let before = stored().await;
     let stale = if_match(member(Some("g"), "last", "PATCH", &url(0), json!({ "subject": "x" })), "W/\"stale.1\"");
     let missing = member(Some("g"), "last", "PATCH", &url(9_999), json!({ "subject": "x" }));
     let missing = if_match(missing, "*");
@@ -119,7 +119,7 @@ async fn a_thousand_mixed_operations_with_binds_are_one_unit() {
     for (last, status) in [(stale, 412), (missing, 404), (unbound, 400)] {
         let answer = rig.batch(DATAVERSE, &mixed(last)).await;
         assert_eq!(answer.statuses().last(), Some(&status), "{:.2000}", answer.text());
-        assert_eq!(state().await, before);
+        assert_eq!(stored().await, before);
         assert_eq!(left_behind(&rig), []);
     }
     rig.strict.forget();
@@ -129,7 +129,7 @@ async fn a_thousand_mixed_operations_with_binds_are_one_unit() {
     println!("1000 mixed operations: {:?} in {:?}", rig.strict.counts(), begun.elapsed());
     assert!(answer.statuses().iter().all(|status| *status == 204), "{:.2000}", answer.text());
     assert_ne!(etag, rig.get(&format!("{DATAVERSE}/{}", url(0))).await.json()["@odata.etag"].as_str().unwrap());
-    let (tasks, changed) = state().await;
+    let (tasks, changed) = stored().await;
     assert_eq!((tasks, changed.trim_start_matches('\u{feff}')), (before.0 - 350 + 299, "350"));
     assert_eq!(left_behind(&rig), []);
 }

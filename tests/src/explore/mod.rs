@@ -239,7 +239,9 @@ impl Shared {
     fn check_ways_out(&self) -> f64 {
         let mut before: HashMap<u64, Vec<u64>> = HashMap::new();
         for (state, next) in &self.next {
-            next.iter().for_each(|next| before.entry(*next).or_default().push(*state));
+            for next in next {
+                before.entry(*next).or_default().push(*state);
+            }
         }
         let mut reaching = self.ends.clone();
         let mut stack: Vec<u64> = self.ends.iter().copied().collect();

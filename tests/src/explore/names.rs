@@ -70,7 +70,9 @@ impl Names {
             }
             Value::Array(items) => {
                 out.push('[');
-                items.iter().for_each(|item| self.write(item, out));
+                for item in items {
+                    self.write(item, out);
+                }
                 out.push(']');
             }
             Value::Object(_) => {

@@ -134,7 +134,7 @@ impl Store {
         let decide = || async {
             match self.send(request.clone().send()).await {
                 Ok(_) => Ok(None),
-                Err(error) => refusal(error).map(Some),
+                Err(error) => refusal(&error).map(Some).ok_or(error),
             }
         };
         match self.retry(decide, deadline).await? {
@@ -163,17 +163,19 @@ impl Store {
         let close = || async {
             match self.send(request.clone().send()).await {
                 Ok(_) => Ok(()),
-                Err(error) => refusal(error).map(drop),
+                Err(error) => refusal(&error).map(drop).ok_or(error),
             }
         };
         self.retry(close, deadline).await
     }
 }
 
-/// The item that did not meet the condition; empty when there is none.
-fn refusal(error: SdkError<UpdateItemError>) -> Result<Item, SdkError<UpdateItemError>> {
+/// The item that did not meet the condition, where that is the error; empty when there is none.
+fn refusal(error: &SdkError<UpdateItemError>) -> Option<Item> {
     match error.as_service_error() {
-        Some(UpdateItemError::ConditionalCheckFailedException(refused)) => Ok(refused.item.clone().unwrap_or_default()),
-        _ => Err(error),
+        Some(UpdateItemError::ConditionalCheckFailedException(refused)) => {
+            Some(refused.item.clone().unwrap_or_default())
+        }
+        _ => None,
     }
 }
