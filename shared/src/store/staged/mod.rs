@@ -19,7 +19,7 @@
 //! 3. **Give back.** Each part is one transaction again: items become what their intents say, or what they were; the part ends
 //!    with them. At last the record is no longer due. Ended parts and the record stay for a day, then they expire.
 //!
-//! A unit of *n* items takes 2⌈(n + 1) / 98⌉ + 2 calls when nobody is in its way.
+//! A unit of *n* items takes 2⌈n / 98⌉ + 2 calls when nobody is in its way.
 //!
 //! # Who may do what
 //!
