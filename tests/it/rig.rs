@@ -108,6 +108,12 @@ impl Rig {
         Engine::new(services(), self.store_of("outbox"), settings)
     }
 
+    /// The function that only requeues jobs, over the same data.
+    pub(crate) fn job_state(&self) -> Self {
+        let settings = Settings { serves: Serves::Requeues, ..Settings::default() };
+        Self { engine: Engine::new(services(), self.store_of("job-state"), settings), ..self.clone() }
+    }
+
     /// The records of the table's stream after that one.
     pub(crate) fn records(&self, after: Option<&str>) -> Vec<Value> {
         self.database.records(TABLE, after).unwrap()

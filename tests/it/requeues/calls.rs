@@ -21,8 +21,9 @@ async fn a_failed_job_is_requeued_by_calls_as_the_environment_wants_them() {
     // Endpoints and units that were left are looked for at the same time, and the gate and the queue are looked at again in
     // the end.
     assert_eq!(calls.iter().filter(|call| *call == "Query").count(), 5, "{calls:?}");
-    let expected = ["GetItem", "GetItem", "UpdateItem", "TransactWriteItems", "GetItem", "Query"];
-    assert_eq!(calls[calls.len() - expected.len()..], expected, "{calls:?}");
+    let expected = ["GetItem", "GetItem", "UpdateItem", "TransactWriteItems", "GetItem"];
+    let others: Vec<&String> = calls.iter().filter(|call| *call != "Query").collect();
+    assert_eq!(others[others.len() - expected.len()..], expected, "{calls:?}");
     assert_eq!((environment.status(JOB).as_str(), environment.effects().len()), ("Waiting", 1));
     let [read] = &environment.requests(Kind::Status)[..] else { panic!() };
     assert_eq!(read.path, "/data/BatchJobs(BatchJobRecId=7)?$select=BatchJobRecId,Status");

@@ -9,10 +9,10 @@ use std::{
 };
 
 use serde_json::json;
-use shared::{Engine, Serves, Settings, store::Staging};
+use shared::store::Staging;
 use tests::strict::{Fault, Plan};
 
-use crate::rig::{Rig, member, services};
+use crate::rig::{Rig, member};
 
 const DATA: &str = "/data";
 const FAILED: i64 = 5_637_144_576;
@@ -40,8 +40,7 @@ async fn owner_stops(rig: &Rig, decides: bool) {
 async fn requeued(decides: bool) -> (Rig, Vec<u16>) {
     let rig = Rig::seeded().await;
     owner_stops(&rig, decides).await;
-    let settings = Settings { serves: Serves::Requeues, ..Settings::default() };
-    let job_state = Rig { engine: Engine::new(services(), rig.store_of("job-state"), settings), ..rig.clone() };
+    let job_state = rig.job_state();
     let url = format!("{DATA}/BatchJobs/Microsoft.Dynamics.DataEntities.SetBatchJobToWaiting");
     let mut statuses = Vec::new();
     for id in [FAILED, 91] {
