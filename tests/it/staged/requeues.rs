@@ -20,11 +20,11 @@ const FAILED: i64 = 5_637_144_576;
 /// Changes two jobs in a staged unit whose owner stops at its decision: before it, or right after it.
 async fn owner_stops(rig: &Rig, decides: bool) {
     let owner = rig.staging(Staging { direct_items: 1, lease: Duration::from_millis(200), ..Staging::default() });
-    let decided = Arc::new(AtomicBool::new(false));
+    let is_over = Arc::new(AtomicBool::new(false));
     owner.strict.set_plan(Plan::from_fn(move |call| {
         let is_decision = call.operation == "UpdateItem" && call.items.iter().any(|item| item.contains("U|"));
-        let stops = decided.load(Ordering::Relaxed) || is_decision && !decides;
-        decided.fetch_or(is_decision, Ordering::Relaxed);
+        let stops = is_over.load(Ordering::Relaxed) || is_decision && !decides;
+        is_over.fetch_or(is_decision, Ordering::Relaxed);
         stops.then_some(Fault::Hang)
     }));
     let job = json!({ "BatchJobRecId": 91, "Status": "Error" });
