@@ -151,3 +151,24 @@ async fn the_isolation_is_advertised_where_it_is_kept() {
         assert!(!kept || metadata.contains("IsolationLevel/Snapshot"));
     }
 }
+
+/// What a snapshot changes and what it is answered are one commit, so that a repeat changes nothing.
+#[tokio::test]
+async fn a_snapshot_with_an_id_happens_once() {
+    let rig = Rig::seeded().await;
+    let airline = |code: &str| {
+        let body = json!({ "AirlineCode": code, "Name": "n" });
+        json!({ "id": code, "method": "POST", "url": "Airlines", "headers": { "content-type": "application/json" }, "body": body })
+    };
+    let count = |id: &str| json!({ "id": id, "method": "GET", "url": "Airlines/$count" });
+    let body = json!({ "requests": [count("before"), airline("Q1"), airline("Q2"), count("after")] });
+    let since = format!("repeatability-first-sent: {}", crate::repeats::sent(jiff::SignedDuration::ZERO));
+    let headers = ["accept: application/json", "isolation: snapshot", "repeatability-request-id: once", &since];
+    let send = async || rig.send("POST", "/trippin/$batch", &headers, body.to_string()).await;
+    let (first, again) = (send().await, send().await);
+    assert_eq!(first.statuses(), [200, 201, 201, 200], "{}", first.text());
+    assert_eq!(first.body, again.body);
+    assert_eq!(again.headers.get("repeatability-result"), Some("accepted"));
+    let counts: Vec<_> = first.json()["responses"].as_array().unwrap().iter().map(|one| one["body"].clone()).collect();
+    assert_eq!((&counts[0], &counts[3]), (&json!("3"), &json!("5")));
+}
