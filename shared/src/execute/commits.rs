@@ -84,13 +84,7 @@ impl<'e> Commits<'e> {
                 self.contested.extend(items.iter().map(|(key, _)| key.clone()));
                 let at_once = !staged && self.attempts <= AT_ONCE;
                 if at_once {
-                    // What is not among the refused met its condition: these keys are free.
-                    let is_free = |condition: &Condition| matches!(condition, Condition::Absent | Condition::Free(_));
-                    let free = writes.iter().filter(|write| is_free(&write.condition));
-                    free.for_each(|write| snapshot.learn(write.key.clone(), None));
-                    for (key, stored) in items {
-                        snapshot.learn(key, stored);
-                    }
+                    learn(snapshot, &writes, items);
                 }
                 at_once
             }
@@ -127,6 +121,17 @@ impl<'e> Commits<'e> {
     /// Gives back what is held for an attempt that does not come.
     pub(super) async fn release(mut self) {
         self.store.release(&mut self.stage, self.deadline).await;
+    }
+}
+
+/// A refusal shows what is now: the items that do not meet their condition are given. What is not among them met its
+/// condition: keys that were to be free are.
+pub(super) fn learn(snapshot: &mut Snapshot, writes: &[Write], refused: Vec<(ItemKey, Option<Stored>)>) {
+    let is_free = |condition: &Condition| matches!(condition, Condition::Absent | Condition::Free(_));
+    let free = writes.iter().filter(|write| is_free(&write.condition));
+    free.for_each(|write| snapshot.learn(write.key.clone(), None));
+    for (key, stored) in refused {
+        snapshot.learn(key, stored);
     }
 }
 

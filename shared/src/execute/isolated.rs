@@ -14,14 +14,14 @@ use crate::{
     plan::{self, Context, End, Fresh, Job, Needs, Outcome, PlanError, References, Sequence, Snapshot, Sum},
     respond::{BatchError, Failure},
     service::profile::Isolation,
-    store::{Commit, Condition, Deadline, ItemKey, StoreError, Stored, TRANSACTION_ITEMS, Write, WriteKind},
+    store::{Commit, Deadline, ItemKey, StoreError, TRANSACTION_ITEMS, Write, WriteKind},
     wire::Writer,
 };
 
 use super::{
     Engine,
     batch::{Ran, Run, only, write_group, write_single},
-    commits::{AT_ONCE, MAX_ATTEMPTS, pauses},
+    commits::{AT_ONCE, MAX_ATTEMPTS, learn, pauses},
     fetch::in_time,
     one_unit::requests,
     turn::Turn,
@@ -283,14 +283,4 @@ enum Attempt<R> {
     Refused,
     /// Another transaction held one of the items; nothing was written.
     Conflict,
-}
-
-/// A refusal shows what all that was checked is now: the items that do not meet their condition are given, the others do.
-fn learn(snapshot: &mut Snapshot, writes: &[Write], refused: Vec<(ItemKey, Option<Stored>)>) {
-    let is_free = |condition: &Condition| matches!(condition, Condition::Absent | Condition::Free(_));
-    let free = writes.iter().filter(|write| is_free(&write.condition));
-    free.for_each(|write| snapshot.learn(write.key.clone(), None));
-    for (key, stored) in refused {
-        snapshot.learn(key, stored);
-    }
 }
