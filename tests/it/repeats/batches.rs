@@ -134,15 +134,14 @@ async fn two_executors_do_nothing_twice() {
     for at in 1..9 {
         let rig = Rig::seeded().await;
         let slow = rig.with(Duration::from_millis(25), Duration::from_secs(20));
-        let (watch, other) = (slow.strict.clone(), rig.again());
+        let (watch, other, requests) = (slow.strict.clone(), rig.again(), mixed(at));
         let second = async {
             while watch.calls().len() < at {
                 tokio::task::yield_now().await;
             }
             let_pass(&rig.client(), place("dataverse", "two")).await;
-            settled(&other, "dataverse", DATAVERSE, "two", &mixed(at)).await
+            settled(&other, "dataverse", "two", || batch(&other, DATAVERSE, "two", &requests)).await
         };
-        let requests = mixed(at);
         let (first, second) = tokio::join!(batch(&slow, DATAVERSE, "two", &requests), second);
         check(&rig, at, &second).await;
         assert!(matches!(first.status, 200 | 409), "{}", first.text());

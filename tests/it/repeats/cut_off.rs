@@ -56,7 +56,8 @@ async fn several_executors_carry_a_batch_out_together() {
         cut_off(&rig, "relay", &mixed(7), call, true).await;
         let_pass(&rig.client(), place("dataverse", "relay")).await;
     }
-    let answer = settled(&rig, "dataverse", DATAVERSE, "relay", &mixed(7)).await;
+    let requests = mixed(7);
+    let answer = settled(&rig, "dataverse", "relay", || batch(&rig, DATAVERSE, "relay", &requests)).await;
     check(&rig, 7, &answer).await;
 }
 
@@ -81,7 +82,7 @@ async fn operations_keep_their_order_over_a_repeat() {
         _ = batch(&slow, TRIPPIN, "order", &requests) => panic!("it is slow"),
         () = created => {}
     }
-    let answer = settled(&rig, "trippin", TRIPPIN, "order", &requests).await;
+    let answer = settled(&rig, "trippin", "order", || batch(&rig, TRIPPIN, "order", &requests)).await;
     assert_eq!(answer.statuses(), [404, 201, 201]);
     assert_eq!(rig.get("/trippin/Airlines('O')").await.status, 200, "not deleted by the repeat");
 }
@@ -108,7 +109,7 @@ async fn large_outcomes_of_units_are_found_by_a_repeat() {
     }
     assert_eq!(rig.get("/trippin/Airlines('L0')").await.status, 200);
     assert_eq!(rig.get("/trippin/Airlines('L3')").await.status, 404);
-    let answer = settled(&rig, "trippin", TRIPPIN, "parts", &requests).await;
+    let answer = settled(&rig, "trippin", "parts", || batch(&rig, TRIPPIN, "parts", &requests)).await;
     assert_eq!(answer.statuses(), [201; 4]);
     for at in 0..4 {
         assert_eq!(rig.get(&format!("/trippin/Airlines('L{at}')")).await.status, 200);

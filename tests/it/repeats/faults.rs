@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tests::strict::{Call, Fault, Plan, WRITE_FAULTS};
 use tokio::task::JoinSet;
 
 use super::{
-    CENTRAL, DATAVERSE, batch,
+    CENTRAL, DATAVERSE, TRIPPIN, batch,
     batches::{check, mixed},
     let_pass, place, result, seen, send, settled, tasks, with_id,
 };
@@ -39,6 +39,8 @@ enum Work {
     ChangeSet,
     /// A batch with an id.
     Batch,
+    /// The same, all of one instant.
+    Snapshot,
 }
 
 impl Work {
@@ -66,13 +68,22 @@ impl Work {
                 rig.batch(DATAVERSE, &[task("1"), task("2")]).await
             }
             Self::Batch => batch(rig, DATAVERSE, &id, &mixed(n)).await,
+            Self::Snapshot => {
+                let list = format!("Airlines?$filter=AirlineCode eq '{text}'");
+                let create = |at| member(None, at, "POST", "Airlines", json!({ "AirlineCode": text, "Name": at }));
+                let requests = [member(None, "0", "GET", &list, Value::Null), create("1"), create("2")];
+                let body = json!({ "requests": requests }).to_string();
+                let more = ["accept: application/json", "prefer: odata.continue-on-error", "isolation: snapshot"];
+                send(rig, "POST", &format!("{TRIPPIN}/$batch"), &id, &more, &body).await
+            }
         }
     }
 
     /// Repeats it until it is answered for good.
     async fn settle(self, rig: &Rig, n: usize) -> Answer {
         match self {
-            Self::Batch => settled(rig, "dataverse", DATAVERSE, &format!("{self:?} {n}"), &mixed(n)).await,
+            Self::Batch => settled(rig, "dataverse", &format!("{self:?} {n}"), || self.send(rig, n)).await,
+            Self::Snapshot => settled(rig, "trippin", &format!("{self:?} {n}"), || self.send(rig, n)).await,
             _ => self.send(rig, n).await,
         }
     }
@@ -93,6 +104,11 @@ impl Work {
             Self::ChangeSet => assert_eq!((answer.statuses(), tasks(rig, &text).await), (vec![204; 2], 2), "{text}"),
             Self::Refused => assert_eq!(answer.status, 412, "{text}: {}", answer.text()),
             Self::Batch => check(rig, n, answer).await,
+            Self::Snapshot => {
+                assert_eq!(answer.statuses(), [200, 201, 409], "{text}: {}", answer.text());
+                assert_eq!(answer.json()["responses"][0]["body"]["value"], json!([]), "{text}");
+                assert_eq!(rig.get(&format!("{TRIPPIN}/Airlines('{text}')")).await.json()["Name"], "1");
+            }
             Self::Derived => {
                 let url = format!("{CENTRAL}/journals({JOURNAL})/journalLines/$count?$filter=description eq '{text}'");
                 assert_eq!((answer.status, rig.get(&url).await.text().as_str()), (201, "1"), "{text}");
@@ -127,7 +143,7 @@ async fn case(rig: Rig, work: Work, n: usize, (at, fault, times): (usize, Fault,
 async fn whatever_fails_a_repeat_sets_it_right() {
     let mut cases = JoinSet::new();
     let mut n = 0;
-    for work in [Work::Single, Work::Derived, Work::Refused, Work::ChangeSet, Work::Batch] {
+    for work in [Work::Single, Work::Derived, Work::Refused, Work::ChangeSet, Work::Batch, Work::Snapshot] {
         n += 1;
         let whole = Rig::seeded().await;
         let answer = work.send(&whole, n).await;
@@ -170,7 +186,7 @@ async fn a_batch_survives_accidents_at_random() {
             let (one, two) = tokio::join!(batch(&faulty, DATAVERSE, &id, &requests), second);
             answers.extend([one, two]);
         }
-        let last = settled(&rig, "dataverse", DATAVERSE, &id, &requests).await;
+        let last = settled(&rig, "dataverse", &id, || batch(&rig, DATAVERSE, &id, &requests)).await;
         check(&rig, n, &last).await;
         for answer in answers.iter().filter(|answer| result(answer).is_some()) {
             assert_eq!(seen(answer), seen(&last), "{n}");

@@ -101,9 +101,14 @@ async fn set(client: &aws_sdk_dynamodb::Client, table: &str, place: ItemKey, nam
 }
 
 /// Repeats a batch until it is answered for good, as if time passed between.
-pub(crate) async fn settled(rig: &Rig, service: &str, root: &str, id: &str, requests: &[Value]) -> Answer {
+pub(crate) async fn settled<S: Future<Output = Answer>>(
+    rig: &Rig,
+    service: &str,
+    id: &str,
+    send: impl Fn() -> S,
+) -> Answer {
     for _ in 0..100 {
-        let answer = batch(rig, root, id, requests).await;
+        let answer = send().await;
         if result(&answer) == Some("accepted") {
             return answer;
         }

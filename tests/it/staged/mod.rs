@@ -7,6 +7,7 @@ mod held;
 mod interleavings;
 mod kills;
 mod overlaps;
+mod parents;
 mod requeues;
 mod scene;
 mod sizes;

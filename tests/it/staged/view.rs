@@ -52,7 +52,7 @@ pub(super) fn of_items(items: &Items) -> View {
 }
 
 /// An item as it is now; `None` where there is none.
-fn settled<'i>(items: &'i Items, item: &'i Value) -> Option<&'i Value> {
+pub(super) fn settled<'i>(items: &'i Items, item: &'i Value) -> Option<&'i Value> {
     let intent = &item["w"]["M"];
     let Some(unit) = intent["u"]["S"].as_str() else { return Some(item) };
     let record = items.get(&(format!("U|{unit}"), "-".to_owned()));

@@ -51,6 +51,8 @@ struct Stand {
     /// A number for all that it was answered so far: what it does next follows from that.
     history: u64,
     last: u64,
+    /// Whether it was answered what it was answered before.
+    waits: bool,
 }
 
 /// Calls of all actors of a run.
@@ -142,7 +144,8 @@ impl Board {
         let body: Value = serde_json::from_slice(body).unwrap_or_default();
         let said = number(&(text, answer.map(|answer| answer.status().as_u16()), state.names.text(&body)));
         let stand = state.stands.entry(actor).or_default();
-        if stand.last != said {
+        stand.waits = stand.last == said;
+        if !stand.waits {
             stand.history = number(&(stand.history, said));
             stand.last = said;
         }
@@ -180,6 +183,11 @@ impl Board {
 
     pub(super) fn is_waiting(&self, actor: usize) -> bool {
         self.state().stands.get(&actor).is_some_and(|stand| stand.waiting.is_some())
+    }
+
+    /// Whether its last call told it nothing new.
+    pub(super) fn is_idle(&self, actor: usize) -> bool {
+        self.state().stands.get(&actor).is_some_and(|stand| stand.waits)
     }
 
     pub(super) fn is_done(&self, actor: usize) -> bool {

@@ -35,6 +35,8 @@ const STACK: usize = 16 << 20;
 /// How often what is not the next call of an actor may happen in a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Budget {
+    /// An actor is interrupted by another one. One that waits is not; `usize::MAX` allows all orders.
+    pub switches: usize,
     /// An actor stops for ever.
     pub crashes: usize,
     /// A call or its answer is lost.
@@ -182,7 +184,7 @@ impl Search<'_> {
 
     /// Makes the choices of a job, then always the first one that there is, until the state is known.
     async fn run(&self, (mut path, expected): Job) {
-        let mut run = Run::start(self.world).await;
+        let mut run = Run::start(self.world, self.budget).await;
         let mut before = None;
         for (at, choice) in path.iter().enumerate() {
             if at + 1 == path.len() {
@@ -195,7 +197,7 @@ impl Search<'_> {
         }
         loop {
             let state = run.state();
-            let choices = run.choices(self.budget);
+            let choices = run.choices();
             if !self.note(before, state, &path, &choices) {
                 return;
             }

@@ -62,6 +62,9 @@ pub(super) struct Run {
     /// The last record of the stream that is in `items`.
     last: Option<String>,
     gone: Vec<usize>,
+    /// Who made the last call.
+    current: Option<usize>,
+    budget: Budget,
     used: Budget,
     /// What of the invariants counts for later.
     watched: String,
@@ -70,7 +73,7 @@ pub(super) struct Run {
 
 impl Run {
     /// Begins a run: all actors stand before their first calls. Each is a millisecond younger than the one before.
-    pub(super) async fn start(world: &dyn World) -> Self {
+    pub(super) async fn start(world: &dyn World, budget: Budget) -> Self {
         CLOCK.set(0);
         let Started { database, actors, watch } = world.start().await;
         let board = Arc::<Board>::default();
@@ -90,23 +93,27 @@ impl Run {
         }
         let (items, last, gone) = (Items::new(), None, Vec::new());
         let (used, watched, trace) = (Budget::default(), String::new(), Vec::new());
-        let mut run = Self { database, board, tasks, watch, items, last, gone, used, watched, trace };
+        let current = None;
+        let mut run = Self { database, board, tasks, watch, items, last, gone, current, budget, used, watched, trace };
         run.look();
         run
     }
 
     /// What may happen next; nothing once all actors are done or gone.
-    pub(super) fn choices(&self, budget: Budget) -> Vec<Choice> {
+    pub(super) fn choices(&self) -> Vec<Choice> {
+        let budget = self.budget;
         let actors: Vec<usize> = (0..self.tasks.len()).filter(|actor| self.goes_on(*actor)).collect();
-        let mut choices: Vec<Choice> = actors.iter().map(|actor| Choice::Step(*actor)).collect();
+        let may_switch = self.used.switches < budget.switches;
+        let next: Vec<usize> = actors.iter().copied().filter(|actor| may_switch || !self.is_switch(*actor)).collect();
+        let mut choices: Vec<Choice> = next.iter().map(|actor| Choice::Step(*actor)).collect();
         if self.used.crashes < budget.crashes {
             choices.extend(actors.iter().map(|actor| Choice::Crash(*actor)));
         }
         if self.used.losses < budget.losses {
-            choices.extend(actors.iter().flat_map(|actor| [Choice::Drop(*actor), Choice::Lose(*actor)]));
+            choices.extend(next.iter().flat_map(|actor| [Choice::Drop(*actor), Choice::Lose(*actor)]));
         }
         if self.used.delays < budget.delays {
-            choices.extend(actors.iter().map(|actor| Choice::Delay(*actor)));
+            choices.extend(next.iter().map(|actor| Choice::Delay(*actor)));
         }
         if self.board.has_delayed() {
             choices.push(Choice::Arrive);
@@ -116,6 +123,12 @@ impl Run {
             choices.push(Choice::Jump);
         }
         choices
+    }
+
+    /// Whether somebody would be interrupted if this actor went on; never where that is not counted.
+    fn is_switch(&self, actor: usize) -> bool {
+        let is_interrupted = |current: usize| current != actor && self.goes_on(current) && !self.board.is_idle(current);
+        self.budget.switches != usize::MAX && self.current.is_some_and(is_interrupted)
     }
 
     fn goes_on(&self, actor: usize) -> bool {
@@ -133,6 +146,10 @@ impl Run {
 
     /// Makes a choice.
     pub(super) async fn take(&mut self, choice: Choice) {
+        if let Choice::Step(actor) | Choice::Drop(actor) | Choice::Lose(actor) | Choice::Delay(actor) = choice {
+            self.used.switches += usize::from(self.is_switch(actor));
+            self.current = (self.budget.switches != usize::MAX).then_some(actor);
+        }
         let step = async |actor: usize, verdict| {
             let operation = self.board.release(actor, verdict);
             self.board.settled(actor).await;
@@ -188,7 +205,8 @@ impl Run {
         items.sort_unstable();
         let mut gone = self.gone.clone();
         gone.sort_unstable();
-        number(&(items, self.board.number(&gone), gone, self.used, CLOCK.get(), &self.watched))
+        let current = self.current.map(|actor| (actor, self.board.is_idle(actor)));
+        number(&(items, self.board.number(&gone), gone, current, self.used, CLOCK.get(), &self.watched))
     }
 
     /// Checks the end, when all leases are over.
