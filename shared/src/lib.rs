@@ -67,18 +67,19 @@
 //! round and evaluation starts again from the beginning. It is a pure function, so starting again is safe.
 //!
 //! The overlay ends as **one write a key with one condition a key**. One item is a PutItem or UpdateItem; up to 100 and
-//! 4 MB are one TransactWriteItems; more are staged, see below. When DynamoDB refuses a condition it returns the item that did not meet it. That item becomes
-//! part of the next snapshot and the unit is evaluated anew: now the duplicate key, the stale etag or the missing
-//! target is *known*, and the client gets its 409, 412 or 400 from the same code that would have found it at first
-//! sight. A client's mistake is never guessed from a failed write.
+//! 4 MB are one TransactWriteItems; more are staged, see below. When DynamoDB refuses a condition it returns the item
+//! that did not meet it. That item becomes part of the next snapshot and the unit is evaluated anew: now the duplicate
+//! key, the stale etag or the missing target is *known*, and the client gets its 409, 412 or 400 from the same code that
+//! would have found it at first sight. A client's mistake is never guessed from a failed write.
 //!
 //! # Units that no transaction holds
 //!
-//! Such a unit is *staged* (`store::staged`, where states, steps, and what happens after each crash are written down). It takes its items in parts of
-//! one transaction each: an *intent* on each item says what the item becomes, a *lock* on an item that is only relied on
-//! keeps it in existence, and the conditions of the unit are those of these transactions. One conditional write of the
-//! unit's record decides. Then the items become what their intents say, part by part, by whoever comes first: the owner,
-//! a writer who needs one of them, a reader who meets what a dead owner left, or the sweep of the [`outbox`].
+//! Such a unit is *staged* (`store::staged`, where states, steps, and what happens after each crash are written down). It
+//! takes its items in parts of one transaction each: an *intent* on each item says what the item becomes, a *lock* on an
+//! item that is only relied on keeps it in existence, and the conditions of the unit are those of these transactions. One
+//! conditional write of the unit's record decides. Then the items become what their intents say, part by part, by whoever
+//! comes first: the owner, a writer who needs one of them, a reader who meets what a dead owner left, or the sweep of the
+//! [`outbox`].
 //!
 //! - An item is what it was until the record is committed, and what its intent says from then on. Every read of the store
 //!   takes intents off (`store::staged::sight`), so nobody above it knows of them. Reads that belong together show all or
@@ -88,6 +89,10 @@
 //! - Of two units that want the same items the one that began first goes on; the other one is aborted, runs again and keeps
 //!   its place. A unit that is run again takes its items before it reads them.
 //! - A unit whose calls would not end in time is refused before its first write.
+//!
+//! This code itself is model-checked: `tests/it/staged/interleavings.rs` lets a few actors make their calls to the table in
+//! every order, stop at any of them, lose their answers and outlive their leases, and checks after each call what anybody
+//! would see. Where there are too many orders it takes all those with a few interruptions.
 //!
 //! # The outcome of a commit
 //!

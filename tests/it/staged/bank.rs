@@ -142,7 +142,7 @@ async fn transfer(rig: &Rig, random: &mut StdRng, tally: &Tally, book: &Book) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn soak_large_transfers_keep_the_sum() {
-    let wanted = rounds(30, 1_000);
+    let wanted = rounds(30, 200);
     let rig = Rig::seeded().await;
     open(&rig).await;
     let busy = rig.with(HOLD, Duration::from_secs(25)).staging(staging());

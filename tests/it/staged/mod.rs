@@ -23,7 +23,7 @@ use crate::rig::Rig;
 /// All items of the table as its stream tells them, by key.
 pub(crate) fn items(rig: &Rig) -> BTreeMap<(String, String), Value> {
     let mut items = BTreeMap::new();
-    for record in records(rig) {
+    for record in records(rig, None) {
         let key = |name: &str| record["dynamodb"]["Keys"][name]["S"].as_str().unwrap().to_owned();
         let key = (key("pk"), key("sk"));
         match record["dynamodb"].get("NewImage") {
@@ -34,12 +34,12 @@ pub(crate) fn items(rig: &Rig) -> BTreeMap<(String, String), Value> {
     items
 }
 
-/// All records of the stream: it tells some at a time.
-fn records(rig: &Rig) -> Vec<Value> {
+/// All records of the stream, or those after one: it tells some at a time.
+fn records(rig: &Rig, after: Option<&Value>) -> Vec<Value> {
+    let number = |record: &Value| record["dynamodb"]["SequenceNumber"].as_str().unwrap().to_owned();
     let mut all: Vec<Value> = Vec::new();
     loop {
-        let last = all.last().map(|record| record["dynamodb"]["SequenceNumber"].as_str().unwrap().to_owned());
-        let more = rig.records(last.as_deref());
+        let more = rig.records(all.last().or(after).map(number).as_deref());
         if more.is_empty() {
             return all;
         }
