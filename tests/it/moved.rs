@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
-use tests::strict::Plan;
+use tests::strict::{Call, Plan};
 
 use crate::rig::{Answer, Rig, member};
 
@@ -23,11 +23,17 @@ async fn send(rig: &Rig, (method, url, body): Step) -> Answer {
 
 /// Seeds, and somebody else who does this right before the first write.
 async fn with_rival(rival: Step) -> Rig {
+    let writes = ["PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems"];
+    with_rival_at(rival, move |call| writes.contains(&call.operation.as_str())).await
+}
+
+/// The same before the first call of which that is true.
+async fn with_rival_at(rival: Step, comes: impl Fn(&Call) -> bool + Send + Sync + 'static) -> Rig {
     let rig = Rig::seeded().await;
     let (other, rival, done) = (rig.again(), rival, AtomicBool::new(false));
+    rig.strict.forget();
     rig.strict.set_plan(Plan::from_fn(move |call| {
-        let writes = ["PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems"];
-        if writes.contains(&call.operation.as_str()) && !done.swap(true, Ordering::SeqCst) {
+        if comes(call) && !done.swap(true, Ordering::SeqCst) {
             let (other, rival) = (other.clone(), rival.clone());
             let thread = std::thread::spawn(move || {
                 let answer = tokio::runtime::Runtime::new().unwrap().block_on(send(&other, rival));
@@ -68,6 +74,69 @@ async fn a_change_does_not_follow_a_key() {
         let answer = rig.send(method, &format!("{ROOT}/{url}"), &["if-match: *"], body).await;
         assert_eq!(answer.status, 404, "{method} {}", answer.text());
         assert_eq!(send(&rig, step("GET", ONE, Value::Null)).await.json()["name"], "Test Account");
+    }
+}
+
+/// A change set in one step.
+fn change_set(requests: &[Value]) -> Step {
+    step("POST", "$batch", json!({ "requests": requests }))
+}
+
+fn part(id: &str, method: &str, url: &str, body: Value) -> Value {
+    member(Some("g"), id, method, url, body)
+}
+
+/// Somebody has the key at every instant, and is found: whoever looks for it reads where it leads, and then what is there.
+#[tokio::test]
+async fn a_key_that_goes_to_another_entity_meanwhile_is_found_there() {
+    let key = "accounts(accountnumber='TA-0001')";
+    let moves = [
+        part("1", "PATCH", ONE, json!({ "accountnumber": "B" })),
+        part("2", "PATCH", TWO, json!({ "accountnumber": "TA-0001", "name": "theirs" })),
+    ];
+    for alone in [true, false] {
+        let rig = with_rival_at(change_set(&moves), |call| call.number == 1).await;
+        let found = if alone {
+            send(&rig, step("GET", key, Value::Null)).await.json()
+        } else {
+            let reads = [member(None, "1", "GET", TASK, Value::Null), member(None, "2", "GET", key, Value::Null)];
+            rig.batch(ROOT, &reads).await.json()["responses"][1]["body"].clone()
+        };
+        assert_eq!(found["name"], "theirs", "{found}");
+    }
+    let rig = with_rival_at(change_set(&moves), |call| call.number == 1).await;
+    let answer = rig.send("PATCH", &format!("{ROOT}/{key}"), &["if-match: *"], r#"{"telephone1":"1"}"#).await;
+    assert_eq!(answer.status, 204, "{}", answer.text());
+    assert_eq!(send(&rig, step("GET", TWO, Value::Null)).await.json()["telephone1"], "1");
+}
+
+/// A task leads to an account at every instant, though not to the same.
+#[tokio::test]
+async fn a_lookup_that_leads_elsewhere_meanwhile_is_followed_there() {
+    let new = "7d1c2b90-0000-4000-8000-0000000000aa";
+    let moves = [
+        part("1", "POST", "accounts", json!({ "accountid": new, "name": "theirs" })),
+        part("2", "PATCH", TASK, json!({ "regardingobjectid_account_task@odata.bind": format!("/accounts({new})") })),
+        part("3", "DELETE", ONE, Value::Null),
+    ];
+    let url = format!("{TASK}/regardingobjectid_account_task");
+    let bind = step("PATCH", TASK, json!({ "regardingobjectid_account_task@odata.bind": format!("/{ONE}") }));
+    for method in ["GET", "PATCH"] {
+        let mut found = 0;
+        for call in 0..4 {
+            let ready = std::sync::Arc::new(AtomicBool::new(false));
+            let from = std::sync::Arc::clone(&ready);
+            let rig =
+                with_rival_at(change_set(&moves), move |one| from.load(Ordering::SeqCst) && one.number == call).await;
+            assert!(send(&rig, bind.clone()).await.status < 300);
+            rig.strict.forget();
+            ready.store(true, Ordering::SeqCst);
+            let body = if method == "GET" { Value::Null } else { json!({ "telephone1": "1" }) };
+            let answer = send(&rig, step(method, &url, body)).await;
+            assert!(matches!(answer.status, 200 | 204), "{method}, call {call}: {}", answer.text());
+            found += usize::from(answer.text().contains("theirs"));
+        }
+        assert!(method != "GET" || found > 0);
     }
 }
 

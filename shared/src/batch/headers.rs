@@ -56,9 +56,9 @@ impl Headers {
             .filter_map(|(_, v)| std::str::from_utf8(v.as_bytes()).ok())
     }
 
-    /// The isolation that is asked for: `Isolation`, or else `OData-Isolation` (Protocol §8.2.6).
-    pub fn isolation(&self) -> Option<&str> {
-        self.get("isolation").or_else(|| self.get("odata-isolation"))
+    /// The isolations that are asked for: by `Isolation`, or else by `OData-Isolation` (Protocol §8.2.6).
+    pub fn isolations(&self) -> impl Iterator<Item = &str> {
+        self.get_all(if self.get("isolation").is_some() { "isolation" } else { "odata-isolation" })
     }
 
     /// Takes the first header of a name out. `name` is lower-case.

@@ -40,6 +40,16 @@ pub enum BatchItem {
     Group(Group),
 }
 
+impl BatchItem {
+    /// Its requests, in order.
+    pub fn requests(&self) -> &[Request] {
+        match self {
+            Self::Single(request) => std::slice::from_ref(request),
+            Self::Group(group) => &group.requests,
+        }
+    }
+}
+
 /// A change set (multipart) or atomicity group (JSON).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {

@@ -25,13 +25,13 @@ pub(super) struct Answers {
 
 impl Answers {
     /// No answers yet. `ends` is what stands around them, `least` the answer that each item gets when there is no room
-    /// for another. If the batch does not go on after a failure, one of these is the last.
-    pub(super) fn new(writer: Writer, ends: Weight, least: &[Weight], continues: bool) -> Result<Self, BatchError> {
+    /// for another. The first `certain` items are answered whatever fails; after them a failure may be the last answer.
+    pub(super) fn new(writer: Writer, ends: Weight, least: &[Weight], certain: usize) -> Result<Self, BatchError> {
         let mut rest = Vec::with_capacity(least.len());
         let mut after = Weight::default();
-        for item in least.iter().rev() {
+        for (position, item) in least.iter().enumerate().rev() {
             rest.push(after);
-            after = if continues { after + *item } else { after.max(*item) };
+            after = if position < certain { after + *item } else { after.max(*item) };
         }
         if (ends + after).total() > MAX_ANSWER {
             return Err(BatchError::AnswerTooLarge { max: MAX_ANSWER });

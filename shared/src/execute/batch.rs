@@ -24,6 +24,7 @@ use super::{
     failures::{Culprit, Failures, Subject},
     form::Form,
     isolated::isolated,
+    keep::Refusal,
     one_unit::requests,
     reads::plain_reads,
     ready::Ready,
@@ -46,7 +47,11 @@ pub(super) struct Run<'r> {
     /// Goes on after a failure.
     continues: bool,
     failed: bool,
+    /// Index of the last unit that an earlier executor has decided: it was not stopped by what stands before.
+    decided: usize,
     failures: Failures,
+    /// Refusals to keep with what the batch changes.
+    pub(super) refusals: Vec<Refusal>,
     /// Requests that are answered; those after the end of the batch are not.
     answered: usize,
     /// Status of the answer as a whole.
@@ -112,6 +117,9 @@ impl Engine {
     ) -> Result<Ran, Failure> {
         let make = Uuid::new_v4;
         let fresh = Fresh::new(&make);
+        let operations = requests(&ready.batch).count();
+        let is_decided = |index: &usize| context.batch.is_some_and(|batch| batch.has_decided(*index));
+        let decided = (0..operations).rev().find(is_decided).unwrap_or_default();
         let begin = |failures| -> Result<Run<'_>, BatchError> {
             Ok(Run {
                 engine: self,
@@ -121,10 +129,12 @@ impl Engine {
                 references: References::new(),
                 done: HashMap::new(),
                 form: ready.form,
-                answers: ready.answers()?,
+                answers: ready.answers(context.batch)?,
                 continues: ready.continues,
                 failed: false,
+                decided,
                 failures,
+                refusals: Vec::new(),
                 answered: 0,
                 status: StatusCode::OK,
                 changed: false,
@@ -133,7 +143,6 @@ impl Engine {
                 groups: 0,
             })
         };
-        let operations = requests(&ready.batch).count();
         let finish = |run: Run<'_>| run.finish(operations, ready.asked);
         if ready.isolation == Some(Isolation::Snapshot) {
             return Box::pin(isolated(&ready.batch, &|| begin(Failures::held()), &finish, turn)).await;
@@ -204,9 +213,17 @@ impl Run<'_> {
         self.failed && !self.continues
     }
 
+    /// Whether an earlier executor has decided the unit that begins there: it is answered as it was, whatever the reads
+    /// before it find now.
+    fn is_decided(&self, index: usize) -> bool {
+        self.context.batch.is_some_and(|batch| batch.has_decided(index))
+    }
+
     /// A request on its own: a unit of one.
     pub(super) async fn single(&mut self, request: &Request, index: usize) {
-        let result = if let Some(error) = self.precluded(request.depends_on.iter()) {
+        let result = if !self.is_decided(index)
+            && let Some(error) = self.precluded(request.depends_on.iter())
+        {
             Err(error.into())
         } else {
             let mut jobs = [Job { index, request, prepared: None }];
@@ -262,7 +279,9 @@ impl Run<'_> {
         let jobs = group.requests.iter().enumerate();
         let mut jobs: Vec<Job<'_>> =
             jobs.map(|(at, request)| Job { index: index + at, request, prepared: None }).collect();
-        let result = if let Some((culprit, error)) = self.refusal(group) {
+        let result = if !self.is_decided(index)
+            && let Some((culprit, error)) = self.refusal(group)
+        {
             Err(FailedUnit { culprit, ..FailedUnit::as_a_whole(error) })
         } else {
             self.unit(&mut jobs, &|writer, outcomes| write_group(writer, name.as_ref(), outcomes)).await
@@ -346,9 +365,10 @@ impl Run<'_> {
             failed = FailedUnit::as_a_whole(error);
             self.answers.put(|writer| status = write(&failed, writer));
         }
+        let counts = self.answered >= self.decided;
         self.settle(requests);
         self.failures.add(self.call.subject, &culprit(&failed), &failed.failure, status);
-        let is_first = !std::mem::replace(&mut self.failed, true);
+        let is_first = counts && !std::mem::replace(&mut self.failed, true);
         if is_first && !self.continues && self.form.service.profile.outer_status_of_failure {
             self.status = if self.is_partly_done(&failed.failure, status) { StatusCode::OK } else { status };
         }

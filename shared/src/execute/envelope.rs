@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use http::Method;
 
 use crate::{
-    batch::{BatchItem, BatchRequest, Headers, Preferences},
+    batch::{BatchRequest, Headers, Preferences},
     exchange::Incoming,
     plan::reference,
     respond::BatchError,
@@ -140,11 +140,7 @@ pub(super) fn references_exist(batch: &BatchRequest) -> Result<(), BatchError> {
     let mut seen = HashSet::new();
     let mut position = 0;
     for item in &batch.items {
-        let requests = match item {
-            BatchItem::Single(request) => std::slice::from_ref(request),
-            BatchItem::Group(group) => group.requests.as_slice(),
-        };
-        for request in requests {
+        for request in item.requests() {
             position += 1;
             if let Some((id, _)) = reference(&request.url)
                 && !seen.contains(id)

@@ -23,6 +23,7 @@ use super::{
     batch::{Ran, Run, only, write_group, write_single},
     commits::{AT_ONCE, MAX_ATTEMPTS, learn, pauses},
     fetch::in_time,
+    keep::Refusal,
     one_unit::requests,
     turn::Turn,
     unit::{FailedUnit, MAX_READS},
@@ -41,10 +42,7 @@ pub(super) async fn isolated<'r>(
     let mut position = 0;
     let mut jobs: Vec<Vec<Job<'_>>> = Vec::with_capacity(batch.items.len());
     for item in &batch.items {
-        let requests = match item {
-            BatchItem::Single(request) => std::slice::from_ref(request),
-            BatchItem::Group(group) => group.requests.as_slice(),
-        };
+        let requests = item.requests();
         let of_item = requests.iter().zip(position..);
         jobs.push(of_item.map(|(request, index)| Job { index, request, prepared: None }).collect());
         position += requests.len();
@@ -53,7 +51,11 @@ pub(super) async fn isolated<'r>(
         let (mut run, mut references) = (begin()?, References::new());
         let mut sequence = Sequence::new(context, snapshot, &mut references, fresh, operation);
         run.items_over(batch, &mut jobs, &mut sequence);
+        let refusals = std::mem::take(&mut run.refusals);
         let (mut ran, mut sum) = (finish(run), sequence.sum()?);
+        if let Sum::Writes(writes) = &mut sum {
+            writes.extend(refusals.iter().flat_map(|refusal| refusal.writes(operation, context)));
+        }
         if let (Sum::Writes(writes), Some(turn)) = (&mut sum, turn)
             && !writes.is_empty()
         {
@@ -114,7 +116,23 @@ impl Run<'_> {
             return Some(Err(FailedUnit { culprit, ..FailedUnit::as_a_whole(error) }));
         }
         let answers = &mut self.answers;
-        end_of(jobs, sequence, &mut |outcomes| answers.draft(|writer| write(writer, outcomes)))
+        let end = end_of(jobs, sequence, &mut |outcomes| answers.draft(|writer| write(writer, outcomes)));
+        match end {
+            Some(Err(failed)) => Some(Err(self.refused(jobs, failed))),
+            end => end,
+        }
+    }
+
+    /// A refusal that has claims is answered as its repeats will be, and kept with what the batch changes.
+    fn refused(&mut self, jobs: &[Job<'_>], failed: FailedUnit) -> FailedUnit {
+        if failed.keepers.is_empty() {
+            return failed;
+        }
+        let request = jobs.get(failed.culprit).map(|job| job.request);
+        let refusal = Refusal::of(failed, |failed| self.form.error(request, &failed.failure));
+        let failed = refusal.told();
+        self.refusals.push(refusal);
+        failed
     }
 }
 
@@ -126,8 +144,8 @@ fn end_of(
 ) -> Option<Result<Vec<Outcome>, FailedUnit>> {
     match sequence.item(jobs) {
         End::Halted => None,
-        End::Failed { culprit, error, before } => {
-            Some(Err(FailedUnit { culprit, before, ..FailedUnit::as_a_whole(error) }))
+        End::Failed { culprit, error, before, keepers } => {
+            Some(Err(FailedUnit { culprit, before, keepers, ..FailedUnit::as_a_whole(error) }))
         }
         End::Done(outcomes) => Some(match admit(&outcomes) {
             Ok(()) => Ok(outcomes),

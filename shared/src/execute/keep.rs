@@ -39,32 +39,20 @@ impl Engine {
                 Err(failed) if !failed.keepers.is_empty() => failed,
                 end => return end,
             };
-            let mut response = answer(&failed);
-            if failed.keepers.iter().any(Claim::is_of_request) {
-                accepted(&mut response.headers);
-            }
-            let kept = Box::pin(self.keep(context, &failed, &response, deadline)).await;
+            let refusal = Refusal::of(failed, answer);
+            let kept = Box::pin(self.keep(context, &refusal, deadline)).await;
             if kept.map_err(FailedUnit::as_a_whole)? {
-                let answered = Answered { response, code: Some(error_code(&failed.failure)) };
-                let failure = PlanError::Answered(Box::new(answered)).into();
-                return Err(FailedUnit { failure, keepers: Vec::new(), ..failed });
+                return Err(refusal.told());
             }
         }
         Err(FailedUnit::as_a_whole(StoreError::Contention { attempts: MAX_ROUNDS }))
     }
 
     /// Keeps a refusal. False when somebody else has decided the same requests.
-    async fn keep(
-        &self,
-        context: &Context<'_>,
-        failed: &FailedUnit,
-        answer: &Response,
-        deadline: Deadline,
-    ) -> Result<bool, StoreError> {
+    async fn keep(&self, context: &Context<'_>, refusal: &Refusal, deadline: Deadline) -> Result<bool, StoreError> {
         in_time(deadline)?;
         let operation = plan::operation_id(Uuid::new_v4());
-        let writes: Vec<Write> =
-            failed.keepers.iter().flat_map(|claim| refusal(claim, failed, answer, &operation, context)).collect();
+        let writes = refusal.writes(&operation, context);
         let model = &context.service.model;
         match self.store.commit(model, &writes, &operation, deadline).await? {
             Commit::Done => Ok(true),
@@ -77,20 +65,46 @@ impl Engine {
     }
 }
 
-/// The items that keep a refusal for a claim: of the request alone, or of its unit with the answers before it.
-fn refusal(
-    claim: &Claim,
-    failed: &FailedUnit,
-    answer: &Response,
-    operation: &str,
-    context: &Context<'_>,
-) -> Vec<Write> {
-    let before = if claim.is_of_request() { Vec::new() } else { failed.before.clone() };
-    let ending = Ending::Failed { before, answer: answer.clone() };
-    let (kept, parts) = claim.ended(operation, &ending.encode());
-    let first = (claim.key.clone(), Stored::Kept(kept));
-    let condition = Condition::Free(context.now.as_second());
-    let write =
-        |(key, stored)| Write { key, kind: WriteKind::Put(stored, Schedule::Keep), condition: condition.clone() };
-    std::iter::once(first).chain(parts).map(write).collect()
+/// A unit that was refused, and what its repeats are to be told.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    failed: FailedUnit,
+    answer: Response,
+}
+
+impl Refusal {
+    /// The answer says that it is kept, where it is that of a request with an id.
+    pub(super) fn of(failed: FailedUnit, answer: impl Fn(&FailedUnit) -> Response) -> Self {
+        let mut answer = answer(&failed);
+        if failed.keepers.iter().any(Claim::is_of_request) {
+            accepted(&mut answer.headers);
+        }
+        Self { failed, answer }
+    }
+
+    /// The failure as the client is told once this is kept.
+    pub(super) fn told(&self) -> FailedUnit {
+        let (response, code) = (self.answer.clone(), Some(error_code(&self.failed.failure)));
+        let failure = PlanError::Answered(Box::new(Answered { response, code })).into();
+        FailedUnit { culprit: self.failed.culprit, failure, before: self.failed.before.clone(), keepers: Vec::new() }
+    }
+
+    /// What keeps it.
+    pub(super) fn writes(&self, operation: &str, context: &Context<'_>) -> Vec<Write> {
+        let writes = |claim| self.writes_for(claim, operation, context.now.as_second());
+        self.failed.keepers.iter().flat_map(writes).collect()
+    }
+
+    /// The items that keep it for a claim: of the request alone, or of its unit with the answers before it.
+    fn writes_for(&self, claim: &Claim, operation: &str, now: i64) -> impl Iterator<Item = Write> {
+        let before = if claim.is_of_request() { Vec::new() } else { self.failed.before.clone() };
+        let ending = Ending::Failed { before, answer: self.answer.clone() };
+        let (kept, parts) = claim.ended(operation, &ending.encode());
+        let first = (claim.key.clone(), Stored::Kept(kept));
+        let write = move |(key, stored)| {
+            let kind = WriteKind::Put(stored, Schedule::Keep);
+            Write { key, kind, condition: Condition::Free(now) }
+        };
+        std::iter::once(first).chain(parts).map(write)
+    }
 }

@@ -39,10 +39,7 @@ impl Run<'_> {
 
 /// All requests of a batch, those of groups among the others.
 pub(super) fn requests(batch: &BatchRequest) -> impl Iterator<Item = &Request> {
-    batch.items.iter().flat_map(|item| match item {
-        BatchItem::Single(request) => std::slice::from_ref(request),
-        BatchItem::Group(group) => group.requests.as_slice(),
-    })
+    batch.items.iter().flat_map(BatchItem::requests)
 }
 
 fn responses(outcomes: &[Outcome]) -> impl Iterator<Item = &Response> {

@@ -31,8 +31,16 @@ pub(super) fn plain_reads(items: &[BatchItem]) -> Vec<&Request> {
 
 /// A GET that depends on no other request, and asks for no instant of its own: it may be read together with its neighbours.
 fn is_plain_read(request: &Request) -> bool {
-    let alone = request.headers.isolation().is_some();
+    let alone = request.headers.isolations().next().is_some();
     request.method == Method::GET && request.depends_on.is_empty() && !refers(request) && !alone
+}
+
+/// What comes of what is known.
+enum Known {
+    /// What the first read that is not answered and those after it need.
+    Needs(Needs),
+    /// The next one is refused, which follows from several readings.
+    Doubtful,
 }
 
 impl Run<'_> {
@@ -53,15 +61,24 @@ impl Run<'_> {
         }
     }
 
-    /// Answers one after the other as far as what was read goes, reads what the others need, and again. Neither what is
+    /// Answers one after the other as far as what was read goes, reads what the others need, and again. A refusal that
+    /// follows from several readings is found alone, where it is checked. Neither what is
     /// answered is kept nor what it was answered from: large entities must not be in memory all together. With an error,
     /// how many are answered.
     async fn read_together(&mut self, jobs: &mut [Job<'_>]) -> Result<(), (usize, StoreError)> {
         let mut snapshot = Snapshot::default();
         let (mut answered, mut rounds, mut bytes) = (0, 0, 0);
+        let mut readings = vec![0; jobs.len()];
         while answered < jobs.len() && !self.is_stopped() {
             let before = answered;
-            let needs = self.answer_known(jobs, &mut answered, &mut snapshot, rounds < MAX_READS);
+            let known = self.answer_known(jobs, &mut answered, &mut snapshot, &mut readings, rounds < MAX_READS);
+            let Known::Needs(needs) = known else {
+                if let Some(job) = jobs.get(answered) {
+                    self.single(job.request, job.index).await;
+                }
+                answered += 1;
+                continue;
+            };
             if answered > before {
                 rounds = 0;
                 if bytes >= ROUND_BYTES {
@@ -79,28 +96,31 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Answers those that can be answered before the first that cannot. Returns what that one and those after it need.
+    /// Answers those that can be answered before the first that cannot. `readings` counts how often each needed more.
     fn answer_known(
         &mut self,
         jobs: &mut [Job<'_>],
         answered: &mut usize,
         snapshot: &mut Snapshot,
+        readings: &mut [usize],
         may_need: bool,
-    ) -> Needs {
+    ) -> Known {
         let mut needs = Needs::default();
         let mut waits = false;
-        for job in jobs.iter_mut().skip(*answered).take(READS_AT_ONCE) {
+        for (job, readings) in jobs.iter_mut().zip(readings).skip(*answered).take(READS_AT_ONCE) {
             if self.is_stopped() {
                 break;
             }
             let result = match self.read(job, snapshot) {
                 Ok(Evaluation::Needs(more)) if may_need => {
                     needs.merge(more);
+                    *readings += 1;
                     waits = true;
                     continue;
                 }
                 _ if waits => continue,
                 Ok(Evaluation::Ready { mut outcomes, .. }) => outcomes.pop().ok_or_else(|| PlanError::Internal.into()),
+                Ok(Evaluation::Failed { error, .. }) if *readings > 1 && error.is_of_state() => return Known::Doubtful,
                 Ok(Evaluation::Failed { error, .. }) => Err(error.into()),
                 Ok(Evaluation::Needs(_)) => Err(PlanError::Internal.into()),
                 Err(failure) => Err(failure),
@@ -109,7 +129,7 @@ impl Run<'_> {
             snapshot.forget_rows(job.index);
             *answered += 1;
         }
-        needs
+        Known::Needs(needs)
     }
 
     /// Evaluates a read, unless there is no time or no room for an answer.

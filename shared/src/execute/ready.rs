@@ -3,7 +3,7 @@
 use crate::{
     batch::{BatchItem, BatchRequest, Format, Headers, Preferences, Request},
     exchange::Weight,
-    plan::{self, OdataVersion},
+    plan::{self, BatchRepeat, OdataVersion},
     respond::{BatchError, Failure},
     service::profile::Isolation,
     wire::{self, Envelope, Writer},
@@ -75,15 +75,30 @@ impl<'r> Ready<'r> {
         let least = if as_one { form.least_of_unit(&batch) } else { form.least(&batch) };
         let ready = Self { batch, form, isolation, continues, asked, least };
         // A batch whose least answers have no room is not begun.
-        ready.answers()?;
+        ready.answers(None)?;
         Ok(ready)
     }
 
-    /// No answers yet, and room for all.
-    pub(super) fn answers(&self) -> Result<Answers, BatchError> {
+    /// No answers yet, and room for all. What earlier executors have decided is answered as it was, so it has its room
+    /// before anything is read again.
+    pub(super) fn answers(&self, repeat: Option<&BatchRepeat>) -> Result<Answers, BatchError> {
         let encoding = self.form.encoding();
         let ends = Weight::of(&Writer::new(encoding, 0).finish().body);
-        Answers::new(Writer::new(encoding, self.batch.items.len()), ends, &self.least, self.continues)
+        let answers = |least: &[Weight], decided: usize| {
+            let certain = if self.continues { least.len() } else { decided };
+            Answers::new(Writer::new(encoding, self.batch.items.len()), ends, least, certain)
+        };
+        let Some(repeat) = repeat.filter(|repeat| !repeat.known.is_empty()) else { return answers(&self.least, 0) };
+        let (mut least, mut decided, mut index) = (self.least.clone(), 0, 0);
+        for (position, (item, weight)) in self.batch.items.iter().zip(&mut least).enumerate() {
+            if let Some(kept) = repeat.kept(index) {
+                *weight = *weight + Weight::of(String::from_utf8_lossy(&kept).as_bytes());
+                decided = position + 1;
+            }
+            index += item.requests().len();
+        }
+        // What was kept says more than is answered: where that is too much, the answers themselves may have room.
+        answers(&least, decided).or_else(|_| answers(&self.least, decided))
     }
 }
 

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use crate::{
-    plan::{self, Context, Evaluation, Fresh, Job, Outcome, PlanError, References, Snapshot},
+    plan::{self, Context, Evaluation, Fresh, Job, Needs, Outcome, PlanError, References, Snapshot},
     repeat::Claim,
     respond::Failure,
     store::Deadline,
@@ -13,10 +13,13 @@ use super::{
     Engine,
     commits::{Attempted, Commits},
     fetch::in_time,
+    view::View,
 };
 
 /// How often a unit may find that it has to read more. Each path segment or lookup can ask once.
 pub(super) const MAX_READS: usize = 200;
+/// How often a refusal is checked that follows from several readings, before it is believed.
+const MAX_CHECKS: usize = 5;
 /// The most bytes that a unit reads: all of it is in memory until the unit is decided.
 pub(super) const MAX_BYTES: usize = 64 << 20;
 
@@ -95,7 +98,8 @@ impl Engine {
         }
     }
 
-    /// Evaluates until nothing more has to be read.
+    /// Evaluates until nothing more has to be read. A refusal that follows from several readings is final only when it
+    /// follows from one: a key or a lookup may have moved in between, and what it led to may be gone.
     #[expect(clippy::too_many_arguments, reason = "what an evaluation takes, and the deadline")]
     async fn decide(
         &self,
@@ -107,11 +111,21 @@ impl Engine {
         operation: &str,
         deadline: Deadline,
     ) -> Result<Evaluation, FailedUnit> {
-        let mut bytes = 0;
+        let (mut bytes, mut checks) = (0, 0);
+        let mut asked = Needs { items: snapshot.known().cloned().collect(), ..Needs::default() };
+        let mut readings = usize::from(!asked.is_empty());
         for _ in 0..MAX_READS {
             match plan::evaluate(context, jobs, snapshot, references, fresh, operation) {
                 Evaluation::Needs(needs) => {
+                    asked.update(needs.clone());
+                    readings += 1;
                     bytes += self.fetch(context, needs, snapshot, deadline).await.map_err(FailedUnit::as_a_whole)?;
+                }
+                Evaluation::Failed { error, .. } if readings > 1 && checks < MAX_CHECKS && error.is_of_state() => {
+                    let mut view = View::new(true);
+                    view.read(self, context, asked.clone(), deadline).await.map_err(FailedUnit::as_a_whole)?;
+                    (*snapshot, readings) = (view.snapshot, 1);
+                    checks += 1;
                 }
                 decided => return Ok(decided),
             }

@@ -72,13 +72,14 @@ pub fn version(headers: &Headers, service: &Service) -> Result<OdataVersion, Pla
 
 /// The isolation that is asked for, and how the service keeps it (Protocol §8.2.6). An error where it does not.
 pub fn isolation(headers: &Headers, service: &Service) -> Result<Option<Isolation>, PlanError> {
-    let Some(asked) = headers.isolation() else { return Ok(None) };
-    match service.profile.isolation {
-        kept @ (Isolation::Unit | Isolation::Snapshot) if asked.trim().eq_ignore_ascii_case("snapshot") => {
-            Ok(Some(kept))
-        }
-        _ => Err(PlanError::Isolation(asked.chars().take(100).collect())),
+    let refused = |asked: &str| Err(PlanError::Isolation(asked.chars().take(100).collect()));
+    let Some(first) = headers.isolations().next() else { return Ok(None) };
+    if service.profile.isolation == Isolation::Refused {
+        return refused(first);
     }
+    // Who asks for two of them gets none that is less than the other.
+    let other = headers.isolations().find(|asked| !asked.trim().eq_ignore_ascii_case("snapshot"));
+    other.map_or(Ok(Some(service.profile.isolation)), refused)
 }
 
 /// `4.01` as (4, 1): the part after the point counts as a decimal fraction, two digits of it.

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use http::Method;
 
 use crate::{
@@ -33,6 +33,30 @@ pub struct BatchRepeat {
     pub claim: Claim,
     /// What earlier executors have kept.
     pub known: HashMap<ItemKey, Stored>,
+}
+
+impl BatchRepeat {
+    /// What is kept of the unit that begins with the request of this index; `None` where it is not decided.
+    pub fn kept(&self, index: usize) -> Option<Bytes> {
+        if self.known.is_empty() {
+            return None;
+        }
+        let claim = self.claim.of_unit(index);
+        let Some(Stored::Kept(kept)) = self.known.get(&claim.key) else { return None };
+        let Progress::Ended { bytes, .. } = &kept.progress else { return None };
+        let mut all = BytesMut::from(&**bytes);
+        for key in claim.parts(kept) {
+            if let Some(Stored::Part(part)) = self.known.get(&key) {
+                all.extend_from_slice(&part.bytes);
+            }
+        }
+        Some(all.freeze())
+    }
+
+    /// Whether the unit that begins with the request of this index is decided.
+    pub fn has_decided(&self, index: usize) -> bool {
+        !self.known.is_empty() && self.known.contains_key(&self.claim.of_unit(index).key)
+    }
 }
 
 /// What the headers of a request mean for what it leads to.
@@ -196,18 +220,15 @@ impl Unit<'_> {
 
     /// Where to keep that the current request is refused: such a refusal follows from what is stored, and may not turn
     /// into something else when the request comes again.
-    pub(super) fn keepers(&self, unit: Option<Claim>, error: &PlanError) -> Vec<Claim> {
-        if !error.is_of_state() {
-            return Vec::new();
-        }
+    pub(super) fn keepers(&self, error: &PlanError) -> Vec<Claim> {
         let own = self.current.as_ref().and_then(|request| request.claim.clone());
-        unit.into_iter().chain(own).collect()
+        own.filter(|_| error.is_of_state()).into_iter().collect()
     }
 }
 
 impl PlanError {
     /// Whether the same request could end otherwise when other things are stored.
-    fn is_of_state(&self) -> bool {
+    pub fn is_of_state(&self) -> bool {
         match self {
             Self::NotFound { .. }
             | Self::NoTarget(_)

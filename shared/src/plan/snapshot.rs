@@ -28,6 +28,11 @@ impl Snapshot {
         self.items.insert(key, stored);
     }
 
+    /// The items of which it is known what is there, or that nothing is.
+    pub fn known(&self) -> impl Iterator<Item = &ItemKey> {
+        self.items.keys()
+    }
+
     /// Whether it is known what is there, or that nothing is.
     pub fn knows(&self, key: &ItemKey) -> bool {
         self.items.contains_key(key)
@@ -116,7 +121,7 @@ impl Snapshot {
 }
 
 /// What an evaluation has to know before it can go on.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Needs {
     /// Items to read, each once; those that the first requests need come first.
     pub items: IndexSet<ItemKey>,

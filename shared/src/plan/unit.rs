@@ -104,6 +104,8 @@ pub enum End {
         error: PlanError,
         /// The answers of the requests before it, as they would have been.
         before: Vec<Outcome>,
+        /// Where to keep this for repeats of that request.
+        keepers: Vec<Claim>,
     },
     /// One answer a request.
     Done(Vec<Outcome>),
@@ -137,8 +139,8 @@ pub fn evaluate<'a>(
             }
             return Evaluation::Needs(unit.overlay.into_needs());
         }
-        End::Failed { culprit, error, before } => {
-            let keepers = unit.keepers(claim, &error);
+        End::Failed { culprit, error, before, mut keepers } => {
+            keepers.extend(claim.filter(|_| error.is_of_state()));
             return Evaluation::Failed { culprit, error, before, keepers };
         }
         End::Done(outcomes) => outcomes,
@@ -193,7 +195,7 @@ impl<'a> Unit<'a> {
                     answered += outcome.response.body.len();
                     if answered > MAX_ANSWER {
                         let error = PlanError::AnswerTooLarge { max: MAX_ANSWER };
-                        return End::Failed { culprit: position, error, before: Vec::new() };
+                        return End::Failed { culprit: position, error, before: Vec::new(), keepers: Vec::new() };
                     }
                     outcomes.push(outcome);
                 }
@@ -201,7 +203,10 @@ impl<'a> Unit<'a> {
                 Err(Halt::Fail(_)) if halted => {}
                 // Whether this is the first failure shows only when nothing before it is a mere assumption.
                 Err(Halt::Fail(_)) if self.overlay.need_assumed() => return End::Halted,
-                Err(Halt::Fail(error)) => return End::Failed { culprit: position, error, before: outcomes },
+                Err(Halt::Fail(error)) => {
+                    let keepers = self.keepers(&error);
+                    return End::Failed { culprit: position, error, before: outcomes, keepers };
+                }
             }
         }
         if halted { End::Halted } else { End::Done(outcomes) }

@@ -60,12 +60,7 @@ fn names(items: &[BatchItem], by_change_set: bool) -> Result<HashMap<&RequestId,
 
 /// All requests, each with its own index and that of its item.
 fn requests(items: &[BatchItem]) -> impl Iterator<Item = (usize, usize, &Request)> {
-    let members = items.iter().enumerate().flat_map(|(index, item)| {
-        let members = match item {
-            BatchItem::Single(request) => std::slice::from_ref(request),
-            BatchItem::Group(group) => &group.requests,
-        };
-        members.iter().map(move |request| (index, request))
-    });
+    let members =
+        items.iter().enumerate().flat_map(|(index, item)| item.requests().iter().map(move |request| (index, request)));
     members.enumerate().map(|(n, (index, request))| (n, index, request))
 }

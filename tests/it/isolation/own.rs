@@ -152,6 +152,50 @@ async fn the_isolation_is_advertised_where_it_is_kept() {
     }
 }
 
+/// A refusal stays one for its repeats, when what caused it is gone: of a request alone, in a batch, and in a change set.
+#[tokio::test]
+async fn a_refusal_in_a_snapshot_is_kept() {
+    for form in ["alone", "single", "group"] {
+        let rig = Rig::seeded().await;
+        assert_eq!(rig.batch(ROOT, &[post("1", "R", "n")]).await.statuses(), [201]);
+        let [id, since] = crate::repeats::lines("refused");
+        let send = async || {
+            if form == "alone" {
+                let body = json!({ "AirlineCode": "R", "Name": "x" }).to_string();
+                return rig.send("POST", "/trippin/Airlines", &[&id, &since, ISOLATED], body).await;
+            }
+            let request = crate::repeats::with_id(post("1", "R", "x"), "refused");
+            let request = if form == "group" { grouped("g", request) } else { request };
+            isolated(&rig, &[request, get("2", &airline("NW"))]).await
+        };
+        let of = |answer: &Answer| {
+            if form == "alone" {
+                return (answer.status, answer.headers.get("repeatability-result").map(str::to_owned));
+            }
+            let result = &answer.json()["responses"][0]["headers"]["repeatability-result"];
+            (answer.statuses()[0], result.as_str().map(str::to_owned))
+        };
+        let first = send().await;
+        assert_eq!(of(&first), (409, Some("accepted".into())), "{form}: {}", first.text());
+        assert_eq!(rig.send("DELETE", "/trippin/Airlines('R')", &["if-match: *"], "").await.status, 204);
+        let again = send().await;
+        assert_eq!(of(&again), of(&first), "{form}: {}", again.text());
+        assert_eq!(rig.get("/trippin/Airlines('R')").await.status, 404, "{form}");
+    }
+}
+
+#[tokio::test]
+async fn who_asks_for_two_isolations_gets_none() {
+    let rig = Rig::seeded().await;
+    let other = "isolation: serializable";
+    for headers in [[ISOLATED, other], [other, ISOLATED]] {
+        let answer = rig.send("GET", "/trippin/Airlines('NW')", &headers, "").await;
+        assert_eq!(answer.status, 412, "{headers:?}: {}", answer.text());
+        assert!(answer.text().contains("serializable"), "{}", answer.text());
+    }
+    assert_eq!(rig.send("GET", "/trippin/Airlines('NW')", &[ISOLATED, ISOLATED], "").await.status, 200);
+}
+
 /// What a snapshot changes and what it is answered are one commit, so that a repeat changes nothing.
 #[tokio::test]
 async fn a_snapshot_with_an_id_happens_once() {

@@ -87,6 +87,46 @@ async fn operations_keep_their_order_over_a_repeat() {
     assert_eq!(rig.get("/trippin/Airlines('O')").await.status, 200, "not deleted by the repeat");
 }
 
+/// What was decided is told as it was, whatever the reads before it find by then.
+#[tokio::test]
+async fn what_is_decided_does_not_hang_on_reads_that_are_made_again() {
+    let body = |code: &str| json!({ "AirlineCode": code, "Name": "n" });
+    for continues in ["odata.continue-on-error", "odata.continue-on-error=false"] {
+        let rig = Rig::seeded().await;
+        assert_eq!(rig.batch(TRIPPIN, &[member(None, "g", "POST", "Airlines", body("G"))]).await.statuses(), [201]);
+        let mut depends = member(None, "2", "POST", "Airlines", body("E"));
+        depends["dependsOn"] = json!(["1"]);
+        let mut group = member(Some("g"), "3", "POST", "Airlines", body("F"));
+        group["dependsOn"] = json!(["1"]);
+        let requests = [
+            member(None, "1", "GET", "Airlines('G')", Value::Null),
+            depends,
+            group,
+            member(None, "4", "POST", "Airlines", body("H")),
+        ];
+        let text = json!({ "requests": requests }).to_string();
+        let send = async |rig: &Rig| {
+            let more = ["accept: application/json", &format!("prefer: {continues}")];
+            crate::repeats::send(rig, "POST", "/trippin/$batch", "again", &more, &text).await
+        };
+        let slow = rig.with(Duration::from_millis(15), Duration::from_secs(20));
+        let created = async {
+            while rig.get("/trippin/Airlines('F')").await.status != 200 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            _ = send(&slow) => panic!("it is slow"),
+            () = created => {}
+        }
+        assert_eq!(rig.get("/trippin/Airlines('H')").await.status, 404);
+        assert_eq!(rig.send("DELETE", "/trippin/Airlines('G')", &["if-match: *"], "").await.status, 204);
+        let_pass(&rig.client(), place("trippin", "again")).await;
+        let answer = send(&rig).await;
+        assert_eq!(answer.statuses(), [404, 201, 201, 201], "{continues}: {}", answer.text());
+    }
+}
+
 /// Outcomes that are kept in parts are put together again.
 #[tokio::test]
 async fn large_outcomes_of_units_are_found_by_a_repeat() {

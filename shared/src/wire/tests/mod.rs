@@ -23,11 +23,7 @@ fn json(text: &str) -> Result<BatchRequest, DecodeError> {
 
 /// The requests, those of groups in their place.
 fn requests(batch: &BatchRequest) -> Vec<&Request> {
-    let members = batch.items.iter().map(|item| match item {
-        BatchItem::Single(request) => std::slice::from_ref(request),
-        BatchItem::Group(group) => &group.requests,
-    });
-    members.flatten().collect()
+    batch.items.iter().flat_map(BatchItem::requests).collect()
 }
 
 fn header_pairs(request: &Request) -> Vec<(&str, &str)> {
