@@ -87,11 +87,17 @@ fn soak_a_parent_is_there_when_its_children_are_made() {
 }
 
 #[test]
-fn soak_units_whose_owners_stop() {
+fn soak_owners_that_stop_among_readers() {
     if is_full() {
         try_all("an owner that stops, a reader", &[A2, LIST], CRASH);
         try_all("a larger unit whose owner stops, a reader", &[A, LIST], CRASH);
         try_all("an owner that stops, the sweep", &[A, Role::Sweep], switches(2, CRASH));
+    }
+}
+
+#[test]
+fn soak_owners_that_stop_among_writers() {
+    if is_full() {
         try_all("an owner that stops, a patch", &[A2, PATCH], CRASH);
         try_all("an owner that stops, a deletion of the parent", &[CHILDREN, DELETION], switches(2, CRASH));
         try_all("an owner that stops, another unit", &[A2, B2], switches(1, CRASH));

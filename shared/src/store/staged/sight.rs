@@ -146,9 +146,10 @@ impl Store {
             decision.is_some_and(|decision| decision.state != State::Pending && decision.lease < now)
         };
         let left = items.iter().filter(is_left).take(GIVEN_BACK);
-        let left: Result<Vec<ItemKey>, _> = left.map(item_key).collect();
+        // In an order that does not depend on how they were read.
+        let left: Result<BTreeSet<ItemKey>, _> = left.map(item_key).collect();
         let end = match left {
-            Ok(left) => self.give_back_met(&left, decided, deadline).await,
+            Ok(left) => self.give_back_met(&Vec::from_iter(left), decided, deadline).await,
             Err(error) => Err(error),
         };
         if let Err(error) = end {
