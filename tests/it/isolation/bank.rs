@@ -108,6 +108,9 @@ async fn transfer(rig: &Rig, random: &mut StdRng) -> bool {
     let from = random.random_range(0..bank.accounts);
     let to = (from + random.random_range(1..bank.accounts)) % bank.accounts;
     let answer = rig.batch(ROOT, &[get("1", &bank.url(from)), get("2", &bank.url(to))]).await;
+    if answer.statuses().contains(&503) {
+        return false;
+    }
     let amount = random.random_range(1..100);
     let change = |(at, by): (usize, i64)| {
         let entity = body(&answer, at);
