@@ -8,7 +8,7 @@ use std::{
     process::Stdio,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -37,8 +37,10 @@ const COPIES: usize = 5;
 const FAULTS: &str = "2";
 /// In jobs that finish, each so-manieth event says so.
 const FINISHES: usize = 20;
-/// For all to be done once nobody sends any more.
-const PATIENCE: Duration = Duration::from_mins(5);
+/// For all to be done once nobody sends any more: longer than a target that failed is left alone at most.
+const PATIENCE: Duration = Duration::from_mins(15);
+/// Requests of which an environment lets at least one be, so that it is not left alone for longer each time.
+const IN_A_ROW: usize = 3;
 const FIRST: i64 = 5_950_000_001;
 
 /// What happens to a job.
@@ -104,7 +106,17 @@ fn policy(environment: &Environment) -> String {
     )
 }
 
-/// What an environment does on a bad day; quiet again once there is little left to do.
+/// What an environment does on a bad day, until it is `quiet` again.
+fn bad_day(quiet: &AtomicBool, in_a_row: &AtomicUsize, call: &Call) -> Option<Trouble> {
+    let trouble = trouble(call).filter(|_| !quiet.load(Ordering::Relaxed));
+    let before = if trouble.is_some() { in_a_row.fetch_add(1, Ordering::Relaxed) } else { IN_A_ROW };
+    if before + 1 < IN_A_ROW {
+        return trouble;
+    }
+    in_a_row.store(0, Ordering::Relaxed);
+    None
+}
+
 fn trouble(call: &Call) -> Option<Trouble> {
     let bad = match call.kind {
         Kind::Token => return (call.number % 7 == 3).then_some(Trouble::Html(503)),
@@ -179,7 +191,12 @@ async fn rows(url: &str, path: &str) -> Vec<Value> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn soak_of_events_that_come_often_and_in_any_order() {
     let (jobs, events, kills) = (rounds(8, 50), rounds(40, 200), rounds(2, 20));
-    let environment = Environment::start(true, trouble).await;
+    let (quiet, in_a_row) = (Arc::new(AtomicBool::new(false)), AtomicUsize::new(0));
+    let environment = Environment::start(true, {
+        let quiet = Arc::clone(&quiet);
+        move |call| bad_day(&quiet, &in_a_row, call)
+    })
+    .await;
     for job in 0..jobs {
         let id = FIRST + i64::try_from(job).unwrap();
         environment.set(id, "Error");
@@ -210,7 +227,7 @@ async fn soak_of_events_that_come_often_and_in_any_order() {
     for kill in 1..=kills {
         // At about the same distance of events, as long as there are any.
         let until = sent * kill / (kills + 1);
-        while post.answered.load(Ordering::Relaxed) < until && begun.elapsed() < 10 * PATIENCE {
+        while post.answered.load(Ordering::Relaxed) < until && begun.elapsed() < 4 * PATIENCE {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         host.kill().await;
@@ -219,6 +236,7 @@ async fn soak_of_events_that_come_often_and_in_any_order() {
     for sender in senders {
         sender.await.unwrap();
     }
+    quiet.store(true, Ordering::Relaxed);
     let decided = settled(&host).await;
     let effects: Vec<(i64, String)> =
         environment.effects().into_iter().map(|effect| (effect.job, effect.request_id)).collect();
