@@ -1,6 +1,9 @@
 //! What leads to an entity may move between the reads and the commit: nothing is decided by what was.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use serde_json::{Value, json};
 use tests::strict::{Call, Plan};
@@ -124,8 +127,8 @@ async fn a_lookup_that_leads_elsewhere_meanwhile_is_followed_there() {
     for method in ["GET", "PATCH"] {
         let mut found = 0;
         for call in 0..4 {
-            let ready = std::sync::Arc::new(AtomicBool::new(false));
-            let from = std::sync::Arc::clone(&ready);
+            let ready = Arc::new(AtomicBool::new(false));
+            let from = Arc::clone(&ready);
             let rig =
                 with_rival_at(change_set(&moves), move |one| from.load(Ordering::SeqCst) && one.number == call).await;
             assert!(send(&rig, bind.clone()).await.status < 300);

@@ -118,8 +118,7 @@ impl Engine {
         let make = Uuid::new_v4;
         let fresh = Fresh::new(&make);
         let operations = requests(&ready.batch).count();
-        let is_decided = |index: &usize| context.batch.is_some_and(|batch| batch.has_decided(*index));
-        let decided = (0..operations).rev().find(is_decided).unwrap_or_default();
+        let decided = (0..operations).rev().find(|index| context.is_decided(*index)).unwrap_or_default();
         let begin = |failures| -> Result<Run<'_>, BatchError> {
             Ok(Run {
                 engine: self,
@@ -213,15 +212,9 @@ impl Run<'_> {
         self.failed && !self.continues
     }
 
-    /// Whether an earlier executor has decided the unit that begins there: it is answered as it was, whatever the reads
-    /// before it find now.
-    fn is_decided(&self, index: usize) -> bool {
-        self.context.batch.is_some_and(|batch| batch.has_decided(index))
-    }
-
     /// A request on its own: a unit of one.
     pub(super) async fn single(&mut self, request: &Request, index: usize) {
-        let result = if !self.is_decided(index)
+        let result = if !self.context.is_decided(index)
             && let Some(error) = self.precluded(request.depends_on.iter())
         {
             Err(error.into())
@@ -279,7 +272,7 @@ impl Run<'_> {
         let jobs = group.requests.iter().enumerate();
         let mut jobs: Vec<Job<'_>> =
             jobs.map(|(at, request)| Job { index: index + at, request, prepared: None }).collect();
-        let result = if !self.is_decided(index)
+        let result = if !self.context.is_decided(index)
             && let Some((culprit, error)) = self.refusal(group)
         {
             Err(FailedUnit { culprit, ..FailedUnit::as_a_whole(error) })

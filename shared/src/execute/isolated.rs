@@ -55,12 +55,10 @@ pub(super) async fn isolated<'r>(
         let (mut ran, mut sum) = (finish(run), sequence.sum()?);
         if let Sum::Writes(writes) = &mut sum {
             writes.extend(refusals.iter().flat_map(|refusal| refusal.writes(operation, context)));
-        }
-        if let (Sum::Writes(writes), Some(turn)) = (&mut sum, turn)
-            && !writes.is_empty()
-        {
-            writes.extend(turn.writes(&mut ran.answer));
-            ran.concluded = true;
+            if let Some(turn) = turn.filter(|_| !writes.is_empty()) {
+                writes.extend(turn.writes(&mut ran.answer));
+                ran.concluded = true;
+            }
         }
         Ok((ran, sum))
     };

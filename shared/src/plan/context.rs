@@ -57,6 +57,12 @@ impl Context<'_> {
         self.service.permissions.permit(self.caller, permission)
     }
 
+    /// Whether an earlier executor has decided the unit that begins with the request of this index: it is answered as it
+    /// was, whatever the reads before it find now.
+    pub fn is_decided(&self, index: usize) -> bool {
+        self.batch.is_some_and(|batch| batch.has_decided(index))
+    }
+
     /// The absolute URL of the service root, without the last slash.
     pub fn root_url(&self, root: &str) -> String {
         format!("{}{root}", self.origin)

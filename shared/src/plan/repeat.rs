@@ -38,11 +38,7 @@ pub struct BatchRepeat {
 impl BatchRepeat {
     /// What is kept of the unit that begins with the request of this index; `None` where it is not decided.
     pub fn kept(&self, index: usize) -> Option<Bytes> {
-        if self.known.is_empty() {
-            return None;
-        }
-        let claim = self.claim.of_unit(index);
-        let Some(Stored::Kept(kept)) = self.known.get(&claim.key) else { return None };
+        let (claim, Stored::Kept(kept)) = self.decided(index)? else { return None };
         let Progress::Ended { bytes, .. } = &kept.progress else { return None };
         let mut all = BytesMut::from(&**bytes);
         for key in claim.parts(kept) {
@@ -55,7 +51,16 @@ impl BatchRepeat {
 
     /// Whether the unit that begins with the request of this index is decided.
     pub fn has_decided(&self, index: usize) -> bool {
-        !self.known.is_empty() && self.known.contains_key(&self.claim.of_unit(index).key)
+        self.decided(index).is_some()
+    }
+
+    fn decided(&self, index: usize) -> Option<(Claim, &Stored)> {
+        if self.known.is_empty() {
+            return None;
+        }
+        let claim = self.claim.of_unit(index);
+        let stored = self.known.get(&claim.key)?;
+        Some((claim, stored))
     }
 }
 

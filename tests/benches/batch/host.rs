@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, Put, TransactWriteItem};
 use bytes::Bytes;
 use http::{Method, StatusCode};
 use local::{embedded::Embedded, http::Limits};
@@ -48,8 +48,8 @@ impl Host {
         Self { runtime, engine, client }
     }
 
-    /// Serves the engine on a port of its own; the URL of `$batch`.
-    pub(super) fn listen(&self) -> String {
+    /// Serves the engine on a port of its own, and is its client.
+    pub(super) fn listen(&self) -> Client {
         let listener = self.runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
         let engine = self.engine.clone();
@@ -58,7 +58,7 @@ impl Host {
             async move { engine.handle(incoming).await }
         };
         self.runtime.spawn(local::http::serve(listener, handler, Limits::default(), std::future::pending()));
-        format!("http://{address}{ROOT}/$batch")
+        Client { url: format!("http://{address}{ROOT}/$batch"), http: reqwest::Client::new() }
     }
 
     pub(super) async fn send(&self, content_type: &str, body: Bytes) -> Bytes {
@@ -90,6 +90,28 @@ impl Host {
             answer.items.unwrap()
         })
     }
+}
+
+/// Sends batches over HTTP.
+pub(super) struct Client {
+    url: String,
+    http: reqwest::Client,
+}
+
+impl Client {
+    pub(super) async fn post(&self, content_type: &str, body: Bytes) -> Bytes {
+        let request = self.http.post(&self.url).header("content-type", content_type).body(body);
+        request.send().await.unwrap().error_for_status().unwrap().bytes().await.unwrap()
+    }
+}
+
+/// The keys of items.
+pub(super) fn keys(items: &[HashMap<String, AttributeValue>]) -> KeysAndAttributes {
+    let key = |item: &HashMap<String, AttributeValue>| {
+        ["pk", "sk"].into_iter().map(|name| (name.to_owned(), item[name].clone())).collect()
+    };
+    let keys = items.iter().map(key).collect();
+    KeysAndAttributes::builder().consistent_read(true).set_keys(Some(keys)).build().unwrap()
 }
 
 /// The same items with new keys, as a transaction of puts.

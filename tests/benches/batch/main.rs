@@ -17,9 +17,8 @@ mod host;
 mod requests;
 mod side_by_side;
 
-use std::{collections::HashMap, hint::black_box, time::Duration};
+use std::{hint::black_box, time::Duration};
 
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use http::{Method, StatusCode};
@@ -32,7 +31,7 @@ use shared::{
 };
 use uuid::Uuid;
 
-use host::{Host, ROOT, TABLE, services, transaction};
+use host::{Host, ROOT, TABLE, keys, services, transaction};
 use requests::{change_set, creates, envelopes, format_of, headers, request, singles};
 use side_by_side::{large, side_by_side};
 
@@ -120,8 +119,7 @@ fn encode(criterion: &mut Criterion) {
 fn whole_creates(criterion: &mut Criterion) {
     let host = Host::new();
     let items = host.contacts();
-    let url = host.listen();
-    let http = reqwest::Client::new();
+    let client = host.listen();
     let mut group = criterion.benchmark_group("creates");
     group.sample_size(60).measurement_time(Duration::from_secs(8));
     group.bench_function("floor: TransactWriteItems of 100", |bencher| {
@@ -141,10 +139,7 @@ fn whole_creates(criterion: &mut Criterion) {
             bencher.to_async(&host.runtime).iter_batched(body, send, criterion::BatchSize::PerIteration);
         });
         group.bench_function(format!("http: change set of 100, {name}"), |bencher| {
-            let post = |body: Bytes| async {
-                let request = http.post(&url).header("content-type", &content_type).body(body);
-                request.send().await.unwrap().error_for_status().unwrap().bytes().await.unwrap()
-            };
+            let post = |body| client.post(&content_type, body);
             bencher.to_async(&host.runtime).iter_batched(body, post, criterion::BatchSize::PerIteration);
         });
     }
@@ -153,18 +148,13 @@ fn whole_creates(criterion: &mut Criterion) {
 fn whole_reads(criterion: &mut Criterion) {
     let host = Host::new();
     let items = host.contacts();
-    let url = host.listen();
-    let http = reqwest::Client::new();
+    let client = host.listen();
     let mut group = criterion.benchmark_group("reads");
     group.sample_size(60).measurement_time(Duration::from_secs(6));
-    let key = |item: &HashMap<String, AttributeValue>| {
-        ["pk", "sk"].into_iter().map(|name| (name.to_owned(), item[name].clone())).collect::<HashMap<_, _>>()
-    };
-    let keys: Vec<_> = items.iter().map(key).collect();
+    let keys = keys(&items);
     group.bench_function("floor: BatchGetItem of 100", |bencher| {
         bencher.to_async(&host.runtime).iter(|| async {
-            let keys = KeysAndAttributes::builder().consistent_read(true).set_keys(Some(keys.clone())).build().unwrap();
-            let answer = host.client.batch_get_item().request_items(TABLE, keys).send().await.unwrap();
+            let answer = host.client.batch_get_item().request_items(TABLE, keys.clone()).send().await.unwrap();
             assert_eq!(answer.responses.unwrap()[TABLE].len(), 100);
         });
     });
@@ -179,10 +169,7 @@ fn whole_reads(criterion: &mut Criterion) {
             bencher.to_async(&host.runtime).iter(|| host.send(&content_type, body.clone()));
         });
         group.bench_function(format!("http: 100 by key, {name}"), |bencher| {
-            bencher.to_async(&host.runtime).iter(|| async {
-                let request = http.post(&url).header("content-type", &content_type).body(body.clone());
-                request.send().await.unwrap().error_for_status().unwrap().bytes().await.unwrap()
-            });
+            bencher.to_async(&host.runtime).iter(|| client.post(&content_type, body.clone()));
         });
     }
 }

@@ -6,14 +6,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
-use bytes::Bytes;
+use aws_sdk_dynamodb::types::AttributeValue;
 use criterion::Criterion;
 use http::Method;
-use shared::wire::{self, Envelope};
+use shared::wire;
 
 use super::{
-    host::{Host, TABLE, transaction},
+    host::{Host, TABLE, keys, transaction},
     requests::{change_set, creates, envelopes, format_of, request, singles},
 };
 
@@ -23,12 +22,9 @@ pub(super) fn side_by_side(_: &mut Criterion) {
     const ROUNDS: usize = 201;
     let host = Host::new();
     let items = host.contacts();
-    let (url, http) = (host.listen(), reqwest::Client::new());
+    let client = host.listen();
     let [(_, json), (_, multipart)] = envelopes();
-    let keys: Vec<HashMap<_, _>> = items
-        .iter()
-        .map(|item| ["pk", "sk"].into_iter().map(|name| (name.to_owned(), item[name].clone())).collect())
-        .collect();
+    let keys = keys(&items);
     let gets = |format| {
         let get = |(at, item): (usize, &HashMap<String, AttributeValue>)| {
             request(at, Method::GET, format!("contacts({})", item["sk"].as_s().expect("a text")), String::new())
@@ -38,25 +34,19 @@ pub(super) fn side_by_side(_: &mut Criterion) {
     let mut times: Vec<(&str, Vec<Duration>)> = ROWS.iter().map(|name| (*name, Vec::new())).collect();
     host.runtime.block_on(async {
         for _ in 0..ROUNDS {
-            let post = |envelope: &Envelope, body: Bytes| {
-                let request = http.post(&url).header("content-type", envelope.content_type()).body(body);
-                async { request.send().await.unwrap().error_for_status().unwrap().bytes().await.unwrap() }
-            };
             let mut round = Vec::with_capacity(ROWS.len());
             let actions = transaction(&items);
             round.push(timed(host.client.transact_write_items().set_transact_items(Some(actions)).send()).await);
             for envelope in [&json, &multipart] {
                 let body = || wire::write_request(&change_set(creates(100), format_of(envelope)), envelope);
                 round.push(timed(host.send(&envelope.content_type(), body())).await);
-                round.push(timed(post(envelope, body())).await);
+                round.push(timed(client.post(&envelope.content_type(), body())).await);
             }
-            let wanted =
-                KeysAndAttributes::builder().consistent_read(true).set_keys(Some(keys.clone())).build().unwrap();
-            round.push(timed(host.client.batch_get_item().request_items(TABLE, wanted).send()).await);
+            round.push(timed(host.client.batch_get_item().request_items(TABLE, keys.clone()).send()).await);
             for envelope in [&json, &multipart] {
                 let body = wire::write_request(&gets(format_of(envelope)), envelope);
                 round.push(timed(host.send(&envelope.content_type(), body.clone())).await);
-                round.push(timed(post(envelope, body)).await);
+                round.push(timed(client.post(&envelope.content_type(), body)).await);
             }
             times.iter_mut().zip(round).for_each(|((_, all), one)| all.push(one));
         }

@@ -81,11 +81,12 @@ impl Work {
 
     /// Repeats it until it is answered for good.
     async fn settle(self, rig: &Rig, n: usize) -> Answer {
-        match self {
-            Self::Batch => settled(rig, "dataverse", &format!("{self:?} {n}"), || self.send(rig, n)).await,
-            Self::Snapshot => settled(rig, "trippin", &format!("{self:?} {n}"), || self.send(rig, n)).await,
-            _ => self.send(rig, n).await,
-        }
+        let service = match self {
+            Self::Batch => "dataverse",
+            Self::Snapshot => "trippin",
+            _ => return self.send(rig, n).await,
+        };
+        settled(rig, service, &format!("{self:?} {n}"), || self.send(rig, n)).await
     }
 
     /// Whether an answer says how it ended.
