@@ -36,7 +36,10 @@ pub enum PlanError {
     #[error(transparent)]
     TooLarge(#[from] TooLarge),
     /// There is no room for the answer beside those that were given.
-    #[error("with this operation the answer would be larger than {max} bytes; the operation was not run")]
+    #[error(
+        "with this operation the answer would be larger than {max} bytes; the operation was not run ('Prefer: \
+         return=minimal' and $select make answers smaller)"
+    )]
     AnswerTooLarge {
         /// What an answer may weigh.
         max: usize,
