@@ -29,6 +29,8 @@ pub struct Model {
     pub(crate) type_names: HashMap<String, TypeId>,
     /// Qualified names of enumeration types.
     pub(crate) enum_names: HashMap<String, EnumId>,
+    /// It says that the service keeps `Isolation: snapshot`.
+    pub(crate) snapshots: bool,
     /// The CSDL document as loaded, served at `$metadata`.
     pub(crate) document: bytes::Bytes,
 }

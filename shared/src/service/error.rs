@@ -47,6 +47,8 @@ pub enum Problem {
     Json(String),
     #[error("{0}")]
     Model(String),
+    #[error("the model says IsolationSupported, and the profile of the service refuses 'Isolation: snapshot'")]
+    NoSnapshots,
     #[error("the model has no entity set")]
     NoSet,
     #[error("the model has no entity set '{0}'")]

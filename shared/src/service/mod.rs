@@ -38,6 +38,7 @@ pub use self::{
 use self::{
     config::ServiceConfig,
     derived::Located,
+    profile::Isolation,
     roots::{Origin, Pattern, Roots},
 };
 use crate::{
@@ -225,10 +226,14 @@ impl Service {
             Some(json) => seed::parse(&format!("{}/seed.json", source.name), json, &model, companies.as_ref())?,
             None => Vec::new(),
         };
+        let profile = profile(config).map_err(located)?;
+        if model.snapshots && profile.isolation == Isolation::Refused {
+            return Err(Problem::NoSnapshots.in_file(&model_file));
+        }
         Ok(Self {
             name: source.name.clone(),
             root: config.roots.as_ref().first().map(|root| root.as_ref().clone()).unwrap_or_default(),
-            profile: profile(config).map_err(located)?,
+            profile,
             limits: Limits::new(config.profile.base, &config.limits).map_err(located)?,
             derived: derived_values(&model, &default_namespace, config).map_err(located)?,
             shards: shards(&model, config).map_err(located)?,

@@ -346,6 +346,26 @@ fn a_broken_model_is_named_with_its_line_and_column() {
 }
 
 #[test]
+fn a_model_promises_no_isolation_that_its_profile_refuses() {
+    let promise = r#"<Annotation Term="Org.OData.Capabilities.V1.IsolationSupported">
+        <EnumMember>Org.OData.Capabilities.V1.IsolationLevel/Snapshot</EnumMember></Annotation></EntityContainer>"#;
+    let load = |base: &str, model: String| {
+        let service_toml = format!("roots = ['/s']\n[profile]\nbase = '{base}'");
+        let source = Source { name: "shop".into(), service_toml, model_xml: model.into(), seed_json: None };
+        Services::from_sources(vec![source]).map(|_| ()).map_err(|error| error.to_string())
+    };
+    let promising = MODEL.replace("</EntityContainer>", promise);
+    for (base, keeps) in
+        [("odata", true), ("business-central", true), ("dataverse", false), ("finance-operations", false)]
+    {
+        assert_eq!(load(base, MODEL.into()), Ok(()), "{base}");
+        let loaded = load(base, promising.clone());
+        let refused = loaded.as_ref().is_err_and(|error| error.starts_with("shop/model.xml: the model says Isolation"));
+        assert!(if keeps { loaded.is_ok() } else { refused }, "{base}: {loaded:?}");
+    }
+}
+
+#[test]
 fn a_folder_without_services_is_an_error_that_names_it() {
     let error = Services::load(Path::new("no/such/folder")).unwrap_err().to_string();
     assert!(error.starts_with("no/such/folder: cannot be read"), "{error}");

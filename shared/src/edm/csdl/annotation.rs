@@ -1,9 +1,10 @@
-//! The annotations this service understands (vocabulary `Org.OData.Core.V1`).
+//! The annotations this service understands (vocabularies `Org.OData.Core.V1` and `Org.OData.Capabilities.V1`).
 
 use super::declared::Aliases;
 use super::source::{Element, Fault, Source};
 
 const CORE: &str = "Org.OData.Core.V1";
+const CAPABILITIES: &str = "Org.OData.Capabilities.V1";
 
 /// What the annotations of one element say.
 #[derive(Debug, Default)]
@@ -19,6 +20,8 @@ pub(super) struct Facts {
     pub(super) write_only: bool,
     /// `Core.AlternateKeys`: for each key (path, alias) of its properties
     pub(super) alternate_keys: Vec<Vec<(String, String)>>,
+    /// `Capabilities.IsolationSupported` is Snapshot
+    pub(super) snapshots: bool,
 }
 
 impl Facts {
@@ -29,23 +32,27 @@ impl Facts {
         self.read_only |= other.read_only;
         self.write_only |= other.write_only;
         self.alternate_keys.extend(other.alternate_keys);
+        self.snapshots |= other.snapshots;
     }
 
     /// Reads an `Annotation` element that was just met.
     pub(super) fn read(&mut self, source: &mut Source<'_>, element: &Element, aliases: &Aliases) -> Result<(), Fault> {
         let term = element.require("Term")?;
         let (namespace, name) = term.rsplit_once('.').unwrap_or(("", &term));
-        if aliases.namespace(namespace) != CORE || element.get("Qualifier").is_some() {
+        if element.get("Qualifier").is_some() {
             return source.skip();
         }
-        match name {
-            "Computed" => self.computed = flag(source, element)?,
-            "Immutable" => self.immutable = flag(source, element)?,
-            "Permissions" => {
-                let members = permissions(source, element)?;
+        match (aliases.namespace(namespace), name) {
+            (CORE, "Computed") => self.computed = flag(source, element)?,
+            (CORE, "Immutable") => self.immutable = flag(source, element)?,
+            (CORE, "Permissions") => {
+                let members = members(source, element)?;
                 (self.read_only, self.write_only) = (is_only(&members, "/Read"), is_only(&members, "/Write"));
             }
-            "AlternateKeys" => self.alternate_keys.extend(alternate_keys(source)?),
+            (CORE, "AlternateKeys") => self.alternate_keys.extend(alternate_keys(source)?),
+            (CAPABILITIES, "IsolationSupported") => {
+                self.snapshots = members(source, element)?.split_whitespace().any(|level| level.ends_with("/Snapshot"));
+            }
             _ => source.skip()?,
         }
         Ok(())
@@ -65,7 +72,8 @@ fn flag(source: &mut Source<'_>, element: &Element) -> Result<bool, Fault> {
     Ok(value)
 }
 
-fn permissions(source: &mut Source<'_>, element: &Element) -> Result<String, Fault> {
+/// The members of an enumeration, with spaces between them.
+fn members(source: &mut Source<'_>, element: &Element) -> Result<String, Fault> {
     let mut value = element.get("EnumMember").unwrap_or_default().to_owned();
     while let Some(child) = source.child()? {
         let is_member = child.name() == "EnumMember";

@@ -244,6 +244,11 @@ impl Declared {
                     self.singletons.push(element.require("Name")?);
                     source.skip()?;
                 }
+                "Annotation" => {
+                    let mut facts = Facts::default();
+                    facts.read(source, &element, &self.aliases)?;
+                    self.targets.push((container.clone(), facts));
+                }
                 _ => source.skip()?,
             }
         }

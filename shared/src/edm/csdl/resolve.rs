@@ -16,6 +16,8 @@ use crate::edm::{
 
 /// Resolves a document's declarations.
 pub(super) fn model(mut declared: Declared, document: Bytes) -> Result<Model, Fault> {
+    // The term is one of the entity container, of which there is one.
+    let snapshots = declared.targets.iter().any(|(_, facts)| facts.snapshots);
     attach_annotations(&mut declared);
     let Declared { aliases, types, enums, definitions, sets, singletons, actions, .. } = declared;
     let enums: Vec<(usize, EnumType)> =
@@ -26,7 +28,7 @@ pub(super) fn model(mut declared: Declared, document: Bytes) -> Result<Model, Fa
     let (sets, set_names) = entity_sets(sets, &singletons, &names)?;
     let actions = actions.into_iter().map(|action| bound_action(action, &names)).collect::<Result<_, _>>()?;
     let (type_names, enum_names) = (names.types, names.enums);
-    let mut model = Model { types, enums, sets, actions, set_names, type_names, enum_names, document };
+    let mut model = Model { types, enums, sets, actions, set_names, type_names, enum_names, snapshots, document };
     add_aliased_names(&mut model, &names.aliases);
     Ok(model)
 }
