@@ -43,7 +43,7 @@ pub struct Budget {
     pub losses: usize,
     /// A call is given up, and arrives later.
     pub delays: usize,
-    /// All leases end at once. Those of actors that stopped end without being counted.
+    /// All leases end at once. Those of actors that stopped, or are done, end without being counted.
     pub jumps: usize,
 }
 
@@ -102,6 +102,8 @@ struct Shared {
     /// Workers that may add jobs.
     busy: usize,
     next: HashMap<u64, HashSet<u64>>,
+    /// How each state was first come to: the state before it, and the choice there.
+    from: HashMap<u64, (u64, Choice)>,
     ends: HashSet<u64>,
     first: Option<u64>,
     runs: usize,
@@ -131,8 +133,14 @@ pub fn explore(world: &dyn World, budget: Budget) -> Report {
             }
         }
     });
-    let shared = search.shared.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let schedules = shared.check_ways_out();
+    let shared = std::mem::take(&mut *search.shared());
+    let schedules = match shared.check_ways_out() {
+        Ok(schedules) => schedules,
+        Err((lost, path)) => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(search.show(&path, &format!("from {lost} states there is no way to an end")))
+        }
+    };
     Report {
         states: shared.next.len(),
         ends: shared.ends.len(),
@@ -211,6 +219,15 @@ impl Search<'_> {
         }
     }
 
+    /// Fails where these choices lead.
+    async fn show(&self, path: &[Choice], broken: &str) -> ! {
+        let mut run = Run::start(self.world, self.budget).await;
+        for choice in path {
+            run.take(*choice).await;
+        }
+        run.fail(broken)
+    }
+
     /// Remembers a step. False when the state was known; else all choices in it but the first become jobs.
     fn note(&self, before: Option<u64>, state: u64, path: &[Choice], choices: &[Choice]) -> bool {
         let mut shared = self.shared();
@@ -223,6 +240,9 @@ impl Search<'_> {
             return false;
         }
         shared.next.insert(state, HashSet::new());
+        if let (Some(before), Some(choice)) = (before, path.last()) {
+            shared.from.insert(state, (before, *choice));
+        }
         if choices.is_empty() {
             shared.ends.insert(state);
         }
@@ -237,8 +257,8 @@ impl Search<'_> {
 
 impl Shared {
     /// Each state must have a way to an end. Returns how many ways there are from the first state, without those in which
-    /// somebody waits and nothing happens.
-    fn check_ways_out(&self) -> f64 {
+    /// somebody waits and nothing happens; or how many states have none, and the choices that lead to one of them.
+    fn check_ways_out(&self) -> Result<f64, (usize, Vec<Choice>)> {
         let mut before: HashMap<u64, Vec<u64>> = HashMap::new();
         for (state, next) in &self.next {
             for next in next {
@@ -251,8 +271,20 @@ impl Shared {
             let ways = before.get(&state).into_iter().flatten();
             stack.extend(ways.filter(|state| reaching.insert(**state)));
         }
-        assert_eq!(self.next.len(), reaching.len(), "from some states there is no way to an end");
-        self.count_ways()
+        let lost: Vec<Vec<Choice>> =
+            self.next.keys().filter(|state| !reaching.contains(state)).map(|state| self.path_to(*state)).collect();
+        let count = lost.len();
+        lost.into_iter().min_by_key(Vec::len).map_or_else(|| Ok(self.count_ways()), |path| Err((count, path)))
+    }
+
+    fn path_to(&self, mut state: u64) -> Vec<Choice> {
+        let mut path = Vec::new();
+        while let Some((before, choice)) = self.from.get(&state) {
+            path.push(*choice);
+            state = *before;
+        }
+        path.reverse();
+        path
     }
 
     fn count_ways(&self) -> f64 {

@@ -118,7 +118,8 @@ impl Run {
         if self.board.has_delayed() {
             choices.push(Choice::Arrive);
         }
-        let jumps = self.leases().any(|owner| self.used.jumps < budget.jumps || self.gone.contains(&owner));
+        let is_left = |owner| self.gone.contains(&owner) || self.board.is_done(owner);
+        let jumps = self.leases().any(|owner| self.used.jumps < budget.jumps || is_left(owner));
         if jumps && !actors.is_empty() {
             choices.push(Choice::Jump);
         }
