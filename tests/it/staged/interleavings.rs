@@ -31,6 +31,9 @@ const LARGE_DELETION: Role = Role::Large(&[("DELETE", "y", "")]);
 const SMALL: Role = Role::Small(&[("PATCH", "x", "s"), ("PATCH", "z", "s")]);
 const PATCH: Role = Role::Patch("y", "p");
 const LIST: Role = Role::List(1);
+/// The smallest units that need the same.
+const ONE: Role = Role::Large(&[("PATCH", "x", "a")]);
+const OTHER: Role = Role::Large(&[("PATCH", "x", "b")]);
 const ALL: &[&str] = &["x", "y", "z"];
 
 fn try_all(name: &str, roles: &[Role], budget: Budget) {
@@ -51,6 +54,11 @@ fn a_large_unit_and_a_writer_or_a_reader_in_any_order() {
 #[test]
 fn an_owner_that_stops_at_any_call() {
     try_all("an owner that stops, a reader", &[A2, LIST], Budget { jumps: 0, ..CRASH });
+}
+
+#[test]
+fn an_owner_does_not_wait_for_a_late_call_of_its_own() {
+    try_all("a late call, the smallest units", &[ONE, OTHER], switches(1, LATE));
 }
 
 #[test]

@@ -107,6 +107,23 @@ impl Store {
         units.iter().map(|unit| Ok((unit.clone(), decision(unit)?))).collect()
     }
 
+    /// The same, once what may be aborted is: by a unit of that age, or by one of none. The oldest goes first.
+    pub(super) async fn decided(
+        &self,
+        units: &[String],
+        age: Option<&str>,
+        deadline: Deadline,
+    ) -> Result<HashMap<String, Decision>, StoreError> {
+        let mut decided = self.recorded(units, deadline).await?;
+        let may_abort = |one: &Decision| one.state == State::Pending && self.may_abort(one, age);
+        let mut open: Vec<_> = decided.iter_mut().filter(|(_, one)| may_abort(one)).collect();
+        open.sort_unstable_by(|(_, a), (_, b)| a.age.cmp(&b.age));
+        for (unit, decision) in open {
+            decision.state = self.decide(unit, State::Aborted, deadline).await?;
+        }
+        Ok(decided)
+    }
+
     /// When what is left of a unit that is done may go, in seconds since 1970.
     pub(super) fn kept_until(&self) -> i64 {
         let until = (self.staging.now)().saturating_add(SignedDuration::from_secs(KEPT)).unwrap_or(Timestamp::MAX);

@@ -23,13 +23,14 @@
 //!
 //! # Who may do what
 //!
-//! The owner alone takes items and commits. Anybody may abort a pending unit whose lease is over, and give back items of a
-//! decided one: a condition on the intent's unit makes that happen once. Until the decision the owner may change what an
-//! intent says, so whoever gives an item back reads it after the decision. A unit that meets another's intent or lock while it
-//! takes items waits for it if that one began earlier, else aborts it. A unit in one transaction waits: it has nothing that
-//! others wait for. So nobody waits in a circle, and of all units that need the same items the one that began first is never
-//! in the wait: no deadlock, and nobody starves. A unit that was refused takes its items before it reads them again
-//! ([`Stage`]), so that small writers cannot keep it from its end.
+//! The owner alone takes items and commits. Anybody may abort a pending unit whose lease is over, and give back items
+//! of a decided one: a condition on the intent's unit makes that happen once. Until the decision the owner may change
+//! what an intent says, so whoever gives an item back reads it after the decision. A unit that meets another's intent
+//! or lock while it takes items waits for it if that one began earlier, else aborts it; so it does with what an earlier
+//! attempt of its own has left. A unit in one transaction waits: it has nothing that others wait for. So nobody waits
+//! in a circle, and of all units that need the same items the one that began first is never in the wait: no deadlock,
+//! and nobody starves. A unit that was refused takes its items before it reads them again ([`Stage`]), so that small
+//! writers cannot keep it from its end.
 //!
 //! # What others see
 //!

@@ -114,12 +114,7 @@ impl Store {
             let seen = sight.seen();
             units.into_iter().filter(|unit| !seen.contains_key(*unit)).map(str::to_owned).collect()
         };
-        let mut decided = self.recorded(&unknown, deadline).await?;
-        for (unit, decision) in &mut decided {
-            if decision.state == State::Pending && self.may_abort(decision, None) {
-                decision.state = self.decide(unit, State::Aborted, deadline).await?;
-            }
-        }
+        let decided = self.decided(&unknown, None, deadline).await?;
         sight.seen().extend(decided.iter().map(|(unit, decision)| {
             let seen = match decision.state {
                 State::Pending => Seen::Pending,

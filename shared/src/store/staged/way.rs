@@ -56,12 +56,7 @@ impl Store {
         loop {
             let units: BTreeSet<String> = obstacles.iter().flat_map(Obstacle::units).map(str::to_owned).collect();
             let units: Vec<String> = units.into_iter().collect();
-            let mut decided = self.recorded(&units, deadline).await?;
-            for (unit, decision) in &mut decided {
-                if decision.state == State::Pending && self.may_abort(decision, age) {
-                    decision.state = self.decide(unit, State::Aborted, deadline).await?;
-                }
-            }
+            let decided = self.decided(&units, age, deadline).await?;
             let pending = |unit: &str| decided.get(unit).is_some_and(|one| one.state == State::Pending);
             let (waiting, clear): (Vec<_>, Vec<_>) =
                 obstacles.into_iter().partition(|obstacle| obstacle.units().any(pending));
@@ -76,9 +71,10 @@ impl Store {
         }
     }
 
-    /// Whether a pending unit may be aborted by one of that age, or of none.
+    /// Whether a pending unit may be aborted by one of that age, or of none. One of the same age is an earlier attempt, which
+    /// began with a call that came late.
     pub(super) fn may_abort(&self, decision: &Decision, age: Option<&str>) -> bool {
-        decision.lease <= (self.staging.now)() || age.is_some_and(|age| age < decision.age.as_str())
+        decision.lease <= (self.staging.now)() || age.is_some_and(|age| age <= decision.age.as_str())
     }
 
     /// Gives back items that were met, as far as their units are decided. They are read again: before its decision a unit may
