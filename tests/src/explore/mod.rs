@@ -18,6 +18,7 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use local::embedded::Embedded;
+use tokio::runtime::{Builder, Runtime};
 
 pub use gate::Gate;
 use run::{Choice, Run};
@@ -137,8 +138,7 @@ pub fn explore(world: &dyn World, budget: Budget) -> Report {
     let schedules = match shared.check_ways_out() {
         Ok(schedules) => schedules,
         Err((lost, path)) => {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-            runtime.block_on(search.show(&path, &format!("from {lost} states there is no way to an end")))
+            runtime().block_on(search.show(&path, &format!("from {lost} states there is no way to an end")))
         }
     };
     Report {
@@ -151,13 +151,17 @@ pub fn explore(world: &dyn World, budget: Budget) -> Report {
     }
 }
 
+fn runtime() -> Runtime {
+    Builder::new_current_thread().enable_all().build().expect("a runtime")
+}
+
 impl Search<'_> {
     fn shared(&self) -> MutexGuard<'_, Shared> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn work(&self) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let runtime = runtime();
         while let Some(job) = self.job() {
             let end = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| runtime.block_on(self.run(job))));
             let mut shared = self.shared();

@@ -115,8 +115,7 @@ impl Store {
         deadline: Deadline,
     ) -> Result<HashMap<String, Decision>, StoreError> {
         let mut decided = self.recorded(units, deadline).await?;
-        let may_abort = |one: &Decision| one.state == State::Pending && self.may_abort(one, age);
-        let mut open: Vec<_> = decided.iter_mut().filter(|(_, one)| may_abort(one)).collect();
+        let mut open: Vec<_> = decided.iter_mut().filter(|(_, one)| self.may_abort(one, age)).collect();
         open.sort_unstable_by(|(_, a), (_, b)| a.age.cmp(&b.age));
         for (unit, decision) in open {
             decision.state = self.decide(unit, State::Aborted, deadline).await?;

@@ -64,9 +64,10 @@ impl Store {
         // A part may have come late: after its unit was closed, or was forgotten.
         let is_open = record.as_ref().is_some_and(|record| Due::time_of(record).is_some());
         let decision = record.as_ref().map_or(Ok(Decision::ABORTED), Decision::read)?;
-        let state = match decision.state {
-            State::Pending if self.may_abort(&decision, None) => self.decide(unit, State::Aborted, deadline).await?,
-            state => state,
+        let state = if self.may_abort(&decision, None) {
+            self.decide(unit, State::Aborted, deadline).await?
+        } else {
+            decision.state
         };
         let committed = match state {
             State::Committed => true,

@@ -71,10 +71,11 @@ impl Store {
         }
     }
 
-    /// Whether a pending unit may be aborted by one of that age, or of none. One of the same age is an earlier attempt, which
-    /// began with a call that came late.
+    /// Whether a unit is pending and may be aborted by one of that age, or of none. One of the same age is an earlier attempt,
+    /// which began with a call that came late.
     pub(super) fn may_abort(&self, decision: &Decision, age: Option<&str>) -> bool {
-        decision.lease <= (self.staging.now)() || age.is_some_and(|age| age <= decision.age.as_str())
+        let yields = || decision.lease <= (self.staging.now)() || age.is_some_and(|age| age <= decision.age.as_str());
+        decision.state == State::Pending && yields()
     }
 
     /// Gives back items that were met, as far as their units are decided. They are read again: before its decision a unit may
