@@ -39,8 +39,8 @@ const FAULTS: &str = "2";
 const FINISHES: usize = 20;
 /// For all to be done once nobody sends any more: longer than a target that failed is left alone at most.
 const PATIENCE: Duration = Duration::from_mins(15);
-/// Requests of which an environment lets at least one be, so that it is not left alone for longer each time.
-const IN_A_ROW: usize = 3;
+/// Requests in a row that suffer something at most, so that the environment is not left alone for longer each time.
+const IN_A_ROW: usize = 2;
 const FIRST: i64 = 5_950_000_001;
 
 /// What happens to a job.
@@ -108,13 +108,10 @@ fn policy(environment: &Environment) -> String {
 
 /// What an environment does on a bad day, until it is `quiet` again.
 fn bad_day(quiet: &AtomicBool, in_a_row: &AtomicUsize, call: &Call) -> Option<Trouble> {
-    let trouble = trouble(call).filter(|_| !quiet.load(Ordering::Relaxed));
-    let before = if trouble.is_some() { in_a_row.fetch_add(1, Ordering::Relaxed) } else { IN_A_ROW };
-    if before + 1 < IN_A_ROW {
-        return trouble;
-    }
-    in_a_row.store(0, Ordering::Relaxed);
-    None
+    let before = in_a_row.load(Ordering::Relaxed);
+    let trouble = trouble(call).filter(|_| before < IN_A_ROW && !quiet.load(Ordering::Relaxed));
+    in_a_row.store(if trouble.is_some() { before + 1 } else { 0 }, Ordering::Relaxed);
+    trouble
 }
 
 fn trouble(call: &Call) -> Option<Trouble> {
