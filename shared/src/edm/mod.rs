@@ -30,5 +30,6 @@ pub use model::{
     Action, AlternateKey, EntitySet, EnumId, EnumMember, EnumType, Model, NavigationProperty, Property, PropertyType,
     SetId, StructuredType, TypeId, TypeKind,
 };
+pub(crate) use primitive::number::integral;
 pub use primitive::{PrimitiveType, TextError};
 pub use value::{Record, Value};

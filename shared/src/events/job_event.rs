@@ -31,6 +31,8 @@ pub struct JobEvent {
     pub control_number: i64,
     /// When it happened.
     pub time: Option<Timestamp>,
+    /// How that was found, where the member that tells it best could not be read.
+    pub time_note: Option<String>,
     /// Company of the job.
     pub legal_entity: String,
     /// `BatchJobRecId` of the job: always there where the event is about a batch job.

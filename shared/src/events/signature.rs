@@ -40,17 +40,17 @@ pub enum SecretFault {
     Length(usize),
 }
 
-/// Why a message is not what its sender signed.
+/// Why a message is not what its sender signed: what is wrong with the header that is at fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureFault {
     /// The time is no number of seconds.
-    #[error("webhook-timestamp is no whole number of seconds since 1970")]
+    #[error("is no whole number of seconds since 1970")]
     Timestamp,
     /// The message is too old, or from the future.
-    #[error("webhook-timestamp is more than 300 seconds from now")]
+    #[error("is more than 300 seconds from now")]
     OutOfTime,
     /// None of the signatures is one of this message.
-    #[error("webhook-signature has no valid v1 signature of the message")]
+    #[error("has no valid v1 signature of the message")]
     NoMatch,
 }
 

@@ -34,13 +34,17 @@ impl Policy {
     ///
     /// An event that tests an endpoint is that, whatever the rules say. A job that finished resets what was counted,
     /// and a job that started needs nothing, unless a rule ignores it: then the record names the rule, and nothing is
-    /// reset. An event without a time happens now.
+    /// reset. An event without a time happens now; how a time was found that is not plain is part of the reason.
     pub fn decide(&self, source: &Source, event: &JobEvent, now: Timestamp) -> Verdict {
         let Some(kind) = kind_of(event) else { return no_job_event(event) };
         let seen = Seen { source: &source.name, kind, event };
-        match self.rules.iter().find(|rule| rule.matches(seen)) {
+        let verdict = match self.rules.iter().find(|rule| rule.matches(seen)) {
             Some(rule) => rule.verdict(seen, now),
             None => self.no_rule(kind, event.time.unwrap_or(now), now),
+        };
+        match &event.time_note {
+            Some(note) => Verdict { reason: format!("{} ({note})", verdict.reason), ..verdict },
+            None => verdict,
         }
     }
 

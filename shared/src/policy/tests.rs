@@ -37,6 +37,7 @@ fn event(what: What) -> JobEvent {
         type_name: "BatchJobFailedBusinessEvent".into(),
         control_number: 7,
         time: Some(now()),
+        time_note: None,
         legal_entity: "USMF".into(),
         job: Some(5_637_144_576),
         job_description: "Month end closing".into(),
@@ -148,6 +149,9 @@ fn an_event_is_too_old_after_its_max_age_and_from_the_future() {
         assert_eq!(decided(&policy, &event), (decision, Some("r".into()), reason.into()));
     }
     assert_eq!(decided(&policy, &JobEvent { time: None, ..failed() }).0, Decision::Requeue);
+    let noted = JobEvent { time_note: Some("EventTimeIso8601 has no offset: it is taken as UTC".into()), ..failed() };
+    let reason = "rule 'r' requeues the job, 5 times at most (EventTimeIso8601 has no offset: it is taken as UTC)";
+    assert_eq!(decided(&policy, &noted).2, reason);
     for end in [Timestamp::MIN, Timestamp::MAX] {
         assert_eq!(decided(&policy, &JobEvent { time: Some(end), ..failed() }).0, Decision::TooOld);
     }

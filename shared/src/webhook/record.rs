@@ -159,6 +159,7 @@ mod tests {
                 type_name: String::new(),
                 control_number: 0,
                 time: None,
+                time_note: None,
                 legal_entity: String::new(),
                 job,
                 job_description: String::new(),

@@ -117,6 +117,7 @@ async fn decisions_are_carried_out_as_the_stream_tells_of_them() {
         type_name: EventKind::Failed.business_event_id().into(),
         control_number: 1,
         time: Some(now),
+        time_note: None,
         legal_entity: "usmf".into(),
         job: Some(7),
         job_description: "Import".into(),

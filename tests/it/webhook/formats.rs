@@ -150,3 +150,35 @@ async fn questions_and_tests_are_answered() {
     let rows = hook.rows().await;
     assert_eq!((rows.len(), &rows[0]["ControlNumber"]), (1, &json!(i64::MIN)));
 }
+
+/// An event of a sender whose times have no offset.
+#[tokio::test]
+async fn a_time_without_offset_does_not_lose_an_event() {
+    let hook = Hook::new().await;
+    let body = r#"{"BusinessEventId":"BatchJobFailedBusinessEvent","BusinessEventLegalEntity":"usmf","ControlNumber":5637611083,"EventId":"0B7E5E0E-3C0C-4E7B-9C7B-111111111111","EventTime":"/Date(1796083198000)/","EventTimeIso8601":"2026-11-30T23:59:58","JobId":5637144576,"JobDescription":"Import bank statements","JobStatus":"Error"}"#;
+    let answer = hook.post("auto", body).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let note = "EventTimeIso8601 has no offset: the time is that of EventTime";
+    assert!(told(&answer, "reason")[0].as_str().unwrap().contains(note), "{}", answer.text());
+    let row = &hook.rows().await[0];
+    assert_eq!(
+        (&row["EventDateTime"], &row["BatchJobRecId"]),
+        (&json!("2026-11-30T23:59:58.0000000Z"), &json!(5_637_144_576_i64))
+    );
+    assert!(row["Reason"].as_str().unwrap().contains(note), "{row}");
+}
+
+#[tokio::test]
+async fn a_job_id_with_a_fraction_of_zero_is_the_job() {
+    let hook = Hook::new().await;
+    let event =
+        |number: u32, id: &str| failure(number, 7).to_string().replace("\"JobId\":7", &format!("\"JobId\":{id}"));
+    for (number, id) in [(1, "5637144576.0"), (2, "5.637144576e9"), (3, "\"5637144576.0\"")] {
+        assert_eq!(hook.post("auto", event(number, id)).await.status, 200, "{id}");
+    }
+    let answer = hook.post("auto", event(4, "5637144576.5")).await;
+    assert_eq!(answer.status, 400);
+    assert!(answer.text().contains("JobId is not a whole number of 64 bits"), "{}", answer.text());
+    let rows = hook.rows().await;
+    assert!(rows.len() == 3 && rows.iter().all(|row| row["BatchJobRecId"] == 5_637_144_576_i64), "{rows:?}");
+}

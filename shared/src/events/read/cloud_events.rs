@@ -4,13 +4,14 @@ use std::borrow::Cow;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use percent_encoding::percent_decode_str;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{
     Fault, Kinds,
     error::MemberFault,
-    finance_operations::{self, Around, payload},
-    member::{Members, instant},
+    finance_operations::{self, Around, Payload},
+    member::Members,
+    moment::{Moment, Told},
 };
 use crate::events::JobEvent;
 
@@ -18,24 +19,26 @@ use crate::events::JobEvent;
 const MAX_TRACE: usize = 2_048;
 
 /// An event as one object: the body of a structured one, an element of a batch.
-pub(super) fn structured(object: &Map<String, Value>, kinds: Kinds<'_>) -> Result<JobEvent, MemberFault> {
-    let members = Members(object);
+pub(super) fn structured(members: Members<'_>, kinds: Kinds<'_>) -> Result<JobEvent, MemberFault> {
     check_version(members.needed_text("specversion")?)?;
     let around = Around {
         id: members.needed_text("id")?,
         source: members.needed_text("source")?,
         kind: members.needed_text("type")?,
-        time: members.time("time")?,
+        time: Told { member: "time", moment: members.moment("time") },
     };
-    let decoded = bytes(members)?;
-    let data = decoded.as_ref().or_else(|| members.get("data"));
-    let event = finance_operations::event(&*payload(data)?, &around, kinds)?;
-    let text = |name| object.get(name).and_then(Value::as_str);
+    let decoded = decoded(members)?;
+    let payload = match &decoded {
+        Some((data, text)) => Payload::of(Some(data), text)?,
+        None => Payload::of(members.get("data"), members.sent("data").unwrap_or_default())?,
+    };
+    let event = finance_operations::event(payload.members(), &around, kinds)?;
+    let text = |name| members.get(name).and_then(Value::as_str);
     Ok(JobEvent { trace: trace(text("traceparent"), text("tracestate")), ..event })
 }
 
-/// `data_base64` as the JSON that it encodes.
-fn bytes(members: Members<'_>) -> Result<Option<Value>, MemberFault> {
+/// `data_base64` as the JSON that it encodes, and its text.
+fn decoded(members: Members<'_>) -> Result<Option<(Value, String)>, MemberFault> {
     const MEMBER: &str = "data_base64";
     let fault = |what| MemberFault { member: MEMBER, what };
     let Some(text) = members.text(MEMBER)? else { return Ok(None) };
@@ -44,25 +47,24 @@ fn bytes(members: Members<'_>) -> Result<Option<Value>, MemberFault> {
     }
     let bytes = BASE64_STANDARD.decode(text).map_err(|_| fault(Fault::NoBase64))?;
     let read = serde_json::from_slice(&bytes);
-    read.map(Some).map_err(|error| fault(Fault::NoJson { line: error.line(), column: error.column() }))
+    let value = read.map_err(|error| fault(Fault::NoJson { line: error.line(), column: error.column() }))?;
+    Ok(Some((value, String::from_utf8(bytes).map_err(|_| fault(Fault::NoUtf8))?)))
 }
 
 /// An event whose attributes are headers.
 pub(super) fn binary<'h>(
     header: &impl Fn(&str) -> Option<&'h str>,
-    data: &Value,
+    (data, text): (&Value, &str),
     kinds: Kinds<'_>,
 ) -> Result<JobEvent, MemberFault> {
     check_version(&needed(header, "ce-specversion")?)?;
     let id = needed(header, "ce-id")?;
     let source = needed(header, "ce-source")?;
     let kind = needed(header, "ce-type")?;
-    let time = match attribute(header, "ce-time")? {
-        Some(time) => instant("ce-time", time.parse().ok())?,
-        None => None,
-    };
-    let around = Around { id: &id, source: &source, kind: &kind, time };
-    let event = finance_operations::event(&*payload(Some(data))?, &around, kinds)?;
+    let time = attribute(header, "ce-time")?.map_or(Moment::Absent, |time| Moment::read(&time));
+    let around = Around { id: &id, source: &source, kind: &kind, time: Told { member: "ce-time", moment: time } };
+    let payload = Payload::of(Some(data), text)?;
+    let event = finance_operations::event(payload.members(), &around, kinds)?;
     Ok(JobEvent { trace: trace(header("ce-traceparent"), header("ce-tracestate")), ..event })
 }
 

@@ -163,6 +163,7 @@ fn remains(sent: &Value) -> JobEvent {
         type_name: text(&["BusinessEventId", "eventType", "type"], 200),
         control_number: 0,
         time: None,
+        time_note: None,
         legal_entity: String::new(),
         job: None,
         job_description: String::new(),

@@ -5,8 +5,9 @@ use serde_json::{Map, Value};
 use super::{
     Fault, Kinds,
     error::MemberFault,
-    finance_operations::{self, Around, payload},
+    finance_operations::{self, Around, Payload},
     member::Members,
+    moment::Told,
 };
 use crate::events::JobEvent;
 
@@ -16,15 +17,15 @@ const VALIDATION: &str = "Microsoft.EventGrid.SubscriptionValidationEvent";
 const MAX_CODE: usize = 200;
 
 /// An event of a batch.
-pub(super) fn event(object: &Map<String, Value>, kinds: Kinds<'_>) -> Result<JobEvent, MemberFault> {
-    let members = Members(object);
+pub(super) fn event(members: Members<'_>, kinds: Kinds<'_>) -> Result<JobEvent, MemberFault> {
     let around = Around {
         id: members.needed_text("id")?,
         source: members.text("topic")?.unwrap_or_default(),
         kind: members.needed_text("eventType")?,
-        time: members.time("eventTime")?,
+        time: Told { member: "eventTime", moment: members.moment("eventTime") },
     };
-    finance_operations::event(&*payload(members.get("data"))?, &around, kinds)
+    let payload = Payload::of(members.get("data"), members.sent("data").unwrap_or_default())?;
+    finance_operations::event(payload.members(), &around, kinds)
 }
 
 /// Whether an event is the question whether events are wanted.
@@ -35,8 +36,8 @@ pub(super) fn is_validation(object: &Map<String, Value>) -> bool {
 /// The code to answer the question with.
 pub(super) fn code(object: &Map<String, Value>) -> Result<String, MemberFault> {
     const MEMBER: &str = "validationCode";
-    let data = payload(Members(object).get("data"))?;
-    let code = Members(&data).needed_text(MEMBER)?;
+    let data = Payload::of(object.get("data"), "{}")?;
+    let code = data.members().needed_text(MEMBER)?;
     if code.chars().nth(MAX_CODE).is_some() {
         return Err(MemberFault { member: MEMBER, what: Fault::TooLong { max: MAX_CODE } });
     }

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use jiff::Timestamp;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -11,6 +10,7 @@ use super::{
     error::MemberFault,
     kind_of,
     member::{Members, cut},
+    moment::{Told, chosen},
 };
 use crate::events::{EventKind, JobEvent, TEST_EVENT, What};
 
@@ -34,38 +34,48 @@ pub(super) struct Around<'e> {
     /// What happened.
     pub(super) kind: &'e str,
     /// When it happened.
-    pub(super) time: Option<Timestamp>,
+    pub(super) time: Told,
+}
+
+/// The payload of an envelope.
+pub(super) struct Payload<'e> {
+    members: Cow<'e, Map<String, Value>>,
+    text: &'e str,
 }
 
 /// An event without an envelope.
-pub(super) fn bare(object: &Map<String, Value>, kinds: Kinds<'_>) -> Result<JobEvent, MemberFault> {
-    event(object, &Around::default(), kinds)
+pub(super) fn bare(members: Members<'_>, kinds: Kinds<'_>) -> Result<JobEvent, MemberFault> {
+    event(members, &Around::default(), kinds)
 }
 
-/// The payload of an envelope: the object, or the text of one. Without data, an object without members.
-pub(super) fn payload(data: Option<&Value>) -> Result<Cow<'_, Map<String, Value>>, MemberFault> {
-    let fault = |what| MemberFault { member: "data", what };
-    match data {
-        None | Some(Value::Null) => Ok(Cow::Owned(Map::new())),
-        Some(Value::Object(object)) => Ok(Cow::Borrowed(object)),
-        Some(Value::String(text)) => match serde_json::from_str(text) {
-            Ok(Value::Object(object)) => Ok(Cow::Owned(object)),
-            Ok(other) => Err(fault(Fault::NoObject { found: kind_of(&other) })),
-            Err(error) => Err(fault(Fault::NoJson { line: error.line(), column: error.column() })),
-        },
-        Some(other) => Err(fault(Fault::NoObject { found: kind_of(other) })),
+impl<'e> Payload<'e> {
+    /// The object of this text, or the one whose text it is. Without data, an object without members.
+    pub(super) fn of(data: Option<&'e Value>, text: &'e str) -> Result<Self, MemberFault> {
+        let fault = |what| MemberFault { member: "data", what };
+        match data {
+            None | Some(Value::Null) => Ok(Self { members: Cow::Owned(Map::new()), text: "{}" }),
+            Some(Value::Object(members)) => Ok(Self { members: Cow::Borrowed(members), text }),
+            Some(Value::String(text)) => match serde_json::from_str(text) {
+                Ok(Value::Object(members)) => Ok(Self { members: Cow::Owned(members), text }),
+                Ok(other) => Err(fault(Fault::NoObject { found: kind_of(&other) })),
+                Err(error) => Err(fault(Fault::NoJson { line: error.line(), column: error.column() })),
+            },
+            Some(other) => Err(fault(Fault::NoObject { found: kind_of(other) })),
+        }
+    }
+
+    pub(super) fn members(&self) -> Members<'_> {
+        Members::new(&self.members, self.text)
     }
 }
 
 /// The event of a payload.
-pub(super) fn event(
-    payload: &Map<String, Value>,
-    around: &Around<'_>,
-    kinds: Kinds<'_>,
-) -> Result<JobEvent, MemberFault> {
-    let payload = Members(payload);
+pub(super) fn event(payload: Members<'_>, around: &Around<'_>, kinds: Kinds<'_>) -> Result<JobEvent, MemberFault> {
     let (id, given_id) = id(payload.text("EventId")?.unwrap_or_default(), around)
         .ok_or(MemberFault { member: "EventId", what: Fault::Missing })?;
+    let told = |member| Told { member, moment: payload.moment(member) };
+    // The finer one of the two comes first.
+    let (time, time_note) = chosen(&[told("EventTimeIso8601"), told("EventTime"), around.time])?;
     let business_event_id = payload.text("BusinessEventId")?.unwrap_or_default();
     // A record id of 0 is an empty one.
     let job = payload.integer("JobId")?.filter(|job| *job != 0);
@@ -86,7 +96,8 @@ pub(super) fn event(
         what,
         type_name: cut(if business_event_id.is_empty() { around.kind } else { business_event_id }, SHORT),
         control_number: payload.integer("ControlNumber")?.unwrap_or(0),
-        time: time(payload)?.or(around.time),
+        time,
+        time_note,
         legal_entity: payload.short_text("BusinessEventLegalEntity", SHORT)?,
         job,
         job_description: payload.short_text("JobDescription", DESCRIPTION)?,
@@ -124,14 +135,6 @@ fn by_status(status: &str) -> Option<EventKind> {
         ("Executing", EventKind::Started),
     ];
     kinds.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(status)).map(|(_, kind)| kind)
-}
-
-fn time(payload: Members<'_>) -> Result<Option<Timestamp>, MemberFault> {
-    match payload.time("EventTimeIso8601")? {
-        // The finer one of the two.
-        Some(time) => Ok(Some(time)),
-        None => payload.date("EventTime"),
-    }
 }
 
 fn error_text(payload: Members<'_>) -> Result<String, MemberFault> {

@@ -7,6 +7,7 @@
 //! | `event_grid` | the schema of Event Grid, with its validation |
 //! | `cloud_events` | CloudEvents 1.0: structured, batched, binary |
 //! | `member` | members of objects, read as what they should be |
+//! | `moment` | when an event happened: the one of the times told that counts |
 //!
 //! The same event of Finance & Operations is the same [`JobEvent`] in every form, but for a time that only the envelope
 //! has.
@@ -17,6 +18,7 @@ mod event_grid;
 mod finance_operations;
 mod form;
 mod member;
+mod moment;
 #[cfg(test)]
 mod tests;
 
@@ -26,7 +28,7 @@ use serde_json::{Map, Value, value::RawValue};
 pub use self::error::{EventFault, Fault, ReadError};
 pub use self::form::ReadFormat;
 
-use self::{error::MemberFault, form::Form};
+use self::{error::MemberFault, form::Form, member::Members};
 use super::{EventKind, JobEvent};
 
 /// Most events of one request: as many as Event Grid puts into a batch.
@@ -61,12 +63,13 @@ pub fn read<'h>(
     // What some senders on Windows begin a text with.
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     if form == Form::Binary {
-        let data = if body.is_empty() { Value::Null } else { json(body)? };
-        let event = cloud_events::binary(&header, &data, kinds);
+        let (data, text) =
+            if body.is_empty() { (Value::Null, "null") } else { (json(body)?, json::<&RawValue>(body)?.get()) };
+        let event = cloud_events::binary(&header, (&data, text), kinds);
         return Ok(Received::Events(vec![event.map_err(|fault| fault.at(0, &data))]));
     }
     let elements = elements(form, body)?;
-    if let [Ok(only)] = elements.as_slice()
+    if let [Ok((only, _))] = elements.as_slice()
         && let Some(validation) = validation(form, &header, only)
     {
         return Ok(match validation {
@@ -74,24 +77,25 @@ pub fn read<'h>(
             Err(fault) => Received::Events(vec![Err(fault.at(0, only))]),
         });
     }
-    let read = |(index, element): (usize, &Element)| match element {
-        Ok(value) => {
-            object(value).and_then(|object| event(form, object, kinds)).map_err(|fault| fault.at(index, value))
+    let read = |(index, element): (usize, &Element<'_>)| match element {
+        Ok((value, text)) => {
+            let members = object(value).map(|object| Members::new(object, text));
+            members.and_then(|members| event(form, members, kinds)).map_err(|fault| fault.at(index, value))
         }
         Err((fault, text)) => Err(fault.at(index, text)),
     };
     Ok(Received::Events(elements.iter().enumerate().map(read).collect()))
 }
 
-/// An element of a body; where its numbers or texts are none that can be held, why, and its text.
-type Element = Result<Value, (MemberFault, Value)>;
+/// An element of a body, and its text; where its numbers or texts are none that can be held, why, and its text.
+type Element<'b> = Result<(Value, &'b str), (MemberFault, Value)>;
 
 fn json<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, ReadError> {
     serde_json::from_slice(body).map_err(|error| ReadError::not_json(&error))
 }
 
 /// The events of a body: the elements of an array, each of them read alone, or the one object.
-fn elements(form: Form, body: &[u8]) -> Result<Vec<Element>, ReadError> {
+fn elements(form: Form, body: &[u8]) -> Result<Vec<Element<'_>>, ReadError> {
     let whole: &RawValue = json(body)?;
     match whole.get().as_bytes().first() {
         Some(b'[') if form != Form::Structured => {
@@ -101,13 +105,13 @@ fn elements(form: Form, body: &[u8]) -> Result<Vec<Element>, ReadError> {
             }
             Ok(elements.into_iter().map(element).collect())
         }
-        Some(b'{') if form != Form::Batched => Ok(vec![Ok(json(body)?)]),
+        Some(b'{') if form != Form::Batched => Ok(vec![Ok((json(body)?, whole.get()))]),
         _ => Err(ReadError::NoEvent { expected: form.expects(), found: kind_of(&json(body)?) }),
     }
 }
 
-fn element(raw: &RawValue) -> Element {
-    serde_json::from_str(raw.get()).map_err(|error| {
+fn element(raw: &RawValue) -> Element<'_> {
+    serde_json::from_str(raw.get()).map(|value| (value, raw.get())).map_err(|error| {
         let what = Fault::NoJson { line: error.line(), column: error.column() };
         (MemberFault { member: "", what }, Value::String(raw.get().to_owned()))
     })
@@ -125,14 +129,13 @@ fn validation<'h>(
     (grid && (told || event_grid::is_validation(object))).then(|| event_grid::code(object))
 }
 
-fn event(form: Form, object: &Map<String, Value>, kinds: Kinds<'_>) -> Result<JobEvent, MemberFault> {
-    let has = |name| object.contains_key(name);
+fn event(form: Form, members: Members<'_>, kinds: Kinds<'_>) -> Result<JobEvent, MemberFault> {
     match form {
-        Form::EventGrid => event_grid::event(object, kinds),
-        Form::Structured | Form::Batched | Form::CloudJson | Form::Binary => cloud_events::structured(object, kinds),
-        Form::AnyJson if has("specversion") => cloud_events::structured(object, kinds),
-        Form::AnyJson if has("eventType") => event_grid::event(object, kinds),
-        Form::FinanceOperations | Form::AnyJson => finance_operations::bare(object, kinds),
+        Form::EventGrid => event_grid::event(members, kinds),
+        Form::Structured | Form::Batched | Form::CloudJson | Form::Binary => cloud_events::structured(members, kinds),
+        Form::AnyJson if members.has("specversion") => cloud_events::structured(members, kinds),
+        Form::AnyJson if members.has("eventType") => event_grid::event(members, kinds),
+        Form::FinanceOperations | Form::AnyJson => finance_operations::bare(members, kinds),
     }
 }
 

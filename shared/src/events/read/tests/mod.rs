@@ -69,6 +69,7 @@ fn expected(event: &Event) -> JobEvent {
         } else {
             event.time
         }),
+        time_note: None,
         legal_entity: event.legal_entity.clone(),
         job: Some(event.job_id),
         job_description: event.job_description.clone(),
