@@ -13,7 +13,20 @@ use crate::{
 
 /// Name of the query parameter that a secret may stand in.
 const CODE: &str = "code";
-const SIGNATURE: &str = "webhook-signature";
+
+/// The headers of one message of Standard Webhooks.
+#[derive(Clone, Copy, Debug)]
+struct Names {
+    id: &'static str,
+    timestamp: &'static str,
+    signature: &'static str,
+}
+
+/// Their names, and their older ones: a message has those of one row.
+const NAMES: [Names; 2] = [
+    Names { id: "webhook-id", timestamp: "webhook-timestamp", signature: "webhook-signature" },
+    Names { id: "svix-id", timestamp: "svix-timestamp", signature: "svix-signature" },
+];
 
 /// Why a request is not let in. Nothing of what it brought is in any of these.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,11 +35,16 @@ pub(super) enum Denied {
     #[error("the header {0} is needed")]
     Unsigned(&'static str),
     /// With a '.' in it, it could be another id and another time of the same signature.
-    #[error("webhook-id is empty or has a '.'")]
-    Id,
+    #[error("{0} is empty or has a '.'")]
+    Id(&'static str),
     /// The signature is not one of this message, or not of this time.
-    #[error(transparent)]
-    Signature(SignatureFault),
+    #[error("{header} {fault}")]
+    Signature {
+        /// The header that is at fault.
+        header: &'static str,
+        /// What is wrong with it.
+        fault: SignatureFault,
+    },
     /// No secret, or none of this source.
     #[error("the secret of the source is needed")]
     Secret,
@@ -71,10 +89,11 @@ pub(super) fn may_ask(source: &Source, incoming: &Incoming) -> Result<(), Denied
 }
 
 fn signed(secrets: &[Secret], incoming: &Incoming, now: Timestamp) -> Result<(), Denied> {
+    let names = names(incoming);
     let header = |name| incoming.headers.get(name).ok_or(Denied::Unsigned(name));
-    let (id, sent, signatures) = (header("webhook-id")?, header("webhook-timestamp")?, header(SIGNATURE)?);
+    let (id, sent, signatures) = (header(names.id)?, header(names.timestamp)?, header(names.signature)?);
     if id.is_empty() || id.contains('.') {
-        return Err(Denied::Id);
+        return Err(Denied::Id(names.id));
     }
     let mut verified = Err(SignatureFault::NoMatch);
     for secret in secrets {
@@ -84,7 +103,26 @@ fn signed(secrets: &[Secret], incoming: &Incoming, now: Timestamp) -> Result<(),
             verified = this;
         }
     }
-    verified.map_err(Denied::Signature)
+    verified.map_err(|fault| Denied::Signature {
+        header: match fault {
+            SignatureFault::Timestamp | SignatureFault::OutOfTime => names.timestamp,
+            SignatureFault::NoMatch => names.signature,
+        },
+        fault,
+    })
+}
+
+/// The names that a message uses: the first row of which it has all, else of which it has one.
+fn names(incoming: &Incoming) -> Names {
+    let count = |names: &Names| {
+        [names.id, names.timestamp, names.signature]
+            .into_iter()
+            .filter(|name| incoming.headers.get(name).is_some())
+            .count()
+    };
+    let [current, _] = NAMES;
+    let having = |least: usize| NAMES.into_iter().find(|names| count(names) >= least);
+    having(3).or_else(|| having(1)).unwrap_or(current)
 }
 
 fn knows(header: Option<&str>, code: bool, secrets: &Tokens, incoming: &Incoming) -> Result<(), Denied> {
@@ -104,10 +142,11 @@ fn code_of(incoming: &Incoming) -> Option<String> {
 fn forget(source: &Source, incoming: &mut Incoming) {
     incoming.query = None;
     let shared = match &source.authentication {
-        SourceAuthentication::Shared { header: Some(header), .. } => header.as_str(),
-        _ => SIGNATURE,
+        SourceAuthentication::Shared { header: Some(header), .. } => Some(header.as_str()),
+        _ => None,
     };
-    for name in [header::AUTHORIZATION.as_str(), SIGNATURE, shared] {
+    let signatures = NAMES.iter().map(|names| names.signature);
+    for name in signatures.chain([header::AUTHORIZATION.as_str()]).chain(shared) {
         while incoming.headers.take(name).is_some() {}
     }
 }

@@ -107,7 +107,7 @@ fn challenge(denied: &Denied) -> Option<HeaderValue> {
         Denied::Bearer(error @ AuthError::Repeated) => described("invalid_request", error),
         Denied::Bearer(error) => described("invalid_token", error),
         Denied::Caller => described("invalid_token", denied),
-        Denied::Unsigned(_) | Denied::Id | Denied::Signature(_) | Denied::Secret => return None,
+        Denied::Unsigned(_) | Denied::Id(_) | Denied::Signature { .. } | Denied::Secret => return None,
     };
     HeaderValue::try_from(text).ok()
 }

@@ -98,6 +98,54 @@ async fn forged_expired_and_replayed_messages_are_refused_without_a_call() {
 }
 
 #[tokio::test]
+async fn a_signature_may_have_its_older_names_and_never_those_of_both() {
+    let hook = Hook::new().await;
+    let body = failure(1, 7).to_string();
+    let post = async |headers: &[(&str, &str)]| {
+        let headers = [headers, &[JSON]].concat();
+        hook.send("POST", "/events/signed", &headers, body.clone()).await
+    };
+    let good = signed(OLD, 0, &body);
+    let bad = signed("whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", 0, &body);
+    fn named<'m>(names: [&'static str; 3], message: &'m Signed) -> [(&'static str, &'m str); 3] {
+        [(names[0], &message.id), (names[1], &message.time), (names[2], &message.signatures)]
+    }
+    let webhook = ["webhook-id", "webhook-timestamp", "webhook-signature"];
+    let svix = ["svix-id", "svix-timestamp", "svix-signature"];
+    assert_eq!(post(&named(svix, &good)).await.status, 200);
+    assert_eq!(post(&named(["Svix-Id", "Svix-Timestamp", "Svix-Signature"], &good)).await.status, 200);
+    hook.rig.calls();
+    // The first row that is whole counts, whatever the other one would say.
+    for (webhook_message, svix_message, status) in [(&good, &bad, 200), (&bad, &good, 401)] {
+        let both = [named(webhook, webhook_message), named(svix, svix_message)].concat();
+        assert_eq!(post(&both).await.status, status);
+    }
+    assert_eq!(post(&[&named(svix, &good)[..], &[("webhook-id", &good.id)]].concat()).await.status, 200);
+    for (headers, message) in [
+        (
+            vec![("webhook-id", &*good.id), ("svix-timestamp", &good.time), ("svix-signature", &good.signatures)],
+            "webhook-timestamp",
+        ),
+        (vec![("svix-id", &*good.id), ("svix-timestamp", &good.time)], "svix-signature"),
+        (vec![], "webhook-id"),
+    ] {
+        let answer = post(&headers).await;
+        let expected = format!("the header {message} is needed");
+        assert_eq!((answer.status, answer.json()["error"]["message"].as_str()), (401, Some(&*expected)));
+    }
+    let old = signed(OLD, 301, &body);
+    for (names, message, text) in [
+        (svix, &old, "svix-timestamp is more than 300 seconds from now"),
+        (svix, &bad, "svix-signature has no valid v1 signature of the message"),
+        (webhook, &old, "webhook-timestamp is more than 300 seconds from now"),
+        (svix, &Signed { id: "a.b".into(), ..good.clone() }, "svix-id is empty or has a '.'"),
+    ] {
+        let answer = post(&named(names, message)).await;
+        assert_eq!((answer.status, answer.json()["error"]["message"].as_str()), (401, Some(text)));
+    }
+}
+
+#[tokio::test]
 async fn a_shared_secret_is_in_a_header_or_in_the_url() {
     let hook = Hook::new().await;
     let body = failure(1, 7).to_string();
