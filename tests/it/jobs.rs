@@ -433,3 +433,83 @@ async fn a_next_link_of_another_filter_is_refused() {
     let answer = rig.get(&format!("/data/BatchJobs?$filter=BatchJobRecId eq 1&$skiptoken={token}")).await;
     assert_eq!((answer.status, answer.text().contains("$skiptoken")), (400, true));
 }
+
+/// What a request for the state that a job is in changes: its etag, its generation, and how many calls it takes.
+#[tokio::test]
+async fn the_state_that_a_job_is_in_is_no_change() {
+    let rig = Rig::seeded().await;
+    let states =
+        ["Hold", "Waiting", "Executing", "Error", "Finished", "Ready", "NotRun", "Cancelling", "Canceled", "Scheduled"];
+    for (id, state) in (1..).zip(states) {
+        job_in(&rig, id, state).await;
+        let before = job(&rig, id).await;
+        let etag = format!("if-match: {}", before["@odata.etag"].as_str().unwrap());
+        let url = format!("{DATA}/BatchJobs({id})");
+        let body = json!({ "Status": state }).to_string();
+        let whole = json!({ "value": state }).to_string();
+        rig.calls();
+        for (method, url, headers, body) in [
+            ("PATCH", url.clone(), vec![], &body),
+            ("PATCH", url.clone(), vec![etag.as_str()], &body),
+            ("PATCH", url.clone(), vec![etag.as_str(), "prefer: return=representation"], &body),
+            ("PUT", format!("{url}/Status"), vec![], &whole),
+        ] {
+            let answer = rig.send(method, &url, &headers, body.clone()).await;
+            let taken = state == "Executing" && headers.is_empty();
+            let expected = if taken {
+                409
+            } else if headers.len() == 2 {
+                200
+            } else {
+                204
+            };
+            assert_eq!(
+                (answer.status, rig.calls().len()),
+                (expected, 1),
+                "{method} {state} {headers:?}: {}",
+                answer.text()
+            );
+        }
+        let request = member(Some("g"), "1", "PATCH", &format!("BatchJobs({id})"), json!({ "Status": state }));
+        let expected = if state == "Executing" { 409 } else { 204 };
+        assert_eq!(rig.batch(DATA, &[request]).await.statuses(), [expected]);
+        assert_eq!(job(&rig, id).await, before, "{state}");
+    }
+}
+
+#[tokio::test]
+async fn what_comes_with_the_state_that_a_job_is_in_is_applied() {
+    let rig = Rig::seeded().await;
+    let before = job(&rig, FAILED).await;
+    assert_eq!(patch(&rig, FAILED, json!({ "Status": "Error", "JobDescription": "e" })).await.status, 204);
+    let now = job(&rig, FAILED).await;
+    assert_eq!(
+        (&now["JobDescription"], now["Generation"].as_i64()),
+        (&json!("e"), before["Generation"].as_i64().map(|generation| generation + 1))
+    );
+    assert_eq!((&now["Status"], &now["RetryCount"]), (&json!("Error"), &before["RetryCount"]));
+    assert_ne!(now["@odata.etag"], before["@odata.etag"]);
+    // A counter is reset by a step to the end, not by staying there.
+    for status in ["Waiting", "Executing", "Finished", "Waiting", "Executing", "Finished"] {
+        assert_eq!(patch(&rig, FAILED, json!({ "Status": status })).await.status, 204, "{status}");
+    }
+    let stale = format!("if-match: {}", before["@odata.etag"].as_str().unwrap());
+    let url = format!("{DATA}/BatchJobs({FAILED})");
+    assert_eq!(rig.send("PATCH", &url, &[&stale], r#"{"Status":"Finished"}"#).await.status, 412);
+}
+
+/// The answer to a request is remembered with its id, also where it changed nothing: its repeat does not, either.
+#[tokio::test]
+async fn a_repeat_of_what_changed_nothing_changes_nothing_later() {
+    let rig = Rig::seeded().await;
+    let url = format!("{DATA}/BatchJobs({FAILED})");
+    let id = ["repeatability-request-id: one"];
+    let generation = job(&rig, FAILED).await["Generation"].clone();
+    assert_eq!(rig.send("PATCH", &url, &id, r#"{"Status":"Error"}"#).await.status, 204);
+    assert_eq!(job(&rig, FAILED).await["Generation"], generation);
+    for status in ["Waiting", "Executing"] {
+        assert_eq!(patch(&rig, FAILED, json!({ "Status": status })).await.status, 204);
+    }
+    assert_eq!(rig.send("PATCH", &url, &id, r#"{"Status":"Error"}"#).await.status, 204);
+    assert_eq!(job(&rig, FAILED).await["Status"], "Executing");
+}

@@ -60,6 +60,16 @@ pub fn changed(model: &Model, jobs: &Jobs, old: Option<&Entity>, new: &Entity, e
     row
 }
 
+/// Whether a change of a job is one to tell of: it is more than what the service keeps with every write.
+pub fn is_change(model: &Model, jobs: &Jobs, old: &Entity, new: &Entity) -> bool {
+    let (before, after) = (&old.record, &new.record);
+    old.incarnation != new.incarnation
+        || old.lookups != new.lookups
+        || before.dynamic != after.dynamic
+        || is_requeue(jobs, before, after)
+        || changed_properties(model, jobs, before, after).next().is_some()
+}
+
 /// A requeue leaves its time on the job, and one more than there were.
 fn is_requeue(jobs: &Jobs, old: &Record, new: &Record) -> bool {
     let fields = &jobs.fields;

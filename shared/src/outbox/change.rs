@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::{
     edm::{DateTimeOffset, Entity, Value},
     events::{Event, EventKind, event_id, payload},
-    jobs::Status,
+    jobs::{Status, history},
     store::{Item, StoreError, Stored, StreamRecord},
 };
 
@@ -39,9 +39,13 @@ impl Change {
         match (role, &desk.mail) {
             (Role::Job, _) => {
                 let (old, new) = (entity(&record.old)?, entity(&record.new)?);
-                // What only a unit of work has left on the item, before it was decided, is no change.
-                let is_same = |new: &Arc<Entity>| old.as_ref().is_some_and(|old| old.etag() == new.etag());
-                Ok(new.filter(|new| !is_same(new)).map(|new| Self::job(desk, old, new)))
+                // What only a unit of work has left on the item, before it was decided, is no change; nor is a write of what
+                // was there.
+                let is_change = |new: &Arc<Entity>| {
+                    let differs = |old: &Arc<Entity>| history::is_change(desk.model(), &desk.jobs, old, new);
+                    old.as_ref().is_none_or(|old| old.etag() != new.etag() && differs(old))
+                };
+                Ok(new.filter(is_change).map(|new| Self::job(desk, old, new)))
             }
             (Role::Endpoint, Some(mail)) => {
                 let endpoint =

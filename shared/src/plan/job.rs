@@ -80,11 +80,11 @@ impl<'a> Unit<'a> {
     }
 
     /// Adds to a patch of a job that is not read what makes it right: the states it may come from, counters, who.
-    pub(super) fn guard_job(&self, jobs: &Jobs, status: Option<Status>, with_etag: bool, patch: &mut Patch) {
+    /// A job that is in the state already is returned by the condition: then it is known what changes at all.
+    pub(super) fn guard_job(&self, jobs: &Jobs, status: Option<Status>, patch: &mut Patch) {
         let mut values = jobs.touched(&self.touch());
         if let Some(to) = status {
-            let same = (to != Status::Executing || with_etag).then_some(to);
-            let allowed = sources(to).chain(same).map(|status| Value::Enum(status.number())).collect();
+            let allowed = sources(to).map(|status| Value::Enum(status.number())).collect();
             patch
                 .requires
                 .push(Requirement::OneOf { property: self.job_property(jobs.fields.status), values: allowed });
@@ -126,7 +126,9 @@ impl<'a> Unit<'a> {
         if stored == jobs.status(&now.record) { Ok(()) } else { Err(JobFault::Twice) }
     }
 
-    /// Completes the change of a job that was read. `claims`: the request gives the status, and no etag.
+    /// Completes the change of a job that was read. `claims`: the request gives the status, and no etag. A change that
+    /// leaves the job as it is (the state that it is in, among others) is none: nothing counts it, and nobody is told. False
+    /// where there is nothing to write then; an id of the request is remembered all the same, so that its repeat is known.
     pub(super) fn change_job(
         &self,
         jobs: &Jobs,
@@ -134,16 +136,20 @@ impl<'a> Unit<'a> {
         old: &Entity,
         new: &mut Entity,
         claims: bool,
-    ) -> Result<(), PlanError> {
+    ) -> Result<bool, PlanError> {
         if jobs.requeues(&old.record, &new.record) {
             self.context.require(Permission::JobsRequeue)?;
         }
         if jobs.status(&old.record) != jobs.status(&new.record) {
             self.check_first_change(jobs, key, old)?;
         }
+        let is_same = new.record == old.record && new.lookups == old.lookups;
         jobs.change(&old.record, &mut new.record, &self.touch(), claims)?;
+        if is_same {
+            new.record.clone_from(&old.record);
+        }
         leave_mark(&mut new.marks, self.mark());
-        Ok(())
+        Ok(!is_same || self.current.as_ref().is_some_and(|request| request.request_id.is_some()))
     }
 
     /// Completes a new job.

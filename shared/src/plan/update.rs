@@ -292,7 +292,7 @@ impl<'a> Unit<'a> {
             None if self.overlay.require(&spot.key) => {}
             None => return Err(self.not_found(spot.collection.ty, &spot.path).into()),
         }
-        let (status, with_etag) = (self.status_given(&change), change.with_etag);
+        let status = self.status_given(&change);
         let ty = self.ty(spot.collection.ty);
         let record = Record::new(&self.service().model, spot.collection.ty);
         let values = change.values.into_iter().chain(self.derive_patched(&record));
@@ -310,7 +310,7 @@ impl<'a> Unit<'a> {
             patch.lookups.push((navigation.name.clone(), target.map(|t| t.key.sort)));
         }
         if let Some(jobs) = self.jobs_of(spot.collection.set, spot.collection.ty) {
-            self.guard_job(jobs, status, with_etag, &mut patch);
+            self.guard_job(jobs, status, &mut patch);
         }
         self.overlay.patch(&spot.key, patch);
         let version = self.version();
@@ -359,7 +359,9 @@ impl<'a> Unit<'a> {
         }
         self.derive_changed(set, &mut new.record, &new.lookups, &moved, company)?;
         if let Some(jobs) = self.jobs_of(set, new.record.ty) {
-            self.change_job(jobs, &spot.key, old, &mut new, claims)?;
+            if !self.change_job(jobs, &spot.key, old, &mut new, claims)? {
+                return Ok(Arc::clone(old));
+            }
         }
         self.claim_alternate_keys(&spot.collection, Some(old), Some(&new), &spot.key)?;
         new.version = self.version();

@@ -44,6 +44,27 @@ async fn every_change_of_a_job_has_its_row_of_history() {
 }
 
 #[tokio::test]
+async fn the_state_that_a_job_is_in_makes_no_row_and_no_event() {
+    let mut post = Post::new().await;
+    let endpoint = post.endpoint(NOWHERE, json!({})).await;
+    post.job(1).await;
+    post.change(1, &["Executing", "Error"]).await;
+    assert_eq!(post.write_down().await.history, 3);
+    let told = post.deliveries(&endpoint).await.len();
+    post.change(1, &["Error", "Error"]).await;
+    let id = ["repeatability-request-id: one", "repeatability-first-sent: Sun, 22 Nov 2026 03:00:00 GMT"];
+    assert_eq!(post.rig.send("PATCH", "/data/BatchJobs(1)", &id, r#"{"Status":"Error"}"#).await.status, 204);
+    let recorded = post.write_down().await;
+    assert_eq!((recorded.history, recorded.deliveries), (0, 0));
+    post.patch("BatchJobs(1)", json!({ "Status": "Error", "JobDescription": "Import again" })).await;
+    let recorded = post.write_down().await;
+    assert_eq!((recorded.history, recorded.deliveries), (1, 0));
+    let rows = history(&post, 1).await;
+    assert_eq!(json!(column(&rows, "ChangedProperties")), json!([[], ["Status"], ["Status"], ["JobDescription"]]));
+    assert_eq!((rows.len(), post.deliveries(&endpoint).await.len()), (4, told));
+}
+
+#[tokio::test]
 async fn a_record_that_comes_again_changes_nothing() {
     let mut post = Post::new().await;
     let endpoint = post.endpoint(NOWHERE, json!({})).await;
