@@ -160,9 +160,10 @@
 //! [`events::JobEvent`] of whatever form it had, [`policy::Policy::decide`] says what the rules want, and
 //! [`ledger::Ledger::record`] writes it down in one transaction: the decision, whose key is that of the event, and a claim
 //! on the job's retries. Both are conditions of the transaction, so that nothing has to be read before and no race can
-//! beat them. The decision is also the row that the [`outbox`] works off: it is in the index of what is due as long as
+//! beat them. Of the claims of a job one is carried out, and the others wait for its end ([`ledger::standing`]). The decision is also the row that the [`outbox`] works off: it is in the index of what is due as long as
 //! there is something to do. A call to the target has the event's id as its request id; what came of it is written in one
-//! transaction with the row of the attempt, and with the claim that is given back where the target refused for good.
+//! transaction with the row of the attempt, with the claim that is given back where the target refused for good, and with
+//! what follows for those that wait.
 //! A failed job of the own service goes once around: stream, event, endpoint, webhook, decision, call, job.
 //!
 //! # Who may do what

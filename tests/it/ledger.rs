@@ -1,14 +1,14 @@
 //! Events on their way into the table: once each, and never more claims than the limit, in whatever order they come.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use jiff::Timestamp;
 use serde_json::Value;
 use shared::{
     events::{EventKind, JobEvent, What},
-    ledger::{Ledger, Recorded},
+    ledger::{DecisionRow, Ending, Ledger, Recorded, RequeueStatus},
     policy::{Decision, Limit, Source, SourceAuthentication, SourceFormat, Verdict},
-    store::{Deadline, Due, StoreError},
+    store::{Claims, Commit, Deadline, Due, ItemKey, Schedule, StoreError, Stored},
 };
 use tests::strict::{Fault, Plan, WRITE_FAULTS};
 use uuid::Uuid;
@@ -17,6 +17,11 @@ use crate::rig::{Rig, services};
 
 const KEPT: Duration = Duration::from_hours(24 * 90);
 const JOB: i64 = 5_637_144_576;
+
+/// Longer than any call here takes.
+fn soon() -> Deadline {
+    Deadline::after(Duration::from_secs(5))
+}
 
 struct Book {
     rig: Rig,
@@ -60,6 +65,41 @@ impl Book {
         self.take(event).await.unwrap().decision
     }
 
+    /// The claims on the retries of the job, and the decision about an event.
+    async fn state(&self, event: &JobEvent) -> (Claims, DecisionRow) {
+        let keys = [self.ledger.claims_key("own", JOB), self.ledger.decision_key("own", JOB, event.id).unwrap()];
+        let items = self.rig.store().get(&keys, soon()).await.unwrap();
+        let item = |key: &ItemKey| Stored::from_item(&self.ledger.service().model, &items[key]).unwrap();
+        let Stored::Claims(claims) = item(&keys[0]) else { panic!("no claims") };
+        (claims, self.ledger.row(&items[&keys[1]]).unwrap())
+    }
+
+    /// Ends the claim of a failure as the outbox does; the decision that takes its place.
+    async fn end(&self, event: &JobEvent, ending: Ending) -> Option<ItemKey> {
+        let (claims, row) = self.state(event).await;
+        let now = Timestamp::now();
+        let due = Due::at_target("finance-operations", "own", now);
+        let succession = self.ledger.succession(&row, &claims, ending, &HashSet::new()).unwrap();
+        let status = if ending.returned { RequeueStatus::Refused } else { RequeueStatus::Requeued };
+        let operation = Uuid::new_v4().simple().to_string();
+        let status = vec![("Status", self.ledger.status_value(status))];
+        let done = row.patch(status, Schedule::Done { expires: i64::MAX }, &operation);
+        let others = succession.writes(&self.ledger, (now, &due, i64::MAX), &operation);
+        let writes: Vec<_> = [done].into_iter().chain(others).collect();
+        let model = &self.ledger.service().model;
+        assert!(matches!(self.rig.store().commit(model, &writes, &operation, soon()).await, Ok(Commit::Done)));
+        succession.next().cloned()
+    }
+
+    /// Takes a failure in whose job is requeued at once.
+    async fn requeue(&self, event: &JobEvent) -> Decision {
+        let decision = self.decide(event).await;
+        if decision == Decision::Requeue {
+            self.end(event, Ending { returned: false, requeued: event.time }).await;
+        }
+        decision
+    }
+
     async fn rows(&self) -> Vec<Value> {
         let answer = self.rig.again().get("/data/RequeueDecisions").await;
         answer.json()["value"].as_array().unwrap().clone()
@@ -79,6 +119,7 @@ fn event(kind: EventKind, number: i64) -> JobEvent {
         type_name: kind.business_event_id().into(),
         control_number: number,
         time: Timestamp::from_second(1_700_000_000 + number).ok(),
+        time_note: None,
         legal_entity: "usmf".into(),
         job: Some(JOB),
         job_description: "Import".into(),
@@ -142,17 +183,50 @@ async fn a_decision_says_what_came_and_why() {
 }
 
 #[tokio::test]
-async fn the_limit_is_met_in_whatever_order_failures_come() {
+async fn a_failure_waits_while_another_one_is_under_way() {
+    let book = Book::new(1).await;
+    for number in [40, 10, 60, 20, 50] {
+        book.rig.calls();
+        assert_eq!(book.decide(&failed(number)).await, Decision::Requeue, "{number}");
+        let calls = if number == 40 { 1 } else { 2 };
+        assert_eq!(book.rig.calls(), ["TransactWriteItems"; 2][..calls], "the refusal shows the claims");
+        assert!(book.take(&failed(number)).await.unwrap().duplicate);
+        assert_eq!(book.rig.calls().len(), 1);
+    }
+    let (claims, row) = book.state(&failed(40)).await;
+    assert_eq!((claims.held.len(), claims.waiting.len(), row.claim.map(|claim| claim.0)), (1, 4, claims.ahead));
+    // Given back: the oldest takes its place, and so on.
+    let returned = Ending { returned: true, requeued: None };
+    for (ended, next) in [(40, 10), (10, 20)] {
+        let key = book.ledger.decision_key("own", JOB, failed(next).id).unwrap();
+        assert_eq!(book.end(&failed(ended), returned).await, Some(key), "{ended}");
+    }
+    // A requeue answers all up to it, and the oldest of the others is next.
+    let requeued = Ending { returned: false, requeued: failed(50).time };
+    let key = book.ledger.decision_key("own", JOB, failed(60).id).unwrap();
+    assert_eq!(book.end(&failed(20), requeued).await, Some(key));
+    let (claims, _) = book.state(&failed(60)).await;
+    assert_eq!((claims.held.len(), claims.waiting.len()), (2, 0));
+    assert_eq!((book.count("Requeue").await, book.count("Superseded").await), (4, 1));
+    let superseded = book.take(&failed(50)).await.unwrap();
+    assert_eq!((superseded.decision, superseded.duplicate), (Decision::Superseded, true));
+    assert_eq!(superseded.reason, "a requeue of the job came after this failure");
+}
+
+#[tokio::test]
+async fn the_limit_is_met_by_requeues() {
     let book = Book::new(3).await;
-    for number in [40, 10, 30] {
-        assert_eq!(book.decide(&failed(number)).await, Decision::Requeue);
+    for number in [10, 20, 30] {
+        assert_eq!(book.requeue(&failed(number)).await, Decision::Requeue);
     }
     book.rig.calls();
-    let full = book.take(&failed(20)).await.unwrap();
+    let full = book.take(&failed(40)).await.unwrap();
     assert_eq!(full.decision, Decision::Exhausted);
     assert!(full.reason.contains("3 of its retries are taken already"), "{}", full.reason);
     assert_eq!(book.rig.calls().len(), 2, "the refusal shows the claims, and the decision is written");
-    assert_eq!(book.decide(&failed(10)).await, Decision::Requeue, "a known event has the decision it had");
+    let known = book.take(&failed(10)).await.unwrap();
+    assert_eq!((known.decision, known.duplicate), (Decision::Requeue, true));
+    assert_eq!(book.decide(&failed(25)).await, Decision::Superseded, "what comes late was answered since");
     assert_eq!(book.count("Exhausted").await, 1);
 }
 
@@ -160,20 +234,20 @@ async fn the_limit_is_met_in_whatever_order_failures_come() {
 async fn a_job_that_finished_starts_anew_for_newer_failures_only() {
     let book = Book::new(2).await;
     for number in [10, 30] {
-        assert_eq!(book.decide(&failed(number)).await, Decision::Requeue);
+        assert_eq!(book.requeue(&failed(number)).await, Decision::Requeue);
     }
     assert_eq!(book.decide(&failed(31)).await, Decision::Exhausted);
     // It finished between the two: the claim of the first is cleared, that of the second counts.
     assert_eq!(book.decide(&finished(20)).await, Decision::Reset);
     assert_eq!(book.decide(&failed(15)).await, Decision::Superseded);
-    assert_eq!(book.decide(&failed(40)).await, Decision::Requeue);
+    assert_eq!(book.requeue(&failed(40)).await, Decision::Requeue);
     assert_eq!(book.decide(&failed(41)).await, Decision::Exhausted);
     // An older end, later: nothing changes.
     assert_eq!(book.decide(&finished(5)).await, Decision::Reset);
     assert_eq!(book.decide(&failed(42)).await, Decision::Exhausted);
     assert_eq!(book.decide(&finished(50)).await, Decision::Reset);
     for (number, decision) in [(51, Decision::Requeue), (52, Decision::Requeue), (53, Decision::Exhausted)] {
-        assert_eq!(book.decide(&failed(number)).await, decision, "{number}");
+        assert_eq!(book.requeue(&failed(number)).await, decision, "{number}");
     }
 }
 
@@ -193,7 +267,7 @@ async fn an_end_that_meets_conflicts_clears_all_the_same() {
 async fn a_rule_that_forgets_does_not_forget_for_another() {
     let mut book = Book::new(2).await;
     for (number, decision) in [(0, Decision::Requeue), (1, Decision::Requeue), (2, Decision::Exhausted)] {
-        assert_eq!(book.decide(&failed(number)).await, decision);
+        assert_eq!(book.requeue(&failed(number)).await, decision);
     }
     book.limit.reset_after = Some(60);
     assert_eq!(book.decide(&failed(100)).await, Decision::Requeue, "the two before are too old for this rule");
@@ -209,7 +283,7 @@ async fn control_numbers_that_go_back_keep_nobody_from_being_requeued() {
     assert_eq!(book.decide(&JobEvent { control_number: i64::MAX, ..finished(10) }).await, Decision::Reset);
     assert_eq!(book.decide(&JobEvent { control_number: 1, ..failed(11) }).await, Decision::Requeue);
     assert_eq!(book.decide(&JobEvent { control_number: 2, ..finished(12) }).await, Decision::Reset);
-    assert_eq!(book.decide(&JobEvent { control_number: 3, ..failed(13) }).await, Decision::Requeue);
+    assert_eq!(book.requeue(&JobEvent { control_number: 3, ..failed(13) }).await, Decision::Requeue);
     assert_eq!(book.decide(&JobEvent { control_number: 4, ..failed(14) }).await, Decision::Exhausted);
 }
 
@@ -220,7 +294,7 @@ async fn old_failures_do_not_count_where_the_rule_says_so() {
     for (number, decision) in
         [(0, Decision::Requeue), (60, Decision::Exhausted), (61, Decision::Requeue), (62, Decision::Exhausted)]
     {
-        assert_eq!(book.decide(&failed(number)).await, decision, "{number}");
+        assert_eq!(book.requeue(&failed(number)).await, decision, "{number}");
     }
 }
 
@@ -228,23 +302,12 @@ async fn old_failures_do_not_count_where_the_rule_says_so() {
 async fn a_claim_that_is_given_back_can_be_taken_again() {
     let book = Book::new(1).await;
     assert_eq!(book.decide(&failed(1)).await, Decision::Requeue);
-    let id = failed(1).id;
-    let url = format!("/data/RequeueDecisions(BatchJobRecId=5637144576,Target='own',EventId={id})");
-    assert_eq!(book.rig.get(&url).await.status, 200);
-    let deadline = Deadline::after(Duration::from_secs(5));
-    let queue = Due::target_queue("finance-operations", "own");
-    let due = book.rig.store().due(&queue, None, deadline).await.unwrap().rows;
-    let key = due[0].0.clone();
-    let items = book.rig.store().get(std::slice::from_ref(&key), deadline).await.unwrap();
-    let row = book.ledger.row(&items[&key]).unwrap();
-    assert_eq!(row.request_id(), id.to_string().to_uppercase());
-    let back = row.give_back(&book.ledger).unwrap();
-    let model = &book.ledger.service().model;
-    for operation in ["one", "two"] {
-        // Given back twice is given back once.
-        book.rig.store().commit(model, std::slice::from_ref(&back), operation, deadline).await.unwrap();
-    }
-    assert_eq!(book.decide(&failed(2)).await, Decision::Requeue);
+    let (_, row) = book.state(&failed(1)).await;
+    assert_eq!(row.request_id(), failed(1).id.to_string().to_uppercase());
+    assert_eq!(book.end(&failed(1), Ending { returned: true, requeued: None }).await, None);
+    let (claims, _) = book.state(&failed(1)).await;
+    assert_eq!((claims.held.len(), claims.ahead), (0, None));
+    assert_eq!(book.requeue(&failed(2)).await, Decision::Requeue);
     assert_eq!(book.decide(&failed(3)).await, Decision::Exhausted);
 }
 
@@ -266,7 +329,9 @@ async fn no_race_takes_more_claims_than_the_limit() {
     for sender in senders.collect::<Vec<_>>() {
         sender.await.unwrap();
     }
-    assert_eq!((book.count("Requeue").await, book.count("Exhausted").await), (5, 15));
+    assert_eq!((book.count("Requeue").await, book.count("Exhausted").await), (20, 0));
+    let (claims, _) = book.state(&failed(0)).await;
+    assert_eq!((claims.held.len(), claims.ahead.is_some(), claims.waiting.len()), (1, true, 19));
 }
 
 #[tokio::test]
@@ -282,7 +347,7 @@ async fn whatever_fails_at_the_table_an_event_is_taken_once() {
                 book.take(&job(1)).await.unwrap();
                 book.rig.strict.forget();
                 book.rig.strict.set_plan(strikes(call, times, fault));
-                // Two more failures, one of which is over the limit. What fails is sent again.
+                // Two more failures, which wait. What fails is sent again.
                 for number in [2, 3] {
                     let event = job(number);
                     let deadline = Deadline::after(Duration::from_millis(100));
@@ -300,7 +365,12 @@ async fn whatever_fails_at_the_table_an_event_is_taken_once() {
                 let rows = seeded.get(&url).await.json();
                 let rows = rows["value"].as_array().unwrap().clone();
                 let requeues = rows.iter().filter(|row| row["Decision"] == "Requeue").count();
-                assert_eq!((rows.len(), requeues), (3, 2), "{fault:?} at {call}, {times} times: {rows:#?}");
+                assert_eq!((rows.len(), requeues), (3, 3), "{fault:?} at {call}, {times} times: {rows:#?}");
+                let key = book.ledger.claims_key("own", base);
+                let items = seeded.store().get(std::slice::from_ref(&key), soon()).await.unwrap();
+                let claims = Stored::from_item(&book.ledger.service().model, &items[&key]).unwrap();
+                let Stored::Claims(claims) = claims else { panic!("{claims:?}") };
+                assert_eq!((claims.held.len(), claims.waiting.len()), (1, 2), "{fault:?} at {call}, {times} times");
             }
         }
     }
@@ -321,10 +391,11 @@ async fn a_decision_is_carried_out_again_when_somebody_wants_it() {
     };
     let rerun = |url: &str| format!("{url}/Microsoft.Dynamics.DataEntities.Rerun");
     assert_eq!(book.decide(&failed(1)).await, Decision::Requeue);
-    assert_eq!(book.decide(&failed(2)).await, Decision::Exhausted);
     let under_way = book.rig.send("POST", &rerun(&row(1)), &[], "").await;
     assert_eq!(under_way.status, 409);
     assert!(under_way.text().contains("is being carried out already; it is due at"), "{}", under_way.text());
+    book.end(&failed(1), Ending { returned: false, requeued: failed(1).time }).await;
+    assert_eq!(book.decide(&failed(2)).await, Decision::Exhausted);
     assert_eq!(book.rig.send("POST", &rerun(&row(3)), &[], "").await.status, 404);
     assert_eq!(book.rig.send("POST", &rerun(&row(2)), &[], "{}").await.status, 204);
     let again = book.rig.get(&row(2)).await.json();

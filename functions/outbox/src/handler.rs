@@ -159,6 +159,7 @@ async fn sweep(outbox: &Outbox, until: Deadline, line: &mut OutboxLine) -> Swept
         requeued: swept.requeued,
         refused: swept.refused,
         given_up: swept.given_up,
+        exhausted: swept.exhausted,
         overdue: swept.next_due.map(|due| outbox.since(due)).unwrap_or_default(),
         ..*line
     };

@@ -7,7 +7,7 @@ use crate::{
     edm::{DateTimeOffset, Entity, Incarnation, Record, TypeId, Value, Version},
     events::{EventKind, JobEvent, What},
     plan::operation_id,
-    policy::{Decision, Source, Verdict},
+    policy::{Source, Verdict},
 };
 
 /// Fraction digits of the times of rows.
@@ -21,7 +21,9 @@ pub(super) struct Entry<'a> {
     pub(super) event: &'a JobEvent,
     pub(super) verdict: &'a Verdict,
     pub(super) received: Timestamp,
-    /// The claim, where one is taken.
+    /// When the job is to be requeued, if it is.
+    pub(super) due: Option<Timestamp>,
+    /// Its claim then.
     pub(super) claim: Option<&'a str>,
 }
 
@@ -30,7 +32,7 @@ impl Ledger {
     pub(super) fn decision(&self, entry: &Entry<'_>, random: uuid::Uuid) -> Entity {
         let (event, verdict) = (entry.event, entry.verdict);
         let ty = self.0.decisions.ty;
-        let pending = verdict.decision == Decision::Requeue;
+        let pending = entry.due.is_some();
         let status = if pending { RequeueStatus::Pending } else { RequeueStatus::None };
         let now = time(entry.received);
         let values = [
@@ -54,12 +56,13 @@ impl Ledger {
             ("MaxRetries", verdict.limit.map_or(Value::Null, |limit| Value::Integer(limit.max_retries.into()))),
             ("Retry", Value::Null),
             ("Status", self.model().member(ty, "Status", status.name())),
-            ("DueDateTime", if pending { now.clone() } else { Value::Null }),
+            ("DueDateTime", entry.due.map_or(Value::Null, time)),
             ("ConcludedDateTime", if pending { Value::Null } else { now }),
             ("AttemptCount", Value::Integer(0)),
             ("LastStatusCode", Value::Null),
             ("LastError", Value::Null),
             ("OutcomeUnknown", Value::Boolean(false)),
+            ("CalledDateTime", Value::Null),
             ("Reruns", Value::Integer(0)),
             ("Claim", entry.claim.map_or(Value::Null, text)),
             ("Trace", event.trace.as_deref().map_or(Value::Null, text)),
@@ -101,6 +104,11 @@ fn text(text: &str) -> Value {
 /// A time as rows have it.
 pub(super) fn time(at: Timestamp) -> Value {
     moment(at, TIME_DIGITS)
+}
+
+/// The time of a call as rows have it: as fine as those of events, with which it is compared.
+pub(super) fn fine_time(at: Timestamp) -> Value {
+    moment(at, EVENT_DIGITS)
 }
 
 fn moment(at: Timestamp, digits: u8) -> Value {

@@ -18,6 +18,11 @@ impl Claim {
         Self(format!("{}|{}", place(control_number, at), id_text(event)))
     }
 
+    /// The event of a claim.
+    pub(super) fn event(claim: &str) -> Option<Uuid> {
+        Uuid::try_parse(claim.rsplit('|').next()?).ok()
+    }
+
     /// When the failure of a claim happened.
     fn time(claim: &str) -> Option<Timestamp> {
         DateTimeOffset::parse(claim.split('|').next()?).ok().map(|at| at.instant())
@@ -43,12 +48,6 @@ pub(super) fn counting<'c>(claims: &'c Claims, own: &Claim, limit: Limit) -> imp
     claims.held.iter().filter(counts)
 }
 
-/// Which retry of its job a claim is, from 1: as many as count and are not behind it.
-pub fn counted(claims: &Claims, own: &Claim, limit: Limit) -> u32 {
-    let before = counting(claims, own, limit).filter(|claim| **claim < own.0).count();
-    u32::try_from(before).unwrap_or(u32::MAX).saturating_add(1)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,15 +67,23 @@ mod tests {
     fn what_is_cleared_or_too_old_does_not_count() {
         let claim = |number, second| Claim::new(number, at(second), Uuid::nil());
         let held = [claim(1, 100), claim(2, 200), claim(3, 300)].map(|claim| claim.0).into();
-        let mut claims = Claims { held, cleared: None, version: String::new() };
-        let limit = |reset_after| Limit { max_retries: 5, reset_after };
-        assert_eq!(counted(&claims, &claim(4, 400), limit(None)), 4);
-        assert_eq!(counted(&claims, &claim(3, 300), limit(None)), 3, "its own does not count before it");
-        assert_eq!(counted(&claims, &claim(4, 400), limit(Some(200))), 3);
-        assert_eq!(counted(&claims, &claim(4, 400), limit(Some(199))), 2);
+        let mut claims = Claims { held, ..Claims::default() };
+        let counted = |claims: &Claims, reset_after| {
+            counting(claims, &claim(4, 400), Limit { max_retries: 5, reset_after }).count()
+        };
+        assert_eq!(counted(&claims, None), 3);
+        assert_eq!(counted(&claims, Some(200)), 2);
+        assert_eq!(counted(&claims, Some(199)), 1);
         claims.cleared = Some(place(2, at(200)));
-        assert_eq!(counted(&claims, &claim(4, 400), limit(None)), 3, "a failure at the same place is not before it");
+        assert_eq!(counted(&claims, None), 2, "a failure at the same place is not before it");
         claims.cleared = Some(place(2, at(201)));
-        assert_eq!(counted(&claims, &claim(4, 400), limit(None)), 2);
+        assert_eq!(counted(&claims, None), 1);
+    }
+
+    #[test]
+    fn a_claim_tells_its_event() {
+        let event = Uuid::from_u128(7);
+        assert_eq!(Claim::event(&Claim::new(-1, at(100), event).0), Some(event));
+        assert_eq!(Claim::event("x|y"), None);
     }
 }

@@ -1,22 +1,20 @@
 //! The one transaction that takes an event in.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
-    Claim, DecisionRow, Ledger,
+    Claim, Ledger, Standing,
     entry::Entry,
-    place::{counting, place},
+    first_wait,
+    place::place,
+    queue::{MAX_WAITING, standing, taken},
 };
 use crate::{
-    edm::{Entity, EntityKey, Value},
+    edm::{Entity, Value},
     events::JobEvent,
     plan::operation_id,
     policy::{Decision, Source, Verdict},
@@ -30,15 +28,13 @@ use crate::{
 const TRIES: usize = 60;
 /// After so many conflicts in a row it is read what others have made of it.
 const BLIND: usize = 2;
-/// Claims that are kept of a job: more than any limit, and few enough for an item.
-const MAX_CLAIMS: usize = 1_000;
 
 /// What became of an event that came in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recorded {
     /// The event.
     pub event_id: Uuid,
-    /// What is decided: by this delivery of the event or by the first one.
+    /// What is decided; of an event that came before, what has become of that.
     pub decision: Decision,
     /// The rule that said so.
     pub rule: Option<String>,
@@ -46,6 +42,14 @@ pub struct Recorded {
     pub reason: String,
     /// Whether the event had come before.
     pub duplicate: bool,
+}
+
+/// What is written about an event.
+struct Decided {
+    verdict: Verdict,
+    /// When the decision is due, where there is something to do.
+    due: Option<Timestamp>,
+    claims: Option<Write>,
 }
 
 /// One event on its way into the table.
@@ -86,8 +90,9 @@ impl Ledger {
         let mut known: Option<Claims> = None;
         let mut pauses = pauses();
         for attempt in 1..=TRIES {
-            let (writes, verdict) = arrival.writes(verdict, known.as_ref())?;
             let operation = operation_id(Uuid::new_v4());
+            let Decided { verdict, due, claims } = arrival.decide(verdict, known.as_ref(), &operation);
+            let writes: Vec<Write> = [arrival.decision(&verdict, due)?].into_iter().chain(claims).collect();
             match store.commit(self.model(), &writes, &operation, deadline).await? {
                 Commit::Done => return Ok(arrival.recorded(verdict)),
                 Commit::Refused(items) => {
@@ -124,11 +129,7 @@ impl Ledger {
         events: impl IntoIterator<Item = &'e JobEvent>,
         deadline: Deadline,
     ) -> Result<HashMap<Uuid, Recorded>, StoreError> {
-        let key = |event: &JobEvent| {
-            let (job, target) = (Value::Integer(event.job.unwrap_or(0)), Value::String(target.to_owned()));
-            let key = self.0.decisions.entity_key(&EntityKey(vec![job, target, Value::Guid(event.id)]));
-            key.map_err(|error| StoreError::Corrupt(error.to_string()))
-        };
+        let key = |event: &JobEvent| self.decision_key(target, event.job.unwrap_or(0), event.id);
         let keys: Vec<ItemKey> = events.into_iter().map(key).collect::<Result<_, _>>()?;
         let mut seen = HashMap::new();
         for item in store.get(&keys, deadline).await?.values() {
@@ -140,7 +141,7 @@ impl Ledger {
         Ok(seen)
     }
 
-    /// What was decided when an event came for the first time.
+    /// What was decided about an event that came before.
     fn known(&self, first: &Entity) -> Result<Recorded, StoreError> {
         let record = &first.record;
         let text = |name: &str| match record.get(self.model(), name) {
@@ -175,69 +176,71 @@ impl Arrival<'_> {
         first
     }
 
-    /// What is to be written, and what it is then decided: the rules' verdict, and what is known of the claims.
-    fn writes(&self, verdict: &Verdict, known: Option<&Claims>) -> Result<(Vec<Write>, Verdict), StoreError> {
-        let (decided, claims) = match (verdict.decision, verdict.limit, known) {
+    /// What is decided: the rules' verdict, and what is known of the claims of the job. Nothing is, at first; then it is
+    /// assumed that there is none in the way.
+    fn decide(&self, verdict: &Verdict, known: Option<&Claims>, operation: &str) -> Decided {
+        let as_is = |claims| Decided { verdict: verdict.clone(), due: None, claims };
+        let due = |at, claims| Decided { due: Some(at), ..as_is(Some(claims)) };
+        let (claim, received) = (self.own.0.clone(), self.received);
+        match (verdict.decision, verdict.limit, known) {
             (Decision::Requeue, Some(limit), None) => {
-                let take = ClaimChange::Take { claim: self.own.0.clone(), most: limit.max_retries };
-                (verdict.clone(), Some(self.claims(WriteKind::Claim(take), Condition::None)))
+                due(received, self.claims(ClaimChange::Take { claim, most: limit.max_retries }))
             }
-            (Decision::Requeue, Some(limit), Some(known)) => {
-                let seen = Condition::Claims(known.version.clone());
-                let held = counting(known, &self.own, limit).count();
-                if known.cleared.as_ref().is_some_and(|place| *place > self.own.0) {
-                    let reason = "the job finished after this failure".into();
-                    (Verdict { decision: Decision::Superseded, reason, ..verdict.clone() }, None)
-                } else if held >= limit.max_retries as usize {
-                    let reason = format!(
-                        "{}; but {held} of its retries are taken already, and {} is the limit",
-                        verdict.reason, limit.max_retries
-                    );
-                    let exhausted = Verdict { decision: Decision::Exhausted, reason, ..verdict.clone() };
-                    (exhausted, None)
-                } else {
-                    let held = kept(known, &self.own);
-                    let claims = Claims { held, cleared: known.cleared.clone(), version: operation_id(Uuid::new_v4()) };
-                    let put = WriteKind::Put(Stored::Claims(claims), Schedule::Keep);
-                    (verdict.clone(), Some(self.claims(put, seen)))
+            (Decision::Requeue, Some(limit), Some(known)) => match standing(known, &self.own, limit) {
+                Standing::Superseded(passed) => {
+                    let reason = passed.reason().to_owned();
+                    Decided {
+                        verdict: Verdict { decision: Decision::Superseded, reason, ..verdict.clone() },
+                        ..as_is(None)
+                    }
                 }
-            }
+                Standing::Exhausted(held) => {
+                    let reason = exhausted(&verdict.reason, held, limit.max_retries);
+                    Decided {
+                        verdict: Verdict { decision: Decision::Exhausted, reason, ..verdict.clone() },
+                        ..as_is(None)
+                    }
+                }
+                Standing::Ahead(_) => {
+                    let after = taken(known, &self.own);
+                    due(received, Ledger::write_claims(self.claims_key.clone(), known, after, operation))
+                }
+                Standing::Waits => {
+                    let has_place = known.waiting.len() < MAX_WAITING as usize;
+                    let wait = ClaimChange::Wait { claim, most: MAX_WAITING };
+                    Decided { due: Some(first_wait(received)), ..as_is(has_place.then(|| self.claims(wait))) }
+                }
+            },
             (Decision::Reset, ..) => {
-                let at = self.event.time.unwrap_or(self.received);
-                let place = place(self.event.control_number, at);
+                let place = place(self.event.control_number, self.event.time.unwrap_or(received));
                 let is_later = known.and_then(|known| known.cleared.as_ref()).is_none_or(|cleared| *cleared < place);
-                let clear = || self.claims(WriteKind::Claim(ClaimChange::Clear(place)), Condition::None);
-                (verdict.clone(), is_later.then(clear))
+                as_is(is_later.then(|| self.claims(ClaimChange::Clear(place))))
             }
-            _ => (verdict.clone(), None),
-        };
-        let mut writes = vec![self.decision(&decided)?];
-        writes.extend(claims);
-        Ok((writes, decided))
+            _ => as_is(None),
+        }
     }
 
-    fn decision(&self, verdict: &Verdict) -> Result<Write, StoreError> {
-        let pending = verdict.decision == Decision::Requeue;
+    fn decision(&self, verdict: &Verdict, due: Option<Timestamp>) -> Result<Write, StoreError> {
         let entry = Entry {
             source: self.source,
             event: self.event,
             verdict,
             received: self.received,
-            claim: pending.then_some(self.own.0.as_str()),
+            due,
+            claim: due.map(|_| self.own.0.as_str()),
         };
         let entity = self.ledger.decision(&entry, Uuid::new_v4());
         let key = self.ledger.item_key(&self.ledger.0.decisions, &entity.record)?;
-        let schedule = if pending {
-            Schedule::At(Due::at_target(&self.ledger.service().name, &self.source.target, self.received))
-        } else {
-            Schedule::Done { expires: self.expires }
+        let schedule = match due {
+            Some(at) => Schedule::At(Due::at_target(&self.ledger.service().name, &self.source.target, at)),
+            None => Schedule::Done { expires: self.expires },
         };
         let kind = WriteKind::Put(Stored::Entity(entity.into()), schedule);
         Ok(Write { key, kind, condition: Condition::Absent })
     }
 
-    fn claims(&self, kind: WriteKind, condition: Condition) -> Write {
-        Write { key: self.claims_key.clone(), kind, condition }
+    fn claims(&self, change: ClaimChange) -> Write {
+        Write { key: self.claims_key.clone(), kind: WriteKind::Claim(change), condition: Condition::None }
     }
 
     fn recorded(&self, verdict: Verdict) -> Recorded {
@@ -255,21 +258,9 @@ impl Arrival<'_> {
     }
 }
 
-impl DecisionRow {
-    /// The write that gives its claim back, if it holds one.
-    pub fn give_back(&self, ledger: &Ledger) -> Option<Write> {
-        let change = ClaimChange::Return(self.claim.as_ref()?.0.clone());
-        let key = ledger.claims_key(&self.target, self.job);
-        Some(Write { key, kind: WriteKind::Claim(change), condition: Condition::None })
-    }
-}
-
-/// The claims that are kept beside a new one. Those that are cleared go. What is merely too old for this failure may count
-/// for another rule, or for a failure that comes late; so the newest stay, as many as no limit reaches.
-fn kept(known: &Claims, own: &Claim) -> BTreeSet<String> {
-    let cleared = |claim: &&String| known.cleared.as_ref().is_some_and(|place| *claim <= place);
-    let newest = known.held.iter().rev().filter(|claim| !cleared(claim)).take(MAX_CLAIMS);
-    newest.cloned().chain([own.0.clone()]).collect()
+/// Why no more retries are allowed: what the rule said, and how many were taken.
+pub fn exhausted(reason: &str, held: u32, max_retries: u32) -> String {
+    format!("{reason}; but {held} of its retries are taken already, and {max_retries} is the limit")
 }
 
 fn pauses() -> impl Iterator<Item = Duration> {

@@ -3,7 +3,10 @@
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{Claim, Ledger, entry::time};
+use super::{
+    Claim, Ledger,
+    entry::{fine_time, time},
+};
 use crate::{
     edm::{ETag, Value},
     events::id_text,
@@ -16,7 +19,7 @@ use crate::{
 pub enum RequeueStatus {
     /// There is nothing to do.
     None,
-    /// The job will be requeued.
+    /// The job will be requeued, unless another failure of it is answered first.
     Pending,
     /// The job was requeued.
     Requeued,
@@ -73,13 +76,17 @@ pub struct DecisionRow {
     pub status: RequeueStatus,
     /// How many attempts were made, since somebody had it carried out again if that was so.
     pub attempt_count: i64,
+    /// What is written for people.
+    pub reason: String,
     /// Whether an attempt may have worked whose answer is not known.
     pub outcome_unknown: bool,
+    /// When the first attempt began that is the last one or may have worked.
+    pub called: Option<Timestamp>,
     /// How often somebody had it carried out again.
     pub reruns: i64,
     /// Who had it carried out again, and why.
     pub rerun_by: Option<(String, String)>,
-    /// The claim that is held for it.
+    /// Its place among the failures of its job, while it is under way, and where it counts after that.
     pub claim: Option<Claim>,
     /// The trace of the event.
     pub trace: String,
@@ -116,6 +123,8 @@ impl Ledger {
         let get = |name: &str| record.get(self.model(), name);
         let text = |name: &str| if let Some(Value::String(text)) = get(name) { text.clone() } else { String::new() };
         let integer = |name: &str| if let Some(Value::Integer(number)) = get(name) { Some(*number) } else { None };
+        let instant =
+            |name: &str| if let Some(Value::DateTimeOffset(at)) = get(name) { Some(at.instant()) } else { None };
         let count = |name: &str| integer(name).and_then(|number| u32::try_from(number).ok());
         let Some(Value::Guid(event_id)) = get("EventId") else {
             return Err(StoreError::Corrupt("a decision without EventId".into()));
@@ -130,11 +139,7 @@ impl Ledger {
             target: text("Target"),
             event_id: *event_id,
             event: text("Event"),
-            received: if let Some(Value::DateTimeOffset(at)) = get("ReceivedDateTime") {
-                Some(at.instant())
-            } else {
-                None
-            },
+            received: instant("ReceivedDateTime"),
             decision: Decision::from_name(&decision)
                 .ok_or_else(|| StoreError::Corrupt(format!("the decision '{decision}'")))?,
             rule: text("Rule"),
@@ -145,6 +150,8 @@ impl Ledger {
                 .find(|known| known.name() == status)
                 .ok_or_else(|| StoreError::Corrupt(format!("the status '{status}'")))?,
             attempt_count: integer("AttemptCount").unwrap_or(0),
+            reason: text("Reason"),
+            called: instant("CalledDateTime"),
             outcome_unknown: get("OutcomeUnknown") == Some(&Value::Boolean(true)),
             reruns: integer("Reruns").unwrap_or(0),
             rerun_by: Some(text("RerunBy")).filter(|by| !by.is_empty()).map(|by| (by, text("RerunReason"))),
@@ -161,5 +168,10 @@ impl Ledger {
     /// A time as decisions have it.
     pub fn time_value(at: Timestamp) -> Value {
         time(at)
+    }
+
+    /// The time of a call as decisions have it.
+    pub fn call_time_value(at: Timestamp) -> Value {
+        fine_time(at)
     }
 }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::{
     edm::{DateTimeOffset, ETag, Model, Value, Version},
     events::{Meta, Verdict, envelope, id_text, next_attempt, sign, verdict},
-    store::{Commit, Condition, Deadline, Due, ItemKey, Patch, Schedule, StoreError, Write, WriteKind},
+    store::{Commit, Condition, Deadline, Due, ItemKey, Patch, Schedule, StoreError, Stored, Write, WriteKind},
     telemetry::TraceContext,
 };
 
@@ -37,8 +37,8 @@ const TRIES: usize = 5;
 pub(super) enum Settled {
     /// They are stored, by the operation of this id.
     Done(String),
-    /// These items do not meet their conditions.
-    Refused(Vec<ItemKey>),
+    /// These items do not meet their conditions. They are as given here (`None`: absent).
+    Refused(Vec<(ItemKey, Option<Stored>)>),
     /// Others kept having one of the items.
     Busy,
 }
@@ -224,7 +224,7 @@ impl Outbox {
             let operation = operation();
             match self.store.commit(model, &writes(&operation)?, &operation, deadline).await? {
                 Commit::Done => return Ok(Settled::Done(operation)),
-                Commit::Refused(items) => return Ok(Settled::Refused(items.into_iter().map(|(key, _)| key).collect())),
+                Commit::Refused(items) => return Ok(Settled::Refused(items)),
                 // A transaction had the row (somebody wants it sent again, perhaps): what it left is seen next time.
                 Commit::Conflict if deadline.is_before(CONFLICT_PAUSE) => return Ok(Settled::Busy),
                 Commit::Conflict => tokio::time::sleep(CONFLICT_PAUSE).await,

@@ -55,6 +55,7 @@ pub(super) struct Worked {
     pub(super) requeued: usize,
     pub(super) refused: usize,
     pub(super) given_up: usize,
+    pub(super) exhausted: usize,
     /// When there is something to do next.
     pub(super) next: Option<Timestamp>,
     /// The worst that was seen of the endpoint or target.
@@ -112,6 +113,7 @@ impl Worked {
         self.requeued += other.requeued;
         self.refused += other.refused;
         self.given_up += other.given_up;
+        self.exhausted += other.exhausted;
     }
 
     /// Adds all of it.

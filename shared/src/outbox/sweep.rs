@@ -44,6 +44,8 @@ pub struct Swept {
     pub refused: usize,
     /// Rows that were given up.
     pub given_up: usize,
+    /// Failures that are not answered: their jobs had met the limit once it was their turn.
+    pub exhausted: usize,
     /// When the next row is due, as far as is known.
     pub next_due: Option<Timestamp>,
 }
@@ -215,6 +217,7 @@ impl<'o> Sweep<'o> {
         self.swept.requeued += worked.requeued;
         self.swept.refused += worked.refused;
         self.swept.given_up += worked.given_up;
+        self.swept.exhausted += worked.exhausted;
         let again = self.again.remove(&name).then(|| self.outbox.now());
         if let Some(next) = earlier(worked.next, again) {
             self.next.insert(name, next);

@@ -13,7 +13,7 @@ pub enum Decision {
     TooOld,
     /// The job was requeued as often as the rule allows.
     Exhausted,
-    /// The job finished after this failure.
+    /// The job finished after this failure, or was requeued.
     Superseded,
     /// The job finished: what was counted before starts again.
     Reset,

@@ -47,6 +47,12 @@ pub(super) const DUE_TIME: &str = "dt";
 pub(super) const NOTE: &str = "b";
 /// Claims that are held.
 pub(super) const HELD: &str = "h";
+/// The claim among them that is under way.
+pub(super) const AHEAD: &str = "a";
+/// Claims that wait for it.
+pub(super) const WAITING: &str = "g";
+/// The place of the last requeue.
+pub(super) const REQUEUED: &str = "f";
 /// Up to where claims do not count.
 pub(super) const CLEARED: &str = "q";
 /// The operation that changed claims last.

@@ -54,7 +54,7 @@ const OF_EVENTS: [Metric; 9] = [
     ("clientErrors", COUNT),
     ("serverErrors", COUNT),
 ];
-const OF_OUTBOX: [Metric; 12] = [
+const OF_OUTBOX: [Metric; 13] = [
     ("records", COUNT),
     ("comeAgain", COUNT),
     ("setAside", COUNT),
@@ -65,6 +65,7 @@ const OF_OUTBOX: [Metric; 12] = [
     ("requeued", COUNT),
     ("refused", COUNT),
     ("givenUp", COUNT),
+    ("exhausted", COUNT),
     ("streamLagMs", MILLISECONDS),
     ("overdueMs", MILLISECONDS),
 ];

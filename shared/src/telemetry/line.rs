@@ -164,6 +164,8 @@ pub struct OutboxLine {
     pub refused: usize,
     /// Rows that were given up.
     pub given_up: usize,
+    /// Jobs that had met their limit once it was their turn.
+    pub exhausted: usize,
     /// How old the oldest record is.
     pub stream_lag: Duration,
     /// How late what is due is now.
@@ -293,6 +295,7 @@ impl OutboxLine {
             requeued = self.requeued,
             refused = self.refused,
             givenUp = self.given_up,
+            exhausted = self.exhausted,
             streamLagMs = milliseconds(self.stream_lag),
             overdueMs = milliseconds(self.overdue),
             dynamodbCalls = usage.calls,

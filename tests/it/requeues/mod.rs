@@ -4,6 +4,7 @@ mod calls;
 mod faults;
 mod lost;
 mod own;
+mod queue;
 mod times;
 mod turns;
 
@@ -92,13 +93,18 @@ impl Loop {
         *clock = clock.checked_add(time).unwrap();
     }
 
-    /// Takes in that a job failed.
+    /// Takes in that a job failed, later than anything before.
     async fn fail(&self, job: i64, number: i64) -> Recorded {
-        let event = failed(job, number, self.now());
+        self.wait(Duration::from_millis(1));
+        self.take(&failed(job, number, self.now())).await
+    }
+
+    /// Takes an event in.
+    async fn take(&self, event: &JobEvent) -> Recorded {
         let source = self.policy.sources().next().unwrap();
-        let verdict = self.policy.decide(source, &event, self.now());
+        let verdict = self.policy.decide(source, event, self.now());
         let kept = (self.now(), self.policy.keep_decisions());
-        self.ledger.record(self.rig.store(), (source, &event), &verdict, kept, Deadline::after(LONG)).await.unwrap()
+        self.ledger.record(self.rig.store(), (source, event), &verdict, kept, Deadline::after(LONG)).await.unwrap()
     }
 
     async fn sweep(&self) -> Swept {
@@ -156,6 +162,7 @@ fn failed(job: i64, number: i64, time: Timestamp) -> JobEvent {
         type_name: EventKind::Failed.business_event_id().into(),
         control_number: number,
         time: Some(time),
+        time_note: None,
         legal_entity: "usmf".into(),
         job: Some(job),
         job_description: "Import".into(),

@@ -3,7 +3,8 @@
 //! A decision that is due is in the queue of its target. Each target has turns, beside those of endpoints: a row is read,
 //! scheduled by its rule (the backoff of this retry, then the rule's window), claimed by a conditional write, carried out
 //! by a call, and finished in one transaction with the row of the attempt; where the target refused for good, the claim on
-//! the job's retries is given back in it, too. Whoever stops in between leaves a claim that runs out, and a row that says
+//! the job's retries is given back in it, too. Of the decisions about one job one is carried out at a time: the same
+//! transaction settles those that wait for it, and the next one follows at once. Whoever stops in between leaves a claim that runs out, and a row that says
 //! that the outcome is unknown: the call is made again, with the same id of the request.
 //!
 //! # Never twice for one failure
@@ -27,6 +28,7 @@
 //! | `answer` | what an answer means |
 //! | `token` | how calls show who makes them |
 //! | `call` | one attempt: the requests of it |
+//! | `queue` | the decisions about one job: whose turn it is |
 //! | `own` | a call to the service itself |
 //! | `row` | one decision: when, by whom, what came of it |
 //! | `turn` | all that is due at one target |
@@ -35,6 +37,7 @@
 mod answer;
 mod call;
 mod own;
+mod queue;
 mod row;
 mod token;
 mod turn;

@@ -1,20 +1,21 @@
 //! One decision: when it is carried out, by whom, and what came of it.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::{
     edm::{Value, Version},
-    ledger::{AttemptNote, AttemptOutcome, DecisionRow, Ledger, RequeueStatus, counted},
-    outbox::{INDEX_LAG, KEPT, Outbox, STORE_TIME, attempt::Settled, jitter, lane::Worked, later},
-    store::{Claims, Deadline, Due, ItemKey, Schedule, StoreError, Stored, Write},
+    ledger::{AttemptNote, AttemptOutcome, DecisionRow, Ending, Ledger, Passed, RequeueStatus, Succession},
+    outbox::{INDEX_LAG, KEPT, Outbox, STORE_TIME, attempt::Settled, earlier, jitter, lane::Worked, later},
+    store::{Claims, Deadline, Due, ItemKey, Schedule, StoreError, Write},
 };
 
 use super::{
     answer::{Failure, Outcome},
     call::Called,
+    queue::Turn,
     turn::Round,
     wait::next_call,
 };
@@ -33,25 +34,53 @@ enum End {
 }
 
 /// When a decision is to be carried out.
-struct Plan {
-    at: Timestamp,
+pub(super) struct Plan {
+    pub(super) at: Timestamp,
     /// Which retry of its job it is, where that was found out now.
-    retry: Option<u32>,
+    pub(super) retry: Option<u32>,
 }
 
+/// A row that was worked off, and the one that takes its place among those of its job.
+pub(super) type Step = (Worked, Option<ItemKey>);
+
 impl Outbox {
-    /// Works off a row of the index.
+    /// Works off a row of the index, and then those that take its place.
     pub(super) async fn requeue(&self, round: &Round<'_>, key: &ItemKey) -> Result<Worked, StoreError> {
-        let until = |at| Worked { next: Some(at), ..Worked::default() };
+        let (mut worked, mut next) = self.work_off(round, key).await?;
+        while let Some(key) = next.take() {
+            // It is in the index, too.
+            if round.is_over() {
+                worked.next = earlier(worked.next, Some(self.now()));
+                break;
+            }
+            let (step, after) = self.work_off(round, &key).await.unwrap_or_else(|error| {
+                tracing::warn!(%error, requeue_target = round.address.name(), "a decision was left");
+                (Worked { next: Some(later(self.now(), STORE_TIME)), ..Worked::default() }, None)
+            });
+            worked.add(&step);
+            next = after;
+        }
+        Ok(worked)
+    }
+
+    async fn work_off(&self, round: &Round<'_>, key: &ItemKey) -> Result<Step, StoreError> {
+        let until = |at| Ok((Worked { next: Some(at), ..Worked::default() }, None));
         let Some(row) = self.decision(round, key).await?.filter(|row| row.status == RequeueStatus::Pending) else {
-            return Ok(until(later(self.now(), INDEX_LAG)));
+            return until(later(self.now(), INDEX_LAG));
         };
         let now = self.now();
         if let Some(at) = row.due_at().filter(|at| *at > now) {
-            return Ok(until(at));
+            return until(at);
         }
-        let Some(plan) = self.plan(round, &row, now).await? else {
-            return self.supersede(round, &row).await;
+        let claims = self.claims(round, &row).await?;
+        let plan = match self.turn_of(round, &row, &claims, now) {
+            Turn::Call(plan) => plan,
+            Turn::Finished => return self.supersede(round, &row, claims).await,
+            Turn::Dropped(decision, reason) => {
+                return self.drop_decision(round, &row, claims, (decision, reason)).await;
+            }
+            Turn::Waits => return self.wait(round, &row, claims).await,
+            Turn::Takes => return self.take_place(round, &row, &claims).await,
         };
         // The index knows whole milliseconds.
         if Due::text(plan.at) > Due::text(now) {
@@ -59,65 +88,45 @@ impl Outbox {
             let schedule = Schedule::At(round.due(plan.at));
             let properties = due.into_iter().chain(plan.retry_value()).collect();
             self.change_decision(round, &row, properties, schedule).await?;
-            return Ok(until(plan.at));
+            return until(plan.at);
         }
         // The turn knows that there are more.
         if round.watch.is_halted() {
-            return Ok(Worked::default());
+            return Ok((Worked::default(), None));
         }
         let Some(claimed) = self.claim_decision(round, &row, &plan).await? else {
-            return Ok(until(later(self.now(), INDEX_LAG)));
+            return until(later(self.now(), INDEX_LAG));
         };
         round.watch.begin();
         let called = round.address.call(&round.requeues.courier, &self.clock, &row).await;
         let health = round.watch.judge(called.outcome.health());
         let mut worked = Worked { sent: 1, health: Some(health), ..Worked::default() };
         let end = self.end_of(round, &row, &called);
-        match self.finish_decision(round, &row, claimed, &called, end).await? {
-            None => {}
-            Some(End::Requeued) => worked.requeued += 1,
-            Some(End::Refused) => worked.refused += 1,
-            Some(End::Failed) => worked.given_up += 1,
-            Some(End::Postponed(at)) => worked.next = Some(at),
+        let Some((end, next)) = self.finish_decision(round, (&row, claimed), claims, &called, end).await? else {
+            return Ok((worked, None));
+        };
+        match end {
+            End::Requeued => worked.requeued += 1,
+            End::Refused => worked.refused += 1,
+            End::Failed => worked.given_up += 1,
+            End::Postponed(at) => worked.next = Some(at),
         }
-        Ok(worked)
+        Ok((worked, next))
     }
 
     /// A decision as it is now.
-    async fn decision(&self, round: &Round<'_>, key: &ItemKey) -> Result<Option<DecisionRow>, StoreError> {
+    pub(super) async fn decision(&self, round: &Round<'_>, key: &ItemKey) -> Result<Option<DecisionRow>, StoreError> {
         let items = self.store.get(std::slice::from_ref(key), Deadline::after(STORE_TIME)).await?;
         items.get(key).map(|item| round.requeues.ledger.row(item)).transpose()
     }
 
-    /// When a decision is to be carried out: at first after the backoff of its retry, and in the rule's window. `None` when
-    /// the job has finished since: what it fails with from then on is decided by itself.
-    async fn plan(&self, round: &Round<'_>, row: &DecisionRow, now: Timestamp) -> Result<Option<Plan>, StoreError> {
-        let now_or_later = Plan { at: round.open_at(row, row.outcome_unknown, now), retry: None };
-        let (Some(claim), 0) = (&row.claim, row.reruns) else { return Ok(Some(now_or_later)) };
-        let policy = &round.requeues.policy;
-        let ledger = &round.requeues.ledger;
-        let key = ledger.claims_key(&row.target, row.job);
-        let items = self.store.get(std::slice::from_ref(&key), Deadline::after(STORE_TIME)).await?;
-        let claims = items.get(&key).map(|item| Stored::from_item(&ledger.service().model, item)).transpose()?;
-        let claims = if let Some(Stored::Claims(claims)) = claims { claims } else { Claims::default() };
-        if claims.cleared.as_ref().is_some_and(|place| *place > claim.0) {
-            return Ok(None);
-        }
-        if row.retry.is_some() {
-            return Ok(Some(now_or_later));
-        }
-        let retry = policy.limit(&row.rule).map_or(1, |limit| counted(&claims, claim, limit));
-        let from = row.received.unwrap_or(now);
-        let at = policy.schedule(&row.rule, retry, from, jitter());
-        Ok(Some(Plan { at: round.open_at(row, row.outcome_unknown, at.max(now)), retry: Some(retry) }))
-    }
-
     /// Concludes a decision whose job has finished since, without a call.
-    async fn supersede(&self, round: &Round<'_>, row: &DecisionRow) -> Result<Worked, StoreError> {
-        let outcome = Outcome::Refused("the job finished after this failure".to_owned());
+    async fn supersede(&self, round: &Round<'_>, row: &DecisionRow, claims: Claims) -> Result<Step, StoreError> {
+        let outcome = Outcome::Refused(Passed::Finished.reason().to_owned());
         let called = Called { begun: self.now(), duration: Duration::ZERO, outcome, status: None };
-        let end = self.finish_decision(round, row, row.clone(), &called, End::Refused).await?;
-        Ok(Worked { refused: usize::from(end == Some(End::Refused)), ..Worked::default() })
+        let ended = self.finish_decision(round, (row, row.clone()), claims, &called, End::Refused).await?;
+        let (refused, next) = ended.map_or((0, None), |(_, next)| (1, next));
+        Ok((Worked { refused, ..Worked::default() }, next))
     }
 
     /// Takes a row for an attempt; as it is then, or `None` when it is not what was read any more. Until it is finished it
@@ -128,39 +137,47 @@ impl Outbox {
         row: &DecisionRow,
         plan: &Plan,
     ) -> Result<Option<DecisionRow>, StoreError> {
-        let lease = round.due(later(self.now(), round.address.lease()));
+        let now = self.now();
+        let lease = round.due(later(now, round.address.lease()));
         let due = Some(lease.time.clone());
-        let unknown = [("OutcomeUnknown", Value::Boolean(true))];
-        let properties = unknown.into_iter().chain(plan.retry_value()).collect();
+        let called = row.called.filter(|_| row.outcome_unknown).unwrap_or(now);
+        let begun = [("OutcomeUnknown", Value::Boolean(true)), ("CalledDateTime", Ledger::call_time_value(called))];
+        let properties = begun.into_iter().chain(plan.retry_value()).collect();
         let version = self.change_decision(round, row, properties, Schedule::At(lease)).await?;
         Ok(version.map(|version| {
             let mut claimed = row.clone();
             claimed.etag.version = version;
-            DecisionRow { due, retry: plan.retry.or(row.retry), ..claimed }
+            DecisionRow { due, retry: plan.retry.or(row.retry), called: Some(called), ..claimed }
         }))
     }
 
-    /// Writes down what came of an attempt: the row of the attempt, the decision, and where nothing was done for good the
-    /// claim that is given back. `None` when the lease ran out meanwhile, and somebody else has the decision: then the row
-    /// of the attempt is all that is written.
+    /// Writes down what came of an attempt at a row, which was `before` and is claimed now: the row of the attempt, the
+    /// decision, and what follows for the others of its job; the one of them that takes its place. `None` when the lease
+    /// ran out meanwhile, and somebody else has the decision: then the row of the attempt is all that is written.
     async fn finish_decision(
         &self,
         round: &Round<'_>,
-        row: &DecisionRow,
-        claimed: DecisionRow,
+        (before, claimed): (&DecisionRow, DecisionRow),
+        mut claims: Claims,
         called: &Called,
         end: End,
-    ) -> Result<Option<End>, StoreError> {
-        let (mut number, mut is_own, until) = (row.attempt_count.saturating_add(1), true, Deadline::after(NOTE_TIME));
-        let (job, target) = (row.job, round.address.name());
+    ) -> Result<Option<(End, Option<ItemKey>)>, StoreError> {
+        let (mut number, mut is_own) = (before.attempt_count.saturating_add(1), true);
+        let (until, mut without) = (Deadline::after(NOTE_TIME), HashSet::new());
+        let (job, target) = (before.job, round.address.name());
+        let ending = ending(before, &claimed, called, &end);
         while !until.is_before(Duration::ZERO) {
-            let ends = is_own.then_some((row, &end));
-            match self.write_down(round, &claimed, (called, number), ends).await? {
+            let succession = ending.filter(|_| is_own);
+            let succession =
+                succession.map(|ending| round.requeues.ledger.succession(&claimed, &claims, ending, &without));
+            let succession = succession.transpose()?;
+            let ends = is_own.then_some((before, &end));
+            match self.write_down(round, &claimed, (called, number), (ends, succession.as_ref())).await? {
                 Settled::Done(_) if is_own => {
                     if end == End::Failed {
-                        tell_failed(row, called);
+                        tell_failed(before, called);
                     }
-                    return Ok(Some(end));
+                    return Ok(Some((end, succession.and_then(|succession| succession.next().cloned()))));
                 }
                 Settled::Done(_) => {
                     tracing::info!(
@@ -171,8 +188,13 @@ impl Outbox {
                     return Ok(None);
                 }
                 Settled::Refused(items) => {
-                    is_own &= !items.contains(&claimed.key);
-                    number = number.saturating_add(i64::from(items.iter().any(|key| *key != claimed.key)));
+                    for (key, item) in items {
+                        if key == claimed.key {
+                            is_own = false;
+                        } else if !self.learn(round, &claimed, (key, item), (&mut claims, &mut without)) {
+                            number = number.saturating_add(1);
+                        }
+                    }
                 }
                 Settled::Busy => {}
             }
@@ -187,13 +209,13 @@ impl Outbox {
     }
 
     /// Writes the row of the attempt of this number, if there is none; and if a decision `ends` by it, which was that
-    /// before it was claimed, the decision and its claim.
+    /// before it was claimed, the decision and what follows from it.
     async fn write_down(
         &self,
         round: &Round<'_>,
         claimed: &DecisionRow,
         (called, number): (&Called, i64),
-        ends: Option<(&DecisionRow, &End)>,
+        (ends, succession): (Option<(&DecisionRow, &End)>, Option<&Succession>),
     ) -> Result<Settled, StoreError> {
         let ledger = &round.requeues.ledger;
         let next = if let Some((_, End::Postponed(at))) = ends { Some(*at) } else { None };
@@ -202,7 +224,7 @@ impl Outbox {
             let attempt = ledger.attempt(claimed, number, &note, Uuid::new_v4())?;
             let Some((before, end)) = ends else { return Ok(vec![attempt]) };
             let mut writes = vec![self.conclusion(round, (before, claimed), (called, end), number, operation), attempt];
-            writes.extend(claimed.give_back(ledger).filter(|_| gives_back(before, called, end)));
+            writes.extend(succession.iter().flat_map(|others| self.succession_writes(round, others, operation)));
             Ok(writes)
         };
         self.settle(&ledger.service().model, writes).await
@@ -220,17 +242,8 @@ impl Outbox {
         let failure = Failure::of_target("the target did not answer for a day", None);
         let (begun, outcome) = (self.now(), Outcome::Again(failure));
         let called = Called { begun, duration: Duration::ZERO, outcome, status: None };
-        let mut number = row.attempt_count.saturating_add(1);
-        loop {
-            match self.write_down(round, &row, (&called, number), Some((&row, &End::Failed))).await? {
-                Settled::Done(_) => {
-                    tell_failed(&row, &called);
-                    return Ok(true);
-                }
-                Settled::Refused(items) if !items.contains(&row.key) => number = number.saturating_add(1),
-                Settled::Refused(_) | Settled::Busy => return Ok(false),
-            }
-        }
+        let claims = self.claims(round, &row).await?;
+        Ok(self.finish_decision(round, (&row, row.clone()), claims, &called, End::Failed).await?.is_some())
     }
 
     /// How a decision ends by an attempt.
@@ -303,12 +316,12 @@ impl Outbox {
     }
 
     /// When rows of what is done now may go, in seconds since 1970: not before a late duplicate of the event could come.
-    fn expires(&self, round: &Round<'_>) -> i64 {
+    pub(super) fn expires(&self, round: &Round<'_>) -> i64 {
         later(self.now(), KEPT.max(round.requeues.policy.keep_decisions())).as_second()
     }
 
     /// Changes a row that is still as it was read; its new version, or `None` when it is not.
-    async fn change_decision(
+    pub(super) async fn change_decision(
         &self,
         round: &Round<'_>,
         row: &DecisionRow,
@@ -350,6 +363,18 @@ fn leaves_unknown(row: &DecisionRow, called: &Called) -> bool {
 fn gives_back(row: &DecisionRow, called: &Called, end: &End) -> bool {
     let was_refused = *end == End::Refused || *end == End::Failed && !leaves_unknown(row, called);
     was_refused && row.reruns == 0
+}
+
+/// What the end of a decision means for the claims of its job; nothing where it goes on, or has no place among them.
+fn ending(before: &DecisionRow, claimed: &DecisionRow, called: &Called, end: &End) -> Option<Ending> {
+    let requeued = match end {
+        End::Postponed(_) => return None,
+        End::Requeued => true,
+        End::Failed => leaves_unknown(before, called),
+        End::Refused => false,
+    };
+    let requeued = requeued.then(|| claimed.called.unwrap_or(called.begun));
+    Some(Ending { returned: gives_back(before, called, end), requeued })
 }
 
 fn tell_failed(row: &DecisionRow, called: &Called) {

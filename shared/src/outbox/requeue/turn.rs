@@ -57,7 +57,7 @@ impl Round<'_> {
         if unknown || row.reruns > 0 { at } else { self.requeues.policy.open_at(&row.rule, at) }
     }
 
-    fn is_over(&self) -> bool {
+    pub(super) fn is_over(&self) -> bool {
         self.watch.is_halted() || self.pace.is_over(self.address.attempt_time())
     }
 }
