@@ -15,7 +15,7 @@ use tests::{
     strict::{Fault, Plan, WRITE_FAULTS},
 };
 
-use super::{LONG, Loop, RULE, environment_policy, failed};
+use super::{LONG, Loop, environment_policy, failed};
 use crate::soak::rounds;
 
 const JOB: i64 = 7;

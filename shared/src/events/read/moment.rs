@@ -71,20 +71,18 @@ pub(super) fn chosen(told: &[Told]) -> Result<(Option<Timestamp>, Option<String>
         };
         return told.iter().find_map(wrong).map_or(Ok((None, None)), Err);
     };
-    let (before, rest) = told.split_at(at);
-    let passed: Vec<String> = before.iter().filter_map(Told::why_not).collect();
-    let found = match rest.first() {
-        Some(Told { moment: Moment::At(at), member }) => Some((*at, format!("the time is that of {member}"))),
-        Some(Told { moment: Moment::Local(at), member }) => {
-            let note = format!("{member} has no offset: it is taken as UTC");
-            let passed = passed.iter().map(|why| format!("{why}, ")).collect::<String>();
-            return Ok((Some(*at), Some(format!("{passed}{note}"))));
+    let mut passed: Vec<String> = told.iter().take(at).filter_map(Told::why_not).collect();
+    match told.get(at).map(|told| (told.member, told.moment)) {
+        Some((_, Moment::At(at))) if passed.is_empty() => Ok((Some(at), None)),
+        Some((member, Moment::At(at))) => {
+            Ok((Some(at), Some(format!("{}: the time is that of {member}", passed.join(", ")))))
         }
-        _ => None,
-    };
-    let note = found.as_ref().filter(|_| !passed.is_empty());
-    let note = note.map(|(_, from)| format!("{}: {from}", passed.join(", ")));
-    Ok((found.map(|(at, _)| at), note))
+        Some((member, Moment::Local(at))) => {
+            passed.push(format!("{member} has no offset: it is taken as UTC"));
+            Ok((Some(at), Some(passed.join(", "))))
+        }
+        _ => Ok((None, None)),
+    }
 }
 
 impl Told {
