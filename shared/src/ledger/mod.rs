@@ -47,7 +47,7 @@ use uuid::Uuid;
 pub use attempt::{AttemptNote, AttemptOutcome};
 pub use place::Claim;
 pub use queue::{Ending, Passed, Standing, Succession, standing};
-pub use record::{Recorded, exhausted};
+pub use record::Recorded;
 pub use row::{DecisionRow, RequeueStatus};
 
 use crate::{

@@ -21,7 +21,7 @@ use crate::{
 
 /// Claims that are kept of a job: more than any limit, and few enough for an item.
 const MAX_CLAIMS: usize = 1_000;
-/// Claims that wait for the one ahead. Whoever finds no place among them comes again later.
+/// Claims that wait for the one ahead. A decision without a place among them is due again later.
 pub(super) const MAX_WAITING: u32 = 200;
 /// Failures that are superseded at once: with what ends the claim ahead they fit into one transaction.
 const MAX_SUPERSEDED: usize = 90;
@@ -74,6 +74,21 @@ impl Passed {
             Self::Finished => "the job finished after this failure",
             Self::Requeued => "a requeue of the job came after this failure",
         }
+    }
+}
+
+impl Standing {
+    /// The decision about a failure that is not carried out, and why: after the rule's `reason`.
+    pub fn dropped(self, reason: &str, limit: Limit) -> Option<(Decision, String)> {
+        let (decision, why) = match self {
+            Self::Superseded(passed) => (Decision::Superseded, passed.reason().to_owned()),
+            Self::Exhausted(held) => {
+                let most = limit.max_retries;
+                (Decision::Exhausted, format!("{held} of its retries are taken already, and {most} is the limit"))
+            }
+            Self::Waits | Self::Ahead(_) => return None,
+        };
+        Some((decision, format!("{reason}; but {why}")))
     }
 }
 

@@ -176,8 +176,8 @@ impl Arrival<'_> {
         first
     }
 
-    /// What is decided: the rules' verdict, and what is known of the claims of the job. Nothing is, at first; then it is
-    /// assumed that there is none in the way.
+    /// The decision, by the rules' verdict and the claims of the job. As long as those are not known, none is assumed to be
+    /// in the way.
     fn decide(&self, verdict: &Verdict, known: Option<&Claims>, operation: &str) -> Decided {
         let as_is = |claims| Decided { verdict: verdict.clone(), due: None, claims };
         let due = |at, claims| Decided { due: Some(at), ..as_is(Some(claims)) };
@@ -187,19 +187,10 @@ impl Arrival<'_> {
                 due(received, self.claims(ClaimChange::Take { claim, most: limit.max_retries }))
             }
             (Decision::Requeue, Some(limit), Some(known)) => match standing(known, &self.own, limit) {
-                Standing::Superseded(passed) => {
-                    let reason = passed.reason().to_owned();
-                    Decided {
-                        verdict: Verdict { decision: Decision::Superseded, reason, ..verdict.clone() },
-                        ..as_is(None)
-                    }
-                }
-                Standing::Exhausted(held) => {
-                    let reason = exhausted(&verdict.reason, held, limit.max_retries);
-                    Decided {
-                        verdict: Verdict { decision: Decision::Exhausted, reason, ..verdict.clone() },
-                        ..as_is(None)
-                    }
+                standing @ (Standing::Superseded(_) | Standing::Exhausted(_)) => {
+                    let dropped = standing.dropped(&verdict.reason, limit);
+                    let dropped = dropped.map(|(decision, reason)| Verdict { decision, reason, ..verdict.clone() });
+                    Decided { verdict: dropped.unwrap_or_else(|| verdict.clone()), ..as_is(None) }
                 }
                 Standing::Ahead(_) => {
                     let after = taken(known, &self.own);
@@ -256,11 +247,6 @@ impl Arrival<'_> {
             duplicate: false,
         }
     }
-}
-
-/// Why no more retries are allowed: what the rule said, and how many were taken.
-pub fn exhausted(reason: &str, held: u32, max_retries: u32) -> String {
-    format!("{reason}; but {held} of its retries are taken already, and {max_retries} is the limit")
 }
 
 fn pauses() -> impl Iterator<Item = Duration> {

@@ -80,7 +80,7 @@ impl<'a> Unit<'a> {
     }
 
     /// Adds to a patch of a job that is not read what makes it right: the states it may come from, counters, who.
-    /// A job that is in the state already is returned by the condition: then it is known what changes at all.
+    /// A job that is in the state already is returned by the condition: its values then say what changes.
     pub(super) fn guard_job(&self, jobs: &Jobs, status: Option<Status>, patch: &mut Patch) {
         let mut values = jobs.touched(&self.touch());
         if let Some(to) = status {
@@ -127,7 +127,7 @@ impl<'a> Unit<'a> {
     }
 
     /// Completes the change of a job that was read. `claims`: the request gives the status, and no etag. A change that
-    /// leaves the job as it is (the state that it is in, among others) is none: nothing counts it, and nobody is told. False
+    /// leaves the job as it is (the state that it is in, among others) is none: it is not counted, and not told of. False
     /// where there is nothing to write then; an id of the request is remembered all the same, so that its repeat is known.
     pub(super) fn change_job(
         &self,

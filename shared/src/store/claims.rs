@@ -2,8 +2,8 @@
 //!
 //! A claim is a text that begins with its place in some order. One of those held is *ahead*: whether it stays is not known
 //! yet. Further ones wait until it is. What is *cleared* is a place: claims before that do not count any more and cannot be
-//! taken; nor can those before the last *requeue*. So who takes a claim, who waits and who clears need not know of each
-//! other, nor come in order. Claims that were cleared stay in the set until somebody meets the limit because of them.
+//! taken; nor can those before the last *requeue*. So the changes of claims need not know of each other, nor come in
+//! order. Claims that were cleared stay in the set until the limit is met because of them.
 
 use std::collections::BTreeSet;
 

@@ -62,7 +62,7 @@ async fn fifty_failures_at_once_are_answered_by_one_requeue() {
     assert!(calls.len() < 20, "one transaction settles them: {calls:?}");
     assert_eq!(ends(&it).await, are(&[("Requeue Requeued", 1), ("Superseded None", 49)]));
     assert_eq!((environment.effects().len(), it.finish().await.sent), (1, 0));
-    // Whoever comes late has been answered as well.
+    // A late one has been answered as well.
     assert_eq!(it.take(&ago(&it, 50, 0)).await.decision.name(), "Superseded");
     environment.set(JOB, "Error");
     it.fail(JOB, 51).await;
@@ -250,7 +250,7 @@ fn strikes(at: usize, times: usize, fault: Fault) -> Plan {
     Plan::from_fn(move |call| (call.number >= at && call.number - at < times).then_some(fault))
 }
 
-/// Whatever call fails while the decisions about a job are worked off, and wherever it stops: one requeue, nobody waits.
+/// Whatever call fails while the decisions about a job are worked off, and wherever it stops: one requeue, and none waits.
 #[tokio::test]
 async fn soak_whatever_call_fails_one_requeue_answers_those_who_wait() {
     let (mut cases, mut count) = (tokio::task::JoinSet::new(), 0);
@@ -294,7 +294,7 @@ async fn soak_whatever_call_fails_one_requeue_answers_those_who_wait() {
 }
 
 /// No failure is answered by a decision whose event is not later than a requeue before it, no job is requeued more often than
-/// its rule allows, and nobody waits in the end.
+/// its rule allows, and none waits in the end.
 #[tokio::test]
 async fn no_decision_answers_a_failure_later_than_its_own_event() {
     for seed in 0..rounds(6, 200) as u64 {

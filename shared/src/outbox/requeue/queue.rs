@@ -1,13 +1,11 @@
-//! The decisions about one job: whose turn it is, and what becomes of those whose turn it is not.
+//! The decisions about one job: the turn of each.
 
 use std::collections::HashSet;
 
 use jiff::Timestamp;
 
 use crate::{
-    ledger::{
-        DecisionRow, Ending, Ledger, Passed, RequeueStatus, Standing, Succession, exhausted, next_wait, standing,
-    },
+    ledger::{DecisionRow, Ending, Ledger, Passed, RequeueStatus, Standing, Succession, next_wait, standing},
     outbox::{INDEX_LAG, Outbox, STORE_TIME, attempt::Settled, jitter, lane::Worked, later},
     policy::{Decision, Limit},
     store::{Claims, Deadline, ItemKey, Schedule, StoreError, Stored, Write},
@@ -21,11 +19,11 @@ use super::{
 /// How often a decision is settled anew when others change the claims of its job.
 const TRIES: usize = 20;
 
-/// What is to be done about a decision that is due.
+/// The turn of a decision that is due.
 pub(super) enum Turn {
     /// It is carried out, then.
     Call(Plan),
-    /// Its job has finished since: what it fails with from then on is decided by itself.
+    /// Its job has finished since: later failures have decisions of their own.
     Finished,
     /// It is not carried out.
     Dropped(Decision, String),
@@ -45,8 +43,8 @@ impl Outbox {
         Ok(claims_of(stored))
     }
 
-    /// What is to be done about a decision that is due: at first it waits for the backoff of its retry, and for the rule's
-    /// window. What somebody wants carried out again has no place among the others.
+    /// The turn of a decision that is due: at first it waits for the backoff of its retry, and for the rule's window. One
+    /// that is carried out again by hand has no place among the others.
     pub(super) fn turn_of(&self, round: &Round<'_>, row: &DecisionRow, claims: &Claims, now: Timestamp) -> Turn {
         let now_or_later = Plan { at: round.open_at(row, row.outcome_unknown, now), retry: None };
         let (Some(claim), 0) = (&row.claim, row.reruns) else { return Turn::Call(now_or_later) };
@@ -55,14 +53,19 @@ impl Outbox {
         let max_retries = row.max_retries.or(known.map(|limit| limit.max_retries)).unwrap_or(1);
         let limit = Limit { max_retries, reset_after: known.and_then(|limit| limit.reset_after) };
         let is_held = claims.held.contains(&claim.0);
-        match standing(claims, claim, limit) {
+        let standing = standing(claims, claim, limit);
+        let is_settled = matches!(standing, Standing::Superseded(_));
+        if is_held && row.retry.is_some() && !is_settled {
+            return Turn::Call(now_or_later);
+        }
+        match standing {
             Standing::Superseded(Passed::Finished) if is_held => Turn::Finished,
-            Standing::Superseded(passed) => Turn::Dropped(Decision::Superseded, passed.reason().to_owned()),
-            _ if is_held && row.retry.is_some() => Turn::Call(now_or_later),
-            Standing::Exhausted(held) => Turn::Dropped(Decision::Exhausted, exhausted(&row.reason, held, max_retries)),
             Standing::Waits if !is_held => Turn::Waits,
             Standing::Ahead(_) if !is_held => Turn::Takes,
-            Standing::Waits => Turn::Call(now_or_later),
+            Standing::Superseded(_) | Standing::Exhausted(_) | Standing::Waits => {
+                let dropped = standing.dropped(&row.reason, limit);
+                dropped.map_or(Turn::Call(now_or_later), |(decision, reason)| Turn::Dropped(decision, reason))
+            }
             Standing::Ahead(retry) => {
                 let at = policy.schedule(&row.rule, retry, row.received.unwrap_or(now), jitter());
                 let at = round.open_at(row, row.outcome_unknown, at.max(now));
