@@ -222,7 +222,9 @@ impl Outbox {
         let deadline = Deadline::after(STORE_TIME);
         loop {
             let operation = operation();
-            match self.store.commit(model, &writes(&operation)?, &operation, deadline).await? {
+            let writes = writes(&operation)?;
+            // Boxed: each caller would hold the state of the whole way to the table otherwise.
+            match Box::pin(self.store.commit(model, &writes, &operation, deadline)).await? {
                 Commit::Done => return Ok(Settled::Done(operation)),
                 Commit::Refused(items) => return Ok(Settled::Refused(items)),
                 // A transaction had the row (somebody wants it sent again, perhaps): what it left is seen next time.

@@ -358,10 +358,10 @@ impl<'a> Unit<'a> {
             }
         }
         self.derive_changed(set, &mut new.record, &new.lookups, &moved, company)?;
-        if let Some(jobs) = self.jobs_of(set, new.record.ty) {
-            if !self.change_job(jobs, &spot.key, old, &mut new, claims)? {
-                return Ok(Arc::clone(old));
-            }
+        if let Some(jobs) = self.jobs_of(set, new.record.ty)
+            && !self.change_job(jobs, &spot.key, old, &mut new, claims)?
+        {
+            return Ok(Arc::clone(old));
         }
         self.claim_alternate_keys(&spot.collection, Some(old), Some(&new), &spot.key)?;
         new.version = self.version();

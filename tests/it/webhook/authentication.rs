@@ -97,6 +97,11 @@ async fn forged_expired_and_replayed_messages_are_refused_without_a_call() {
     assert_eq!(send(&hook, &good).await.status, 200);
 }
 
+/// The headers of a message by these names.
+fn named<'m>(names: [&'static str; 3], message: &'m Signed) -> [(&'static str, &'m str); 3] {
+    [(names[0], &message.id), (names[1], &message.time), (names[2], &message.signatures)]
+}
+
 #[tokio::test]
 async fn a_signature_may_have_its_older_names_and_never_those_of_both() {
     let hook = Hook::new().await;
@@ -107,9 +112,6 @@ async fn a_signature_may_have_its_older_names_and_never_those_of_both() {
     };
     let good = signed(OLD, 0, &body);
     let bad = signed("whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", 0, &body);
-    fn named<'m>(names: [&'static str; 3], message: &'m Signed) -> [(&'static str, &'m str); 3] {
-        [(names[0], &message.id), (names[1], &message.time), (names[2], &message.signatures)]
-    }
     let webhook = ["webhook-id", "webhook-timestamp", "webhook-signature"];
     let svix = ["svix-id", "svix-timestamp", "svix-signature"];
     assert_eq!(post(&named(svix, &good)).await.status, 200);

@@ -33,22 +33,13 @@ pub(super) enum Turn {
     Takes,
 }
 
-impl Outbox {
-    /// The claims on the retries of a decision's job.
-    pub(super) async fn claims(&self, round: &Round<'_>, row: &DecisionRow) -> Result<Claims, StoreError> {
-        let ledger = &round.requeues.ledger;
-        let key = ledger.claims_key(&row.target, row.job);
-        let items = self.store.get(std::slice::from_ref(&key), Deadline::after(STORE_TIME)).await?;
-        let stored = items.get(&key).map(|item| Stored::from_item(&ledger.service().model, item)).transpose()?;
-        Ok(claims_of(stored))
-    }
-
+impl Round<'_> {
     /// The turn of a decision that is due: at first it waits for the backoff of its retry, and for the rule's window. One
     /// that is carried out again by hand has no place among the others.
-    pub(super) fn turn_of(&self, round: &Round<'_>, row: &DecisionRow, claims: &Claims, now: Timestamp) -> Turn {
-        let now_or_later = Plan { at: round.open_at(row, row.outcome_unknown, now), retry: None };
+    pub(super) fn turn_of(&self, row: &DecisionRow, claims: &Claims, now: Timestamp) -> Turn {
+        let now_or_later = Plan { at: self.open_at(row, row.outcome_unknown, now), retry: None };
         let (Some(claim), 0) = (&row.claim, row.reruns) else { return Turn::Call(now_or_later) };
-        let policy = &round.requeues.policy;
+        let policy = &self.requeues.policy;
         let known = policy.limit(&row.rule);
         let max_retries = row.max_retries.or(known.map(|limit| limit.max_retries)).unwrap_or(1);
         let limit = Limit { max_retries, reset_after: known.and_then(|limit| limit.reset_after) };
@@ -68,10 +59,21 @@ impl Outbox {
             }
             Standing::Ahead(retry) => {
                 let at = policy.schedule(&row.rule, retry, row.received.unwrap_or(now), jitter());
-                let at = round.open_at(row, row.outcome_unknown, at.max(now));
+                let at = self.open_at(row, row.outcome_unknown, at.max(now));
                 Turn::Call(Plan { at, retry: Some(retry) })
             }
         }
+    }
+}
+
+impl Outbox {
+    /// The claims on the retries of a decision's job.
+    pub(super) async fn claims(&self, round: &Round<'_>, row: &DecisionRow) -> Result<Claims, StoreError> {
+        let ledger = &round.requeues.ledger;
+        let key = ledger.claims_key(&row.target, row.job);
+        let items = self.store.get(std::slice::from_ref(&key), Deadline::after(STORE_TIME)).await?;
+        let stored = items.get(&key).map(|item| Stored::from_item(&ledger.service().model, item)).transpose()?;
+        Ok(claims_of(stored))
     }
 
     /// Concludes a decision that is not carried out, and what follows for the others of its job.
@@ -105,7 +107,7 @@ impl Outbox {
                 Settled::Refused(items) if items.iter().any(|(key, _)| *key == row.key) => break,
                 Settled::Refused(items) => {
                     for item in items {
-                        self.learn(round, row, item, (&mut claims, &mut without));
+                        learn(&round.requeues.ledger, row, item, (&mut claims, &mut without));
                     }
                 }
                 Settled::Busy => {}
@@ -116,12 +118,12 @@ impl Outbox {
 
     /// Lets a decision wait on, in its place among the others where there is room. Should the one ahead have ended without
     /// a word, its place is taken.
-    pub(super) async fn wait(&self, round: &Round<'_>, row: &DecisionRow, claims: Claims) -> Result<Step, StoreError> {
+    pub(super) async fn wait(&self, round: &Round<'_>, row: &DecisionRow, claims: &Claims) -> Result<Step, StoreError> {
         let ledger = &round.requeues.ledger;
-        if let Some(ahead) = ledger.ahead(row, &claims)? {
+        if let Some(ahead) = ledger.ahead(row, claims)? {
             let ahead = self.decision(round, &ahead).await?;
             if ahead.is_none_or(|ahead| ahead.status != RequeueStatus::Pending || ahead.reruns > 0) {
-                return self.take_place(round, row, &claims).await;
+                return self.take_place(round, row, claims).await;
             }
         }
         let now = self.now();
@@ -129,7 +131,7 @@ impl Outbox {
         let writes = |operation: &str| {
             let due = vec![("DueDateTime", Ledger::time_value(at))];
             let row_then = row.patch(due, Schedule::At(round.due(at)), operation);
-            Ok([row_then].into_iter().chain(ledger.join(row, &claims, operation)).collect())
+            Ok([row_then].into_iter().chain(ledger.join(row, claims, operation)).collect())
         };
         let next = match self.settle(&ledger.service().model, writes).await? {
             Settled::Done(_) => at,
@@ -163,27 +165,25 @@ impl Outbox {
         let now = self.now();
         others.writes(&round.requeues.ledger, (now, &round.due(now), self.expires(round)), operation)
     }
+}
 
-    /// Takes in an item that did not meet its condition: the claims of the job of `row`, or a decision that does not wait
-    /// any more. False when it is neither.
-    pub(super) fn learn(
-        &self,
-        round: &Round<'_>,
-        row: &DecisionRow,
-        (key, item): (ItemKey, Option<Stored>),
-        (claims, without): (&mut Claims, &mut HashSet<ItemKey>),
-    ) -> bool {
-        let ledger = &round.requeues.ledger;
-        if key == ledger.claims_key(&row.target, row.job) {
-            *claims = claims_of(item);
-            return true;
-        }
-        let is_decision = ledger.is_decision(&key);
-        if is_decision {
-            without.insert(key);
-        }
-        is_decision
+/// Takes in an item that did not meet its condition: the claims of the job of `row`, or a decision that does not wait any
+/// more. False when it is neither.
+pub(super) fn learn(
+    ledger: &Ledger,
+    row: &DecisionRow,
+    (key, item): (ItemKey, Option<Stored>),
+    (claims, without): (&mut Claims, &mut HashSet<ItemKey>),
+) -> bool {
+    if key == ledger.claims_key(&row.target, row.job) {
+        *claims = claims_of(item);
+        return true;
     }
+    let is_decision = ledger.is_decision(&key);
+    if is_decision {
+        without.insert(key);
+    }
+    is_decision
 }
 
 fn claims_of(stored: Option<Stored>) -> Claims {

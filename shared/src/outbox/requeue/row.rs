@@ -15,7 +15,7 @@ use crate::{
 use super::{
     answer::{Failure, Outcome},
     call::Called,
-    queue::Turn,
+    queue::{Turn, learn},
     turn::Round,
     wait::next_call,
 };
@@ -73,13 +73,13 @@ impl Outbox {
             return until(at);
         }
         let claims = self.claims(round, &row).await?;
-        let plan = match self.turn_of(round, &row, &claims, now) {
+        let plan = match round.turn_of(&row, &claims, now) {
             Turn::Call(plan) => plan,
             Turn::Finished => return self.supersede(round, &row, claims).await,
             Turn::Dropped(decision, reason) => {
                 return self.drop_decision(round, &row, claims, (decision, reason)).await;
             }
-            Turn::Waits => return self.wait(round, &row, claims).await,
+            Turn::Waits => return self.wait(round, &row, &claims).await,
             Turn::Takes => return self.take_place(round, &row, &claims).await,
         };
         // The index knows whole milliseconds.
@@ -191,7 +191,7 @@ impl Outbox {
                     for (key, item) in items {
                         if key == claimed.key {
                             is_own = false;
-                        } else if !self.learn(round, &claimed, (key, item), (&mut claims, &mut without)) {
+                        } else if !learn(&round.requeues.ledger, &claimed, (key, item), (&mut claims, &mut without)) {
                             number = number.saturating_add(1);
                         }
                     }
