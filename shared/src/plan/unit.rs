@@ -179,7 +179,7 @@ impl<'a> Unit<'a> {
     /// Evaluates requests one after another. Where something must be read first, those after it are still looked at.
     pub(super) fn run_all(&mut self, jobs: &mut [Job<'_>]) -> End {
         // What an earlier evaluation left here may lie ahead of the request that refers to it.
-        for id in jobs.iter().filter_map(|job| job.request.id.as_ref()) {
+        for id in jobs.iter().filter_map(|job| job.request.name()) {
             self.references.remove(id);
         }
         let mut outcomes = Vec::with_capacity(jobs.len());
@@ -189,7 +189,7 @@ impl<'a> Unit<'a> {
         for (position, job) in jobs.iter_mut().enumerate() {
             match self.run(job) {
                 Ok(outcome) => {
-                    if let Some(id) = &job.request.id {
+                    if let Some(id) = job.request.name() {
                         self.references.insert(id.clone(), outcome.reference.clone());
                     }
                     answered += outcome.response.body.len();
