@@ -316,18 +316,18 @@ impl<'a> Unit<'a> {
     }
 }
 
-/// An action without parameters takes no body, or an empty object.
+/// An action without parameters takes no body, or an empty object; some clients send `null`.
 pub(super) fn refuse_parameters(request: &Prepared, action: &str) -> Result<(), ValueError> {
     if request.body.iter().all(u8::is_ascii_whitespace) {
         return Ok(());
     }
-    let members: serde_json::Map<String, serde_json::Value> =
+    let members: Option<serde_json::Map<String, serde_json::Value>> =
         serde_json::from_slice(&request.body).map_err(|error| ValueError::Json {
             line: error.line(),
             column: error.column(),
             message: "an empty object is expected".into(),
         })?;
-    match members.keys().next() {
+    match members.iter().flat_map(serde_json::Map::keys).next() {
         None => Ok(()),
         Some(name) => {
             let property = name.chars().take(100).collect();
