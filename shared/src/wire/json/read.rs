@@ -97,8 +97,8 @@ fn start_of<'a>(members: &Members<'a>) -> Option<&'a RawValue> {
 
 /// The text of a batch, to tell lines and columns.
 struct Text<'a> {
-    text: &'a str,
-    /// Bytes before `text`: a byte order mark.
+    body: &'a str,
+    /// Bytes before it: a byte order mark.
     skipped: usize,
     /// The last place that was told: of many faults each is found from the one before.
     last: Cell<Place>,
@@ -134,7 +134,7 @@ impl<'a> Text<'a> {
         match std::str::from_utf8(body) {
             Ok(whole) => {
                 let text = whole.strip_prefix('\u{feff}').unwrap_or(whole);
-                Ok(Self { text, skipped: whole.len() - text.len(), last: Cell::new(Place::START) })
+                Ok(Self { body: text, skipped: whole.len() - text.len(), last: Cell::new(Place::START) })
             }
             Err(error) => {
                 let position = Place::START.to(error.valid_up_to(), body).position(None);
@@ -144,7 +144,7 @@ impl<'a> Text<'a> {
     }
 
     fn document(&self, outer: Outer) -> Result<Document<'a>, DecodeError> {
-        let mut deserializer = serde_json::Deserializer::from_str(self.text);
+        let mut deserializer = serde_json::Deserializer::from_str(self.body);
         let document = outer.deserialize(&mut deserializer);
         document.and_then(|document| deserializer.end().map(|()| document)).map_err(|error| self.json(&error))
     }
@@ -165,9 +165,9 @@ impl<'a> Text<'a> {
 
     /// An error of the n-th object, at a value that points into the text.
     fn error(&self, n: Option<usize>, value: Option<&RawValue>, fault: Fault) -> DecodeError {
-        let start = value.map_or(0, |value| value.get().as_ptr().addr().saturating_sub(self.text.as_ptr().addr()));
+        let start = value.map_or(0, |value| value.get().as_ptr().addr().saturating_sub(self.body.as_ptr().addr()));
         let last = self.last.get();
-        let place = if last.at <= start { last } else { Place::START }.to(start, self.text.as_bytes());
+        let place = if last.at <= start { last } else { Place::START }.to(start, self.body.as_bytes());
         self.last.set(place);
         let mut position = place.position(n.map(|n| n + 1));
         if let Position::Json { line: 1, column, .. } = &mut position {
