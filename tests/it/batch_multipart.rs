@@ -4,7 +4,7 @@ use serde_json::json;
 use tests::service::{Answer, Part, TestService, flat};
 
 /// A part that is one request; `id` is its Content-ID, if any.
-fn part(id: &str, line: &str, headers: &str, body: &str) -> String {
+pub(crate) fn part(id: &str, line: &str, headers: &str, body: &str) -> String {
     let id = if id.is_empty() { String::new() } else { format!("Content-ID: {id}\n") };
     let headers =
         if body.is_empty() { headers.to_owned() } else { format!("Content-Type: application/json\n{headers}") };
@@ -13,28 +13,28 @@ fn part(id: &str, line: &str, headers: &str, body: &str) -> String {
     )
 }
 
-fn get(url: &str) -> String {
+pub(crate) fn get(url: &str) -> String {
     part("", &format!("GET {url}"), "", "")
 }
 
-fn airline(id: &str, code: &str) -> String {
+pub(crate) fn airline(id: &str, code: &str) -> String {
     part(id, "POST Airlines", "", &format!("{{\"AirlineCode\":\"{code}\",\"Name\":\"{code}\"}}"))
 }
 
-fn account(id: &str, name: &str) -> String {
+pub(crate) fn account(id: &str, name: &str) -> String {
     part(id, "POST accounts", "", &format!("{{\"name\":\"{name}\"}}"))
 }
 
-fn change_set(parts: &[String]) -> String {
+pub(crate) fn change_set(parts: &[String]) -> String {
     format!("Content-Type: multipart/mixed; boundary=c\n\n{}", batch_of("c", parts))
 }
 
-fn batch_of(boundary: &str, parts: &[String]) -> String {
+pub(crate) fn batch_of(boundary: &str, parts: &[String]) -> String {
     let parts: String = parts.iter().map(|part| format!("--{boundary}\n{part}\n")).collect();
     format!("{parts}--{boundary}--\n")
 }
 
-fn batch(parts: &[String]) -> String {
+pub(crate) fn batch(parts: &[String]) -> String {
     batch_of("b", parts)
 }
 
@@ -119,7 +119,7 @@ async fn a_failed_change_set_has_the_shape_of_the_profile() {
 async fn a_batch_stops_at_the_first_error_unless_told_otherwise() {
     let body = batch(&[get("nothing"), get("$metadata")]);
     for (name, root, outer) in
-        [("trippin", "/trippin", 200), ("business-central", "/api/v2.0", 200), ("dataverse", "/api/data/v9.2", 404)]
+        [("trippin", "/trippin", 200), ("business-central", "/api/v2.0", 200), ("dataverse", "/api/data/v9.2", 400)]
     {
         let service = TestService::shipped(name, root).await;
         for (prefer, statuses, outer) in [
@@ -153,7 +153,8 @@ async fn reads_batches_and_nesting_have_no_place_in_a_change_set() {
     assert_eq!(flat(&answer.parts())[2].1.text(), "3");
     let nested =
         format!("Content-Type: multipart/mixed; boundary=d\n\n{}", batch_of("d", &[change_set(&[airline("1", "AA")])]));
-    assert_eq!(service.multipart(&continues, &batch(&[nested])).await.status, 400);
+    let answer = service.multipart(&continues, &batch(&[nested])).await;
+    assert_eq!((answer.status, answer.statuses()), (200, vec![400]));
     assert_eq!(service.count("Airlines").await, 3);
 }
 
@@ -189,10 +190,7 @@ async fn what_is_malformed_is_told_by_part_and_byte_and_changes_nothing() {
         ("no closing delimiter", whole.replace("--b--", "")),
         ("no parts", "--b--\n".into()),
         ("another boundary", whole.replace("--b", "--x")),
-        ("duplicate id", batch(&[airline("1", "AA"), airline("1", "BB")])),
-        ("duplicate id in a set", batch(&[airline("1", "AA"), change_set(&[airline("1", "BB")])])),
         ("unclosed change set", batch(&[airline("1", "AA"), change_set(&[airline("2", "BB")]).replace("--c--", "")])),
-        ("unknown reference", batch(&[airline("1", "AA"), get("$2")])),
         ("empty", String::new()),
     ];
     for (name, body) in bad {
@@ -200,9 +198,7 @@ async fn what_is_malformed_is_told_by_part_and_byte_and_changes_nothing() {
         assert_eq!(answer.status, 400, "{name}: {answer:?}");
         assert_eq!(service.count("Airlines").await, 3, "{name}");
     }
-    let second =
-        whole.replace("POST Airlines HTTP/1.1\nContent-Type: application/json\n\n{\"AirlineCode\":\"BB\"", "BREW");
-    let message = service.multipart(&[], &second).await.message();
+    let message = service.multipart(&[], &whole.replace("--b--", "")).await.message();
     assert!(message.contains("part 2") && message.contains("byte"), "{message}");
     let central = TestService::business_central().await;
     assert_eq!(central.multipart(&[], "--b--\n").await.status, 500);

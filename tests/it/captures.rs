@@ -86,7 +86,7 @@ async fn dynamics_web_api_upserts_and_associates() {
         assert_eq!(property(&service, upserted, "name").await, name);
     }
     let missing = replay(&service, "dynamics-web-api.7").await;
-    assert_eq!((missing.status, culprit(&missing)), (404, (Some("100001".into()), 404)));
+    assert_eq!((missing.status, culprit(&missing)), (400, (Some("100001".into()), 404)));
     assert_eq!(service.count("accounts").await, 1);
 
     let owner = "7093484f-d421-469d-815d-e1df9483b0a5";
@@ -137,6 +137,6 @@ async fn dataverse_python_creates_refers_fails_and_stops() {
     assert_eq!(found.rows()[0]["accountid"], "71421031-fa8c-47bd-956d-4cdf176c0d8b");
 
     let stopped = replay(&service, "dataverse-python.5").await;
-    assert_eq!((stopped.status, stopped.statuses()), (404, vec![404]));
+    assert_eq!((stopped.status, stopped.statuses()), (400, vec![404]));
     assert_eq!(service.get(&account("0f3019b4-8ac7-4470-8a6c-445e27d7e0c4")).await.status, 404);
 }

@@ -112,13 +112,12 @@ async fn headers_of_a_batch_are_checked_before_its_body() {
     let service = TestService::trippin().await;
     let body = json!({ "requests": [airline("1", "AA")] }).to_string();
     let json_type = ("Content-Type", "application/json");
-    let cases: [(&str, &[(&str, &str)], u16); 12] = [
+    let cases: [(&str, &[(&str, &str)], u16); 11] = [
         ("POST", &[], 415),
         ("POST", &[("Content-Type", "text/plain")], 415),
         ("POST", &[("Content-Type", "multipart/mixed")], 400),
         ("POST", &[json_type, ("If-Match", "*")], 400),
         ("POST", &[json_type, ("If-None-Match", "W/\"1\"")], 400),
-        ("POST", &[json_type, ("Prefer", "return=minimal")], 400),
         ("POST", &[json_type, ("OData-Version", "3.0")], 400),
         ("POST", &[json_type, ("Accept", "application/xml")], 406),
         ("POST", &[json_type, ("Isolation", "serializable")], 412),
@@ -135,7 +134,7 @@ async fn headers_of_a_batch_are_checked_before_its_body() {
     assert_eq!(service.send("POST", "$batch?$top=1", &[json_type], body.clone()).await.status, 400);
     assert_eq!(service.send("GET", "$batch", &[], "").await.status, 405);
     assert_eq!(service.count("Airlines").await, 3);
-    let fine = [json_type, ("If-None-Match", "null")];
+    let fine = [json_type, ("If-None-Match", "null"), ("If-Match", ""), ("Content-Encoding", " ")];
     assert_eq!(service.send("POST", "$batch?$format=json&x=1", &fine, body).await.statuses(), [201]);
 }
 

@@ -1,6 +1,7 @@
 //! Links, and what leads to an entity: bound, inline, by another key, through another entity (Protocol §11.4).
 
 use serde_json::{Value, json};
+use shared::service::Source;
 use tests::service::TestService;
 
 use crate::{requests::things, rig::Rig};
@@ -132,4 +133,58 @@ async fn too_many_inline_entities_are_refused() {
     let answer = rig.send("POST", "/api/data/v9.2/accounts", &[], body).await;
     assert_eq!(answer.status, 413, "{}", answer.text());
     assert_eq!(rig.writes(), 0);
+}
+
+const SHOP: &str = r#"<edmx:Edmx Version="4.0" xmlns:edmx="http://docs.oasis-open.org/odata/ns/edmx"><edmx:DataServices>
+<Schema Namespace="Shop" xmlns="http://docs.oasis-open.org/odata/ns/edm">
+<EntityType Name="Category"><Key><PropertyRef Name="ID"/></Key><Property Name="ID" Type="Edm.Int64" Nullable="false"/>
+<Property Name="Name" Type="Edm.String"/></EntityType>
+<EntityType Name="Shelf"><Key><PropertyRef Name="Row"/><PropertyRef Name="No"/></Key>
+<Property Name="Row" Type="Edm.String" Nullable="false"/><Property Name="No" Type="Edm.Int32" Nullable="false"/></EntityType>
+<EntityType Name="Product"><Key><PropertyRef Name="Code"/></Key><Property Name="Code" Type="Edm.String" Nullable="false"/>
+<Property Name="CategoryID" Type="Edm.Int64"/><Property Name="CategoryName" Type="Edm.String"/>
+<NavigationProperty Name="Category" Type="Shop.Category"><ReferentialConstraint Property="CategoryID" ReferencedProperty="ID"/></NavigationProperty>
+<NavigationProperty Name="Shelf" Type="Shop.Shelf"/></EntityType>
+<EntityContainer Name="C"><EntitySet Name="Categories" EntityType="Shop.Category"/>
+<EntitySet Name="Shelves" EntityType="Shop.Shelf"/><EntitySet Name="Products" EntityType="Shop.Product"/></EntityContainer>
+</Schema></edmx:DataServices></edmx:Edmx>"#;
+
+#[tokio::test]
+async fn a_missing_target_is_called_by_its_key_as_in_urls() {
+    let service_toml =
+        |derived: &str| format!("roots = [\"/s\"]\npage_size = 9\n[profile]\nbase = \"odata\"\n{derived}");
+    let copies = "[derived.Product]\nCategoryName = { copy = \"Category/Name\" }\n";
+    for derived in ["", copies] {
+        let source = Source {
+            name: "shop".into(),
+            service_toml: service_toml(derived),
+            model_xml: SHOP.into(),
+            seed_json: None,
+        };
+        let service = TestService::of(source, "/s").await;
+        let shelf = "Shelves(Row='a%20b',No=-7)";
+        for (body, target) in [
+            (json!({ "Code": "p", "CategoryID": 77 }), "Categories(77)"),
+            (json!({ "Code": "p", "CategoryID": -5 }), "Categories(-5)"),
+            (
+                json!({ "Code": "p", "Category@odata.bind": "Categories(9007199254740993)" }),
+                "Categories(9007199254740993)",
+            ),
+            (json!({ "Code": "p", "Shelf@odata.bind": shelf }), shelf),
+        ] {
+            let alone = service.post("Products", body.clone()).await;
+            assert_eq!(alone.status, 400, "{}", alone.text());
+            assert!(alone.message().contains(&format!("'{target}'")), "{}", alone.message());
+            let batch =
+                json!([{ "id": "1", "atomicityGroup": "g", "method": "post", "url": "Products", "body": body }]);
+            let text = service.batch(&[], batch).await.text().to_owned();
+            assert!(text.contains(&format!("'{target}'")), "{text}");
+        }
+        assert_eq!(service.post("Products", json!({ "Code": "p" })).await.status, 201);
+        for body in [json!({ "CategoryID": 77 }), json!({ "Category@odata.bind": "Categories(77)" })] {
+            let answer = service.patch("Products('p')", &[], body).await;
+            assert_eq!(answer.status, 400, "{}", answer.text());
+            assert!(answer.message().contains("'Categories(77)'"), "{}", answer.message());
+        }
+    }
 }

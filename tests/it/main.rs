@@ -14,6 +14,7 @@
 mod architecture;
 mod auth;
 mod bank;
+mod batch_faults;
 mod batch_json;
 mod batch_multipart;
 mod call_budget;
@@ -36,6 +37,7 @@ mod jobs;
 mod kill;
 mod lambda;
 mod ledger;
+mod lenient;
 mod links;
 mod lost_answers;
 mod moved;

@@ -48,6 +48,14 @@ impl BatchItem {
             Self::Group(group) => &group.requests,
         }
     }
+
+    /// The same to change them.
+    pub fn requests_mut(&mut self) -> &mut [Request] {
+        match self {
+            Self::Single(request) => std::slice::from_mut(request),
+            Self::Group(group) => &mut group.requests,
+        }
+    }
 }
 
 /// A change set (multipart) or atomicity group (JSON).
@@ -76,6 +84,43 @@ pub struct Request {
     pub depends_on: Vec<RequestId>,
     /// The `if` expression, unparsed.
     pub condition: Option<String>,
+    /// Why it cannot be run. Its other members are then as far as they could be read.
+    pub fault: Option<RequestFault>,
+}
+
+impl Request {
+    /// A GET of nothing.
+    pub fn new(id: Option<RequestId>) -> Self {
+        Self {
+            id,
+            method: Method::GET,
+            url: String::new(),
+            headers: Headers::new(),
+            body: Bytes::new(),
+            depends_on: Vec::new(),
+            condition: None,
+            fault: None,
+        }
+    }
+
+    /// The id by which later requests refer to it. A faulty one has none: the id may be that of an earlier request.
+    pub fn name(&self) -> Option<&RequestId> {
+        self.id.as_ref().filter(|_| self.fault.is_none())
+    }
+}
+
+/// Whether the body of a request means anything: one at GET, HEAD or DELETE does not (RFC 9110 §9.3), and is ignored.
+pub fn takes_body(method: &Method) -> bool {
+    ![Method::GET, Method::HEAD, Method::DELETE].contains(method)
+}
+
+/// Why one request of a batch cannot be run, where it fails alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestFault {
+    /// Status of its answer.
+    pub status: StatusCode,
+    /// The place and the rule, for its sender.
+    pub message: String,
 }
 
 /// The answer to one request.

@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use thiserror::Error;
 
 use super::primitive::time;
-use super::{Model, Record, Value};
+use super::{Model, PrimitiveType, PropertyType, Record, TypeId, TypeKind, Value};
 
 /// Longest encoding in bytes: the limit of a DynamoDB sort key.
 const MAX_BYTES: usize = 1024;
@@ -70,6 +70,17 @@ impl EntityKey {
 }
 
 impl EntityKey {
+    /// The key of an entity of type `ty` out of its encoding; `None` when it is none. Of equal values that are written in
+    /// several ways (`1.0` and `1.00`, the offset of a time) it has one.
+    pub fn decode(model: &Model, ty: TypeId, text: &str) -> Option<Self> {
+        let ty = model.ty(ty);
+        let text = if ty.key.len() == 1 { text.strip_prefix(SEPARATOR).unwrap_or(text) } else { text };
+        let mut parts = text.split(SEPARATOR);
+        let values = ty.key.iter().map(|at| decode(&ty.properties.get(*at)?.ty, parts.next()?));
+        let values = values.collect::<Option<Vec<_>>>()?;
+        parts.next().is_none().then_some(Self(values))
+    }
+
     /// What the encoding of each key with these first parts begins with; `whole` says that there are no further parts.
     pub fn encode_prefix(&self, whole: bool) -> Result<String, KeyError> {
         let mut prefix = self.encode()?;
@@ -174,6 +185,70 @@ fn encode_decimal(text: &mut String, exact: &BigDecimal) -> Result<(), KeyError>
     Ok(())
 }
 
+/// Reads one part.
+fn decode(ty: &PropertyType, text: &str) -> Option<Value> {
+    let TypeKind::Primitive(primitive) = ty.kind else {
+        return matches!(ty.kind, TypeKind::Enum(_)).then(|| decode_integer(text).map(Value::Enum))?;
+    };
+    Some(match primitive {
+        PrimitiveType::Boolean => Value::Boolean(text == "1"),
+        PrimitiveType::Byte
+        | PrimitiveType::SByte
+        | PrimitiveType::Int16
+        | PrimitiveType::Int32
+        | PrimitiveType::Int64 => Value::Integer(decode_integer(text)?),
+        PrimitiveType::Decimal => Value::Decimal(decode_decimal(text)?),
+        PrimitiveType::Double | PrimitiveType::Single => {
+            let ordered = u64::from_str_radix(text, 16).ok()?;
+            Value::Double(f64::from_bits(if ordered >> 63 == 1 { ordered & !(1 << 63) } else { !ordered }))
+        }
+        PrimitiveType::String => Value::String(decode_string(text)?),
+        PrimitiveType::Guid | PrimitiveType::Date | PrimitiveType::TimeOfDay => primitive.parse_text(text).ok()?,
+        PrimitiveType::DateTimeOffset => primitive.parse_text(&format!("{text}Z")).ok()?,
+        PrimitiveType::Duration => {
+            let (seconds, nanos) = text.split_once('.')?;
+            let nanos = nanos.parse().ok().filter(|nanos| (0..1_000_000_000).contains(nanos))?;
+            Value::Duration(SignedDuration::new(decode_integer(seconds)?, nanos))
+        }
+        PrimitiveType::Binary => {
+            let byte = |at: usize| u8::from_str_radix(text.get(at..at + 2)?, 16).ok();
+            Value::Binary((0..text.len()).step_by(2).map(byte).collect::<Option<_>>()?)
+        }
+        PrimitiveType::Geo | PrimitiveType::Untyped => return None,
+    })
+}
+
+fn decode_integer(text: &str) -> Option<i64> {
+    Some((text.parse::<u64>().ok()? ^ (1 << 63)).cast_signed())
+}
+
+fn decode_string(text: &str) -> Option<String> {
+    let mut characters = text.chars();
+    let mut string = String::new();
+    while let Some(character) = characters.next() {
+        string.push(match character {
+            ESCAPE => char::from(u8::try_from(characters.next()?).ok()?.checked_sub(2)?),
+            other => other,
+        });
+    }
+    Some(string)
+}
+
+fn decode_decimal(text: &str) -> Option<BigDecimal> {
+    if text == "1" {
+        return Some(BigDecimal::from(0));
+    }
+    let (sign, rest) = text.split_at_checked(1)?;
+    let (power, digits) = rest.split_at_checked(5)?;
+    let power: i64 = power.parse().ok()?;
+    if sign == "2" {
+        return format!("0.{digits}e{}", power - 50_000).parse().ok();
+    }
+    let complement = |digit: u8| char::from(b'9' - digit.min(b'9') + b'0');
+    let digits: String = digits.strip_suffix('~')?.bytes().map(complement).collect();
+    format!("-0.{digits}e{}", 49_999 - power).parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use std::cmp::Ordering;
@@ -217,6 +292,23 @@ mod tests {
         assert_eq!(EntityKey::of(&model, &record), Some(key([text("x"), Value::Integer(1)])));
     }
 
+    #[test]
+    fn a_key_is_decoded_by_the_type_of_its_entity() {
+        let model = sample::model();
+        let other = sample::type_id(&model, "Other");
+        for values in [
+            [text("x"), Value::Integer(-1)],
+            [text(""), Value::Integer(0)],
+            [text("\0\u{1}\u{2}\u{3}"), Value::Integer(7)],
+        ] {
+            let key = key(values);
+            assert_eq!(EntityKey::decode(&model, other, &key.encode().unwrap()), Some(key));
+        }
+        for wrong in ["", "x", "x\u{1}y", "x\u{1}1\u{1}1", "x\u{2}\u{1}09223372036854775807"] {
+            assert_eq!(EntityKey::decode(&model, other, wrong), None, "{wrong:?}");
+        }
+    }
+
     /// Checks that the order of two keys is that of their encodings.
     fn check(a: &EntityKey, b: &EntityKey) -> Result<(), TestCaseError> {
         let (Ok(encoded_a), Ok(encoded_b)) = (a.encode(), b.encode()) else { return Ok(()) };
@@ -242,6 +334,16 @@ mod tests {
             let small = Value::Decimal(BigDecimal::new(small.into(), scale));
             check(&key([Value::Decimal(a)]), &key([small.clone()]))?;
             check(&key([small]), &key([Value::Decimal(BigDecimal::new((-12).into(), 1))]))?;
+        }
+
+        #[test]
+        fn what_is_encoded_is_decoded((ty, value) in typed_value()) {
+            if let Ok(encoded) = key([value.clone()]).encode() {
+                let whole = encoded.strip_prefix(SEPARATOR).unwrap_or(&encoded);
+                let decoded = decode(&ty, whole).unwrap();
+                prop_assert!(value.compare(&decoded).unwrap().is_eq(), "{:?} {:?} {:?}", value, encoded, decoded);
+                prop_assert_eq!(key([decoded]).encode(), Ok(encoded));
+            }
         }
 
         #[test]

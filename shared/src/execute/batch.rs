@@ -319,6 +319,9 @@ impl Run<'_> {
         }
         let members: HashSet<&RequestId> = group.requests.iter().filter_map(|r| r.id.as_ref()).collect();
         for (position, request) in group.requests.iter().enumerate() {
+            if let Some(fault) = &request.fault {
+                return Some((position, PlanError::Faulty(Box::new(fault.clone()))));
+            }
             if self.form.asked == Format::Multipart && matches!(request.method, Method::GET | Method::HEAD) {
                 return Some((position, PlanError::ReadInChangeSet(request.method.to_string())));
             }
@@ -362,8 +365,8 @@ impl Run<'_> {
         self.settle(requests);
         self.failures.add(self.call.subject, &culprit(&failed), &failed.failure, status);
         let is_first = counts && !std::mem::replace(&mut self.failed, true);
-        if is_first && !self.continues && self.form.service.profile.outer_status_of_failure {
-            self.status = if self.is_partly_done(&failed.failure, status) { StatusCode::OK } else { status };
+        if is_first && !self.continues && !self.is_partly_done(&failed.failure, status) {
+            self.status = self.form.service.profile.outer_status_of_failure.over(status);
         }
     }
 
@@ -385,7 +388,7 @@ impl Run<'_> {
 
     fn note(&mut self, request: &Request, succeeded: bool, reference: Reference) {
         self.changed |= succeeded && request.method != Method::GET;
-        if let Some(id) = &request.id {
+        if let Some(id) = request.name() {
             self.done.insert(id.clone(), succeeded);
             self.references.insert(id.clone(), reference);
         }

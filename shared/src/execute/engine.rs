@@ -5,13 +5,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use http::{Method, header};
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::{
     auth::{Authenticator, Caller},
-    batch::{Request, Response},
+    batch::{Request, Response, takes_body},
     cors::Cors,
     exchange::{Incoming, MAX_ANSWER, Outgoing, weigh},
     plan::{self, Context, Fresh, Job, OdataVersion, Outcome, Place, PlanError, Reference, References, prepare_at},
@@ -275,15 +276,8 @@ impl Engine {
             path: call.rest.to_owned(),
         };
         let method = if incoming.method == Method::HEAD { Method::GET } else { incoming.method.clone() };
-        let request = Request {
-            id: None,
-            method,
-            url: String::new(),
-            headers: incoming.headers.clone(),
-            body: incoming.body.clone(),
-            depends_on: Vec::new(),
-            condition: None,
-        };
+        let body = if takes_body(&method) { incoming.body.clone() } else { Bytes::new() };
+        let request = Request { method, headers: incoming.headers.clone(), body, ..Request::new(None) };
         let mut references = References::new();
         let prepared = prepare_at(context, &request, &references, place, query)?;
         let mut jobs = [Job { index: 0, request: &request, prepared: Some(Arc::new(prepared)) }];

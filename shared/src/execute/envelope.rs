@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use http::Method;
 
 use crate::{
-    batch::{BatchRequest, Headers, Preferences},
+    batch::{BatchRequest, Headers},
     exchange::Incoming,
-    plan::reference,
+    plan::{self, reference},
     respond::BatchError,
     service::{Service, profile::ResponseFormat},
     uri::{QueryOptions, UriError},
@@ -32,19 +32,15 @@ pub(super) fn check_headers(incoming: &Incoming, service: &Service) -> Result<()
     }
     let headers = &incoming.headers;
     for name in ["if-match", "if-none-match"] {
-        // Some clients send the literal `null` with everything.
-        if headers.get(name).is_some_and(|value| value.trim() != "null") {
+        // Some clients send the literal `null`, or nothing, with everything.
+        if headers.get(name).is_some_and(|value| !matches!(value.trim(), "" | "null")) {
             return Err(BatchError::Header { name, reason: "it belongs to the requests of a batch, not to the batch" });
         }
     }
-    if let Some(encoding) = headers.get("content-encoding").filter(|e| !e.eq_ignore_ascii_case("identity")) {
+    if let Some(encoding) = plan::content_encoding(headers) {
         return Err(BatchError::ContentEncoding(encoding.to_owned()));
     }
-    if Preferences::of(headers).return_.is_some() {
-        let reason = "the preference 'return' belongs to the requests of a batch, not to the batch";
-        return Err(BatchError::Header { name: "prefer", reason });
-    }
-    crate::plan::version(headers, service).map_err(|_| {
+    plan::version(headers, service).map_err(|_| {
         let max = headers.get("odata-maxversion").is_some();
         let name = if max { "odata-maxversion" } else { "odata-version" };
         BatchError::Header { name, reason: "4.0 and 4.01 are supported" }
@@ -132,7 +128,8 @@ fn named(format: &str) -> Option<Answer> {
 
 /// Clients of the Microsoft services ask for JSON and expect multipart; clients that speak 4.01 mean it.
 fn asks_for_401(headers: &Headers) -> bool {
-    ["odata-version", "odata-maxversion"].iter().any(|name| headers.get(name).is_some_and(|v| v.trim() == "4.01"))
+    let is_401 = |name: &&str| headers.get(name).is_some_and(|value| plan::version_number(value) == "4.01");
+    ["odata-version", "odata-maxversion"].iter().any(is_401)
 }
 
 /// Checks that each URL that begins with `$<id>` refers to a request before it.

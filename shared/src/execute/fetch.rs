@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use futures_util::future::{try_join, try_join_all};
+use futures_util::future::{join, join_all, try_join_all};
 
 use crate::{
     edm::{Entity, Model},
@@ -31,7 +31,7 @@ const MAX_READS: usize = 20;
 
 impl Engine {
     /// Reads what is needed: keys in batches, collections side by side. Where it is a lot, the rest of it stays unread:
-    /// it is needed again. Returns the bytes that were read.
+    /// it is needed again. Returns the bytes that were read. With an error, the snapshot has what was read before it.
     ///
     /// Of a staged unit that is committed meanwhile all or nothing is seen: else all is read again.
     pub(super) async fn fetch(
@@ -45,10 +45,10 @@ impl Engine {
         let keys: Vec<ItemKey> = needs.items.into_iter().collect();
         let seeing = self.over(self.store.with_sight());
         let mut reads = 0;
-        let (items, rows) = loop {
+        let ((items, items_end), (rows, rows_end)) = loop {
             let items = seeing.items(model, &keys, deadline);
             let rows = seeing.collections(model, &needs.collections, deadline);
-            let read = try_join(items, rows).await?;
+            let read = join(items, rows).await;
             reads += 1;
             if seeing.store.is_settled(deadline).await? {
                 break read;
@@ -58,58 +58,73 @@ impl Engine {
             }
         };
         let bytes = items.iter().flatten().map(|stored| stored.size(model)).sum::<usize>()
-            + rows.iter().map(|rows| rows.bytes).sum::<usize>();
+            + rows.iter().flatten().map(|rows| rows.bytes).sum::<usize>();
         for (key, stored) in keys.into_iter().zip(items) {
             snapshot.learn(key, stored);
         }
         for ((index, wanted), rows) in needs.collections.iter().zip(rows) {
-            snapshot.learn_rows(*index, wanted.clone(), rows);
+            if let Some(rows) = rows {
+                snapshot.learn_rows(*index, wanted.clone(), rows);
+            }
         }
-        Ok(bytes)
+        items_end.and(rows_end).map(|()| bytes)
     }
 
-    /// The items of the first keys.
+    /// The items of the first keys, and what kept the others from being read.
     async fn items(
         &self,
         model: &Model,
         keys: &[ItemKey],
         deadline: Deadline,
-    ) -> Result<Vec<Option<Stored>>, StoreError> {
+    ) -> (Vec<Option<Stored>>, Result<(), StoreError>) {
         let mut all = Vec::with_capacity(keys.len());
         let mut bytes = 0;
         for some in keys.chunks(ITEMS_AT_ONCE) {
             if bytes >= ROUND_BYTES {
                 break;
             }
-            in_time(deadline)?;
-            let mut items = self.store.get(some, deadline).await?;
-            for key in some {
-                let stored = items.remove(key).map(|item| Stored::from_item(model, &item)).transpose()?;
-                bytes += stored.as_ref().map_or(0, |stored| stored.size(model));
-                all.push(stored);
+            match self.items_at_once(model, some, deadline).await {
+                Ok(items) => {
+                    bytes += items.iter().flatten().map(|stored| stored.size(model)).sum::<usize>();
+                    all.extend(items);
+                }
+                Err(error) => return (all, Err(error)),
             }
         }
-        Ok(all)
+        (all, Ok(()))
     }
 
-    /// The rows of the first collections.
+    /// The items of these keys.
+    async fn items_at_once(
+        &self,
+        model: &Model,
+        keys: &[ItemKey],
+        deadline: Deadline,
+    ) -> Result<Vec<Option<Stored>>, StoreError> {
+        in_time(deadline)?;
+        let mut items = self.store.get(keys, deadline).await?;
+        keys.iter().map(|key| items.remove(key).map(|item| Stored::from_item(model, &item)).transpose()).collect()
+    }
+
+    /// The rows of the first collections, as far as they could be read, and what kept others from it.
     async fn collections(
         &self,
         model: &Model,
         wanted: &[(usize, Wanted)],
         deadline: Deadline,
-    ) -> Result<Vec<Rows>, StoreError> {
+    ) -> (Vec<Option<Rows>>, Result<(), StoreError>) {
         let mut all = Vec::with_capacity(wanted.len());
-        let mut bytes = 0;
+        let (mut bytes, mut end) = (0, Ok(()));
         for some in wanted.chunks(COLLECTIONS_AT_ONCE) {
-            if bytes >= ROUND_BYTES {
+            if bytes >= ROUND_BYTES || end.is_err() {
                 break;
             }
-            let rows = try_join_all(some.iter().map(|(_, wanted)| self.rows(model, wanted, deadline))).await?;
-            bytes += rows.iter().map(|rows| rows.bytes).sum::<usize>();
-            all.extend(rows);
+            for rows in join_all(some.iter().map(|(_, wanted)| self.rows(model, wanted, deadline))).await {
+                bytes += rows.as_ref().map_or(0, |rows| rows.bytes);
+                all.push(rows.map_err(|error| end = Err(error)).ok());
+            }
         }
-        Ok(all)
+        (all, end)
     }
 
     async fn rows(&self, model: &Model, wanted: &Wanted, deadline: Deadline) -> Result<Rows, StoreError> {

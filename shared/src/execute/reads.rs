@@ -10,11 +10,7 @@ use crate::{
     store::StoreError,
 };
 
-use super::{
-    batch::Run,
-    fetch::{ROUND_BYTES, in_time},
-    unit::MAX_READS,
-};
+use super::{batch::Run, fetch::ROUND_BYTES, unit::MAX_READS};
 
 /// So many of them are looked at to find what has to be read.
 const READS_AT_ONCE: usize = 1000;
@@ -43,35 +39,55 @@ enum Known {
     Doubtful,
 }
 
+/// What becomes of a read that lacks something.
+enum Lacking {
+    /// It is read.
+    Read,
+    /// There is no time to.
+    OutOfTime,
+    /// The table does not answer.
+    Unavailable(String),
+    /// It was read over and over: a bug.
+    Endless,
+}
+
+impl Lacking {
+    fn failure(&self) -> Failure {
+        match self {
+            Self::OutOfTime => StoreError::OutOfTime.into(),
+            Self::Unavailable(text) => StoreError::Unavailable(text.clone()).into(),
+            Self::Read | Self::Endless => PlanError::Internal.into(),
+        }
+    }
+}
+
 impl Run<'_> {
-    /// Answers reads. Where one cannot be read at all, it must not spoil the others: then each is read alone.
+    /// Answers reads. Where an item cannot be understood, it must not spoil the others: then each is read alone.
     pub(super) async fn reads(&mut self, requests: &[&Request], index: usize) {
         let jobs = requests.iter().enumerate();
         let mut jobs: Vec<Job<'_>> =
             jobs.map(|(at, request)| Job { index: index + at, request, prepared: None }).collect();
-        let Err((answered, error)) = self.read_together(&mut jobs).await else { return };
+        let answered = self.read_together(&mut jobs).await;
         for job in jobs.iter().skip(answered) {
-            match &error {
-                _ if self.is_stopped() => return,
-                StoreError::Unavailable(text) => {
-                    self.answer(job, Err(StoreError::Unavailable(text.clone()).into()));
-                }
-                _ => self.single(job.request, job.index).await,
+            if self.is_stopped() {
+                return;
             }
+            self.single(job.request, job.index).await;
         }
     }
 
     /// Answers one after the other as far as what was read goes, reads what the others need, and again. A refusal that
     /// follows from several readings is found alone, where it is checked. Neither what is
-    /// answered is kept nor what it was answered from: large entities must not be in memory all together. With an error,
-    /// how many are answered.
-    async fn read_together(&mut self, jobs: &mut [Job<'_>]) -> Result<(), (usize, StoreError)> {
+    /// answered is kept nor what it was answered from: large entities must not be in memory all together. When the time is
+    /// over or the table is not there, what was read by then is still answered. Returns how many are answered.
+    async fn read_together(&mut self, jobs: &mut [Job<'_>]) -> usize {
         let mut snapshot = Snapshot::default();
         let (mut answered, mut rounds, mut bytes) = (0, 0, 0);
         let mut readings = vec![0; jobs.len()];
+        let mut lacking = Lacking::Read;
         while answered < jobs.len() && !self.is_stopped() {
             let before = answered;
-            let known = self.answer_known(jobs, &mut answered, &mut snapshot, &mut readings, rounds < MAX_READS);
+            let known = self.answer_known(jobs, &mut answered, &mut snapshot, &mut readings, &lacking);
             let Known::Needs(needs) = known else {
                 if let Some(job) = jobs.get(answered) {
                     self.single(job.request, job.index).await;
@@ -87,13 +103,14 @@ impl Run<'_> {
             }
             rounds += 1;
             match self.engine.fetch(self.context, needs, &mut snapshot, self.call.deadline).await {
+                Ok(_) if rounds == MAX_READS => lacking = Lacking::Endless,
                 Ok(more) => bytes += more,
-                // What is not read by then is answered so in the next round.
-                Err(StoreError::OutOfTime) => {}
-                Err(error) => return Err((answered, error)),
+                Err(StoreError::OutOfTime) => lacking = Lacking::OutOfTime,
+                Err(StoreError::Unavailable(text)) => lacking = Lacking::Unavailable(text),
+                Err(_) => break,
             }
         }
-        Ok(())
+        answered
     }
 
     /// Answers those that can be answered before the first that cannot. `readings` counts how often each needed more.
@@ -103,7 +120,7 @@ impl Run<'_> {
         answered: &mut usize,
         snapshot: &mut Snapshot,
         readings: &mut [usize],
-        may_need: bool,
+        lacking: &Lacking,
     ) -> Known {
         let mut needs = Needs::default();
         let mut waits = false;
@@ -112,17 +129,17 @@ impl Run<'_> {
                 break;
             }
             let result = match self.read(job, snapshot) {
-                Ok(Evaluation::Needs(more)) if may_need => {
+                Ok(Evaluation::Needs(more)) if matches!(lacking, Lacking::Read) => {
                     needs.merge(more);
                     *readings += 1;
                     waits = true;
                     continue;
                 }
                 _ if waits => continue,
+                Ok(Evaluation::Needs(_)) => Err(lacking.failure()),
                 Ok(Evaluation::Ready { mut outcomes, .. }) => outcomes.pop().ok_or_else(|| PlanError::Internal.into()),
                 Ok(Evaluation::Failed { error, .. }) if *readings > 1 && error.is_of_state() => return Known::Doubtful,
                 Ok(Evaluation::Failed { error, .. }) => Err(error.into()),
-                Ok(Evaluation::Needs(_)) => Err(PlanError::Internal.into()),
                 Err(failure) => Err(failure),
             };
             self.answer(job, result);
@@ -132,9 +149,8 @@ impl Run<'_> {
         Known::Needs(needs)
     }
 
-    /// Evaluates a read, unless there is no time or no room for an answer.
+    /// Evaluates a read, unless there is no room for an answer.
     fn read(&mut self, job: &mut Job<'_>, snapshot: &Snapshot) -> Result<Evaluation, Failure> {
-        in_time(self.call.deadline)?;
         if self.answers.is_spent() {
             return Err(PlanError::AnswerTooLarge { max: MAX_ANSWER }.into());
         }

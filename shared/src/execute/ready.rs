@@ -5,7 +5,7 @@ use crate::{
     exchange::Weight,
     plan::{self, BatchRepeat, OdataVersion},
     respond::{BatchError, Failure},
-    service::profile::Isolation,
+    service::profile::{Isolation, Profile},
     wire::{self, Envelope, Writer},
 };
 
@@ -40,7 +40,7 @@ pub(super) struct Ready<'r> {
     /// The isolation that it asks for, as the service keeps it.
     pub(super) isolation: Option<Isolation>,
     pub(super) continues: bool,
-    /// Whether to go on, as the client asked.
+    /// Whether to go on, as the client asked and gets it.
     pub(super) asked: Option<bool>,
     /// What the least answers to its items weigh.
     least: Vec<Weight>,
@@ -57,13 +57,18 @@ impl<'r> Ready<'r> {
         let envelope = envelope.map_err(BatchError::from)?;
         let answer = answer_format(call.incoming, service, &envelope)?;
         let isolation = plan::isolation(headers, service)?;
-        let ids_by_change_set = service.profile.ids_by_change_set;
-        let limits = wire::Limits { ids_by_change_set, ..service.limits.wire() };
+        let Profile { ids_by_change_set, faulty_request_fails_alone, .. } = service.profile;
+        let limits = wire::Limits { ids_by_change_set, faulty_request_fails_alone, ..service.limits.wire() };
         let mut batch = wire::decode(&envelope, &call.incoming.body, &limits).map_err(BatchError::from)?;
-        references_exist(&batch)?;
+        if !faulty_request_fails_alone {
+            references_exist(&batch)?;
+        }
         let inherited = with_company(call.incoming, service)?;
-        requests_mut(&mut batch).for_each(|request| inherit(request, &inherited));
-        let asked = Preferences::of(headers).continue_on_error;
+        let requests = batch.items.iter_mut().flat_map(BatchItem::requests_mut);
+        requests.for_each(|request| inherit(request, &inherited));
+        let as_one = isolation == Some(Isolation::Unit);
+        // One unit ends at its first failure, whatever the client prefers.
+        let asked = Preferences::of(headers).continue_on_error.filter(|asked| !(as_one && *asked));
         let continues = asked.unwrap_or(match batch.format {
             Format::Json => service.profile.json_continues,
             Format::Multipart => false,
@@ -71,7 +76,6 @@ impl<'r> Ready<'r> {
 
         let correlation = call.subject.correlation;
         let form = Form { service, version, asked: batch.format, answer, correlation };
-        let as_one = isolation == Some(Isolation::Unit);
         let least = if as_one { form.least_of_unit(&batch) } else { form.least(&batch) };
         let ready = Self { batch, form, isolation, continues, asked, least };
         // A batch whose least answers have no room is not begun.
@@ -100,13 +104,6 @@ impl<'r> Ready<'r> {
         // What was kept says more than is answered: where that is too much, the answers themselves may have room.
         answers(&least, decided).or_else(|_| answers(&self.least, decided))
     }
-}
-
-fn requests_mut(batch: &mut BatchRequest) -> impl Iterator<Item = &mut Request> {
-    batch.items.iter_mut().flat_map(|item| match item {
-        BatchItem::Single(request) => std::slice::from_mut(request).iter_mut(),
-        BatchItem::Group(group) => group.requests.iter_mut(),
-    })
 }
 
 /// Headers that a request takes over from its batch, and those it may not have.

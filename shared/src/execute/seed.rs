@@ -73,6 +73,7 @@ impl Engine {
                 body: payload.clone(),
                 depends_on: Vec::new(),
                 condition: None,
+                fault: None,
             };
             let make = Uuid::new_v4;
             let fresh = Fresh::new(&make);

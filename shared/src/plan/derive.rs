@@ -14,7 +14,6 @@ use crate::{
 
 use super::{
     PlanError,
-    lookup::missing_target,
     overlay::Step,
     place::{self, Collection},
     prepare::Prepared,
@@ -209,8 +208,7 @@ impl<'a> Unit<'a> {
         };
         let navigation = self.navigation(record.ty, nav)?;
         let entity = self.overlay.observe(&key)?;
-        let missing = || missing_target(navigation, &format!("{}({})", collection.path, key.sort));
-        let entity = entity.ok_or_else(missing)?;
+        let entity = entity.ok_or_else(|| self.missing_entity(navigation, &collection, &key))?;
         Ok(value_of(&entity, source))
     }
 

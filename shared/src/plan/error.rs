@@ -2,6 +2,7 @@
 
 use crate::{
     auth::Permission,
+    batch::RequestFault,
     edm::{KeyError, ValueError},
     events::EndpointFault,
     jobs::JobFault,
@@ -145,12 +146,12 @@ pub enum PlanError {
         /// The URL.
         url: String,
     },
-    /// The request has a body where none may be.
-    #[error("a {0} request has no body")]
-    UnexpectedBody(String),
     /// The request needs a body.
     #[error("a {0} request needs a body")]
     MissingBody(String),
+    /// The request of a batch is wrong as it stands there.
+    #[error("{}", .0.message)]
+    Faulty(Box<RequestFault>),
     /// A batch inside a batch.
     #[error("a batch inside a batch is not possible")]
     NestedBatch,

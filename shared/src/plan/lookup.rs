@@ -187,7 +187,20 @@ impl Unit<'_> {
             return Ok(());
         }
         let navigation = self.navigation(record.ty, nav)?;
-        Err(missing_target(navigation, &format!("{}({})", collection.path, key.sort)).into())
+        Err(self.missing_entity(navigation, &collection, &key).into())
+    }
+
+    /// The error for a lookup whose target does not exist, out of the place where it is missing.
+    pub(super) fn missing_entity(
+        &self,
+        nav: &NavigationProperty,
+        collection: &Collection,
+        place: &ItemKey,
+    ) -> PlanError {
+        let model = &self.service().model;
+        let key = EntityKey::decode(model, collection.ty, &place.sort);
+        let key = key.map(|key| uri::write_key(model, collection.ty, &key)).unwrap_or_default();
+        missing_target(nav, &format!("{}{key}", collection.path))
     }
 
     /// Moves the link that leads back to an entity from `old` to `new` target (encoded keys).

@@ -34,7 +34,7 @@ pub use context::{Context, Fresh, Reference, References, operation_id};
 pub(crate) use create::Created;
 pub use ending::Ending;
 pub use error::PlanError;
-pub use negotiate::{Metadata, OdataVersion, isolation, version};
+pub use negotiate::{Metadata, OdataVersion, content_encoding, isolation, version, version_number};
 pub use place::Collection;
 pub use prepare::{Place, Prepared, Tags, prepare_at, reference, refers};
 pub use repeat::{Answered, BatchRepeat};

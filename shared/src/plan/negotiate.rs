@@ -51,13 +51,13 @@ pub enum Metadata {
 /// The version of the answer: the highest one the client takes, and 4.0 for clients of the Microsoft services.
 pub fn version(headers: &Headers, service: &Service) -> Result<OdataVersion, PlanError> {
     if let Some(version) = headers.get("odata-version")
-        && !matches!(version.trim(), "4.0" | "4.01" | "4")
+        && !matches!(version_number(version), "4.0" | "4.01" | "4")
     {
         return Err(PlanError::Version(version.into()));
     }
-    let max = match headers.get("odata-maxversion").map(str::trim) {
+    let max = match headers.get("odata-maxversion") {
         None => None,
-        Some(max) => match parse_version(max) {
+        Some(max) => match parse_version(version_number(max)) {
             Some(number) if number >= (4, 0) => Some(number),
             _ => return Err(PlanError::Version(max.into())),
         },
@@ -82,6 +82,11 @@ pub fn isolation(headers: &Headers, service: &Service) -> Result<Option<Isolatio
     other.map_or(Ok(Some(service.profile.isolation)), refused)
 }
 
+/// The number in a version header. Clients of OData 3 end it with `;` and their name: `4.0;NetFx`.
+pub fn version_number(value: &str) -> &str {
+    value.split(';').next().unwrap_or_default().trim()
+}
+
 /// `4.01` as (4, 1): the part after the point counts as a decimal fraction, two digits of it.
 fn parse_version(text: &str) -> Option<(u32, u32)> {
     let (major, minor) = text.split_once('.').unwrap_or((text, "0"));
@@ -91,6 +96,12 @@ fn parse_version(text: &str) -> Option<(u32, u32)> {
     }
     let hundredths: String = minor.chars().chain("0".chars()).take(2).collect();
     Some((major.parse().ok()?, hundredths.parse().ok()?))
+}
+
+/// The encoding of the body, where it is one: `identity` is none.
+pub fn content_encoding(headers: &Headers) -> Option<&str> {
+    let encoding = headers.get("content-encoding")?.trim();
+    (!encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity")).then_some(encoding)
 }
 
 /// How the numbers of 64 bits in the body are written.
@@ -173,6 +184,15 @@ mod tests {
         assert!(parse_version("4.01") < parse_version("06.2831852000"));
         assert_eq!(parse_version("4"), Some((4, 0)));
         assert_eq!(parse_version("four"), None);
+    }
+
+    #[test]
+    fn a_version_ends_before_the_name_of_the_client() {
+        for (value, number) in
+            [("4.0;NetFx", "4.0"), ("4.0;", "4.0"), (" 4.01 ; x;y ", "4.01"), ("4", "4"), (";4.0", "")]
+        {
+            assert_eq!(version_number(value), number, "{value}");
+        }
     }
 
     #[test]

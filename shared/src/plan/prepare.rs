@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::Method;
 
 use crate::{
-    batch::{Headers, Preferences, Request, RequestId, Return},
+    batch::{Headers, Preferences, Request, RequestId, Return, takes_body},
     edm::{ETag, Numbers},
     jobs::Status,
     repeat::Claim,
@@ -128,6 +128,9 @@ pub(super) fn prepare(
     request: &Request,
     references: &References,
 ) -> Result<Prepared, PlanError> {
+    if let Some(fault) = &request.fault {
+        return Err(PlanError::Faulty(Box::new(fault.clone())));
+    }
     if request.condition.is_some() {
         return Err(PlanError::ConditionUnsupported);
     }
@@ -197,7 +200,7 @@ pub fn prepare_at(
         numbers,
         body: request.body.clone(),
         body_fault: check_body(request).err(),
-        body_etags: headers.get("odata-version").is_some_and(|v| v.trim() == "4.01"),
+        body_etags: headers.get("odata-version").is_some_and(|v| negotiate::version_number(v) == "4.01"),
         body_numbers: negotiate::body_numbers(headers),
         request_id: repeats.id,
         claim: repeats.claim,
@@ -234,15 +237,13 @@ fn requeue_from(headers: &Headers) -> Result<Option<Vec<Status>>, PlanError> {
     names.map(state).collect::<Result<_, _>>().map(Some)
 }
 
-/// GET and DELETE have no body; POST, PATCH and PUT have one that can be read.
+/// POST, PATCH and PUT have a body that can be read.
 fn check_body(request: &Request) -> Result<(), PlanError> {
-    let empty = request.body.iter().all(u8::is_ascii_whitespace);
-    if ![Method::POST, Method::PUT, Method::PATCH].contains(&request.method) {
-        return if empty { Ok(()) } else { Err(PlanError::UnexpectedBody(request.method.to_string())) };
+    if !takes_body(&request.method) {
+        return Ok(());
     }
-    if let Some(encoding) = request.headers.get("content-encoding")
-        && !encoding.eq_ignore_ascii_case("identity")
-    {
+    let empty = request.body.iter().all(u8::is_ascii_whitespace);
+    if let Some(encoding) = negotiate::content_encoding(&request.headers) {
         return Err(PlanError::ContentEncoding(encoding.into()));
     }
     let media_type = request.headers.get("content-type").unwrap_or("application/json");

@@ -147,7 +147,7 @@ impl Unit<'_> {
             Some(Ending::Failed { before, answer }) => (before, Some(answer)),
         };
         let outcomes = outcomes.into_iter().zip(jobs).map(|(outcome, job)| {
-            if let Some(id) = &job.request.id {
+            if let Some(id) = job.request.name() {
                 self.references.insert(id.clone(), outcome.reference.clone());
             }
             Outcome { response: Response { id: job.request.id.clone(), ..outcome.response }, ..outcome }

@@ -68,7 +68,7 @@ impl<'a> Sequence<'a> {
 
     /// An item fails that is not evaluated.
     pub fn skip(&mut self, jobs: &[Job<'_>]) {
-        let ids = jobs.iter().filter_map(|job| job.request.id.clone());
+        let ids = jobs.iter().filter_map(|job| job.request.name().cloned());
         self.unit.references.extend(ids.map(|id| (id, Reference::Failed)));
     }
 

@@ -179,7 +179,7 @@ impl<'a> Unit<'a> {
     /// Evaluates requests one after another. Where something must be read first, those after it are still looked at.
     pub(super) fn run_all(&mut self, jobs: &mut [Job<'_>]) -> End {
         // What an earlier evaluation left here may lie ahead of the request that refers to it.
-        for id in jobs.iter().filter_map(|job| job.request.id.as_ref()) {
+        for id in jobs.iter().filter_map(|job| job.request.name()) {
             self.references.remove(id);
         }
         let mut outcomes = Vec::with_capacity(jobs.len());
@@ -189,7 +189,7 @@ impl<'a> Unit<'a> {
         for (position, job) in jobs.iter_mut().enumerate() {
             match self.run(job) {
                 Ok(outcome) => {
-                    if let Some(id) = &job.request.id {
+                    if let Some(id) = job.request.name() {
                         self.references.insert(id.clone(), outcome.reference.clone());
                     }
                     answered += outcome.response.body.len();
@@ -316,18 +316,18 @@ impl<'a> Unit<'a> {
     }
 }
 
-/// An action without parameters takes no body, or an empty object.
+/// An action without parameters takes no body, or an empty object; some clients send `null`.
 pub(super) fn refuse_parameters(request: &Prepared, action: &str) -> Result<(), ValueError> {
     if request.body.iter().all(u8::is_ascii_whitespace) {
         return Ok(());
     }
-    let members: serde_json::Map<String, serde_json::Value> =
+    let members: Option<serde_json::Map<String, serde_json::Value>> =
         serde_json::from_slice(&request.body).map_err(|error| ValueError::Json {
             line: error.line(),
             column: error.column(),
             message: "an empty object is expected".into(),
         })?;
-    match members.keys().next() {
+    match members.iter().flat_map(serde_json::Map::keys).next() {
         None => Ok(()),
         Some(name) => {
             let property = name.chars().take(100).collect();

@@ -161,7 +161,8 @@ fn plan_row(error: &PlanError, profile: Option<&Profile>) -> Row {
         E::KeyChange(_) => (400, "KeyChange", "BadRequest", "0x80040203"),
         E::MissingTarget { .. } => (400, "MissingTarget", "Internal_InvalidTableRelation", "0x80040217"),
         E::BadTarget { .. } => (400, "InvalidTarget", "BadRequest", "0x80048d19"),
-        E::UnexpectedBody(_) | E::MissingBody(_) => (400, "InvalidBody", "BadRequest", "0x80048d19"),
+        E::MissingBody(_) => (400, "InvalidBody", "BadRequest", "0x80048d19"),
+        E::Faulty(fault) => (fault.status.as_u16(), "MalformedRequest", "BadRequest", "0x80048d19"),
         E::NestedBatch | E::ReadInChangeSet(_) => (400, "InvalidBatch", "BadRequest", "0x80048d19"),
         E::ConditionUnsupported | E::FailedDependency(_) | E::FailedGroup => {
             (424, "FailedDependency", "BadRequest", "0x80040216")

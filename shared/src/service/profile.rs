@@ -2,6 +2,7 @@
 //!
 //! Deserialized from `[profile]` of a `service.toml`; `base` picks one of the four presets, further members override it.
 
+use http::StatusCode;
 use serde::Deserialize;
 
 use crate::wire::HeaderCase;
@@ -13,9 +14,11 @@ use toml::Spanned;
 pub struct Profile {
     /// After an error in a JSON batch without `continue-on-error`: go on (4.01) or stop.
     pub json_continues: bool,
-    /// Requests of a batch after a stop are left out of the answer; the outer status stays 200 unless
-    /// `outer_status_of_failure`.
-    pub outer_status_of_failure: bool,
+    /// Outer status of a batch that stops at a failure: the requests after it are left out of the answer.
+    pub outer_status_of_failure: OuterStatus,
+    /// A request that cannot be read or that repeats an id, and a reference to none of the requests before it: what is
+    /// wrong fails alone (Protocol §11.7.1), or the batch as a whole.
+    pub faulty_request_fails_alone: bool,
     /// Answer to a JSON batch that has no `Accept`.
     pub json_default_response: ResponseFormat,
     /// A multipart batch with `Accept: application/json` is answered in JSON when the request says OData 4.01.
@@ -66,6 +69,29 @@ pub enum ResponseFormat {
     Json,
     /// `multipart/mixed`
     Multipart,
+}
+
+/// Outer status of a batch that stops at a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OuterStatus {
+    /// 200, whatever failed (Protocol §11.7.1).
+    Ok,
+    /// That of the failure.
+    OfFailure,
+    /// 400 where the client is to blame (4xx), else that of the failure: clients of Dataverse know no other 4xx.
+    BadRequest,
+}
+
+impl OuterStatus {
+    /// The outer status over a failure of this status.
+    pub fn over(self, failure: StatusCode) -> StatusCode {
+        match self {
+            Self::Ok => StatusCode::OK,
+            Self::BadRequest if failure.is_client_error() => StatusCode::BAD_REQUEST,
+            Self::OfFailure | Self::BadRequest => failure,
+        }
+    }
 }
 
 /// What a write returns unless the client prefers otherwise.
@@ -135,6 +161,7 @@ impl Profile {
             Preset::Odata => Self::odata(),
             Preset::FinanceOperations => Self {
                 json_continues: false,
+                faulty_request_fails_alone: false,
                 json_answer_to_multipart: false,
                 upsert: false,
                 isolation: Isolation::Refused,
@@ -145,6 +172,7 @@ impl Profile {
             },
             Preset::BusinessCentral => Self {
                 json_continues: false,
+                faulty_request_fails_alone: false,
                 json_default_response: ResponseFormat::Multipart,
                 json_answer_to_multipart: false,
                 update_returns: Returned::Representation,
@@ -162,7 +190,8 @@ impl Profile {
             },
             Preset::Dataverse => Self {
                 json_continues: false,
-                outer_status_of_failure: true,
+                faulty_request_fails_alone: false,
+                outer_status_of_failure: OuterStatus::BadRequest,
                 json_answer_to_multipart: false,
                 header_case: HeaderCase::Canonical,
                 create_returns: Returned::Minimal,
@@ -180,7 +209,8 @@ impl Profile {
     fn odata() -> Self {
         Self {
             json_continues: true,
-            outer_status_of_failure: false,
+            outer_status_of_failure: OuterStatus::Ok,
+            faulty_request_fails_alone: true,
             json_default_response: ResponseFormat::Json,
             json_answer_to_multipart: true,
             header_case: HeaderCase::Lower,
@@ -239,7 +269,8 @@ macro_rules! profile_config {
 
 profile_config! {
     json_continues: bool,
-    outer_status_of_failure: bool,
+    outer_status_of_failure: OuterStatus,
+    faulty_request_fails_alone: bool,
     json_default_response: ResponseFormat,
     json_answer_to_multipart: bool,
     header_case: HeaderCase,
@@ -286,6 +317,16 @@ mod tests {
     }
 
     #[test]
+    fn the_outer_status_follows_a_failure_as_the_profile_says() {
+        let over = |outer: OuterStatus| {
+            [404, 412, 503].map(|status| outer.over(StatusCode::from_u16(status).unwrap()).as_u16())
+        };
+        assert_eq!(over(OuterStatus::Ok), [200; 3]);
+        assert_eq!(over(OuterStatus::OfFailure), [404, 412, 503]);
+        assert_eq!(over(OuterStatus::BadRequest), [400, 400, 503]);
+    }
+
+    #[test]
     fn presets_differ_where_the_services_do() {
         let [odata, finance, central, dataverse] =
             [Preset::Odata, Preset::FinanceOperations, Preset::BusinessCentral, Preset::Dataverse].map(Profile::preset);
@@ -293,6 +334,8 @@ mod tests {
             odata.json_continues && !finance.json_continues && !central.json_continues && !dataverse.json_continues
         );
         assert!(odata.upsert && !finance.upsert && !central.upsert && dataverse.upsert);
+        let alone = [&odata, &finance, &central, &dataverse].map(|p| p.faulty_request_fails_alone);
+        assert_eq!(alone, [true, false, false, false]);
         let isolations = [&odata, &finance, &central, &dataverse].map(|p| p.isolation);
         assert_eq!(isolations, [Isolation::Snapshot, Isolation::Refused, Isolation::Unit, Isolation::Refused]);
         assert_eq!([odata, finance, central, dataverse].map(|p| p.malformed_batch_status), [400, 400, 500, 400]);

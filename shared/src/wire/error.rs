@@ -5,7 +5,7 @@ use std::fmt;
 use http::StatusCode;
 
 use super::envelope::BoundaryError;
-use crate::batch::{HeadersError, RequestId, RequestIdError};
+use crate::batch::{HeadersError, RequestFault, RequestId, RequestIdError};
 
 /// Where in the body of a batch something is wrong. Parts, requests, operations, lines and columns count from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,6 +114,18 @@ impl DecodeError {
             Self::At { fault, .. } => Some(fault),
             _ => None,
         }
+    }
+}
+
+/// What a request is answered with where it fails alone: the status that it would have outside a batch.
+impl From<DecodeError> for RequestFault {
+    fn from(error: DecodeError) -> Self {
+        let status = match error.fault() {
+            Some(Fault::UrlBytes { .. }) => StatusCode::URI_TOO_LONG,
+            Some(Fault::HeaderBytes { .. } | Fault::HeaderCount { .. }) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        Self { status, message: error.to_string() }
     }
 }
 
@@ -247,9 +259,14 @@ pub enum Fault {
     /// A member that is needed.
     #[error("'{0}' is missing")]
     MissingMember(&'static str),
-    /// A member that no request has.
-    #[error("'{0}' is not a member of a request")]
-    UnknownMember(String),
+    /// A member that no request has but for its case. To ignore it as others would lose what its sender means.
+    #[error("'{got}' is not a member of a request, '{member}' is")]
+    MemberCase {
+        /// What was sent.
+        got: String,
+        /// The member.
+        member: &'static str,
+    },
     /// A member given twice.
     #[error("'{0}' is given twice")]
     DuplicateMember(String),

@@ -19,6 +19,9 @@ pub struct Limits {
     pub url_bytes: usize,
     /// A change set may use an id that another part of the batch has used; a reference means the nearest before it.
     pub ids_by_change_set: bool,
+    /// A request that cannot be read, or whose id an earlier part of a multipart batch has, fails alone
+    /// ([`crate::batch::Request::fault`]).
+    pub faulty_request_fails_alone: bool,
 }
 
 impl Default for Limits {
@@ -31,6 +34,7 @@ impl Default for Limits {
             headers: 100,
             url_bytes: 64 << 10,
             ids_by_change_set: false,
+            faulty_request_fails_alone: false,
         }
     }
 }
@@ -45,5 +49,6 @@ impl Limits {
         headers: usize::MAX,
         url_bytes: usize::MAX,
         ids_by_change_set: true,
+        faulty_request_fails_alone: false,
     };
 }

@@ -2,6 +2,19 @@
 //!
 //! Liberal in what is read, exact in what is written. Reading is linear in the size of the body, copies no inner body
 //! that stands in it as it is, and checks the whole batch before anything of it can run.
+//!
+//! # A batch, or one request of it
+//!
+//! Where the headers of a batch are right its answer is 200, whatever is wrong with its requests (Protocol §11.7.1). Where
+//! a service keeps to that ([`Limits::faulty_request_fails_alone`]), a request that cannot be read becomes one with a
+//! [`crate::batch::Request::fault`] in its place: it fails with its change set or group, and the others run. What makes the
+//! answers, their order or the limits uncertain refuses the batch as a whole:
+//!
+//! | | alone | the batch as a whole |
+//! |---|---|---|
+//! | multipart | headers, type or `Content-ID` of a part; line or headers of its request; a change set in a change set; an id that an earlier part has (references mean the first) | delimiters that are missing, of the batch or of a change set; no parts |
+//! | JSON | `method`, `url`, `headers`, `body`, `if` | no JSON; `id`, `atomicityGroup` or `dependsOn`: malformed, given twice, split, forward, circular or unknown |
+//! | both | the length of a URL, the headers of a request | bytes, operations, operations of a change set |
 
 mod envelope;
 mod error;

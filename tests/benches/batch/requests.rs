@@ -23,7 +23,7 @@ pub(super) fn headers(pairs: &[(&str, &str)]) -> Headers {
 pub(super) fn request(position: usize, method: Method, url: String, body: String) -> Request {
     let headers = if body.is_empty() { Headers::new() } else { headers(&[("content-type", "application/json")]) };
     let id = Some(RequestId::new(&(position + 1).to_string()).unwrap());
-    Request { id, method, url, headers, body: body.into(), depends_on: Vec::new(), condition: None }
+    Request { id, method, url, headers, body: body.into(), depends_on: Vec::new(), condition: None, fault: None }
 }
 
 pub(super) fn create(position: usize) -> Request {

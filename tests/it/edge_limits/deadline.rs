@@ -125,3 +125,58 @@ async fn reruns_end_with_the_time() {
     assert_eq!(answer.statuses(), [503; 3]);
     assert_eq!(agree(&rig, 0, 3, &answer).await, 0);
 }
+
+/// A layer in which each read takes that long, over airlines `A0`, `A1`, …
+async fn slow_reads(count: usize, each: Duration, budget: Duration) -> Rig {
+    let rig = Rig::seeded().await;
+    let creates = batch(&rig, 0, CONTINUE, creates(0, count, 100), None).await;
+    assert!(creates.statuses().iter().all(|status| *status == 201));
+    let slow = rig.with(Duration::ZERO, budget);
+    slow.strict.set_interlude(move |_| Some(Box::pin(tokio::time::sleep(each))));
+    slow
+}
+
+fn reads(count: usize, url: impl Fn(usize) -> String) -> Vec<Value> {
+    (0..count).map(|at| member(None, &at.to_string(), "GET", &url(at), Value::Null)).collect()
+}
+
+fn airline(at: usize) -> String {
+    format!("Airlines('{}')", key(0, at))
+}
+
+#[tokio::test]
+async fn reads_that_were_made_in_time_are_answered() {
+    // A hundred keys are read by one call.
+    let slow = slow_reads(200, Duration::from_millis(300), Duration::from_millis(200)).await;
+    let answer = batch(&slow, 0, CONTINUE, reads(200, airline), None).await;
+    assert_eq!(answer.statuses(), [[200; 100], [503; 100]].concat());
+    let body = |at: usize| answer.json()["responses"][at]["body"].clone();
+    assert_eq!((&body(99)["AirlineCode"], &body(100)["error"]["code"]), (&json!("A99"), &json!("OutOfTime")));
+    let answer = batch(&slow, 0, STOP, reads(200, airline), None).await;
+    assert_eq!(answer.statuses(), [vec![200; 100], vec![503]].concat());
+    // What is known without the table has its answer as well, whatever was in between.
+    let mixed = |at: usize| if at == 150 { "$metadata".into() } else { airline(at) };
+    let statuses = batch(&slow, 0, CONTINUE, reads(200, mixed), None).await.statuses();
+    assert_eq!((statuses[0], statuses[149], statuses[150], statuses[151]), (200, 503, 200, 503));
+}
+
+#[tokio::test]
+async fn collections_that_were_read_in_time_are_answered() {
+    let slow = slow_reads(1, Duration::from_millis(300), Duration::from_millis(450)).await;
+    let answer = batch(&slow, 0, CONTINUE, reads(200, |at| format!("Airlines?$top={}", at % 3 + 1)), None).await;
+    let statuses = answer.statuses();
+    let done = statuses.iter().filter(|status| **status == 200).count();
+    assert!((8..=16).contains(&done) && statuses[..done].iter().all(|status| *status == 200), "{statuses:?}");
+    assert!(statuses[done..].iter().all(|status| *status == 503), "{statuses:?}");
+    assert_eq!(answer.json()["responses"][1]["body"]["value"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn reads_before_the_table_failed_are_answered() {
+    let slow = slow_reads(200, Duration::ZERO, Duration::from_millis(500)).await;
+    slow.strict.set_plan(Plan::from_fn(|call| (call.number > 0).then_some(Fault::FailBefore)));
+    let answer = batch(&slow, 0, CONTINUE, reads(200, airline), None).await;
+    assert_eq!(answer.statuses(), [[200; 100], [503; 100]].concat());
+    let code = answer.json()["responses"][100]["body"]["error"]["code"].clone();
+    assert!(code == "ServiceUnavailable" || code == "OutOfTime", "{code}");
+}

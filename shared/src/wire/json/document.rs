@@ -61,10 +61,8 @@ impl<'de> Visitor<'de> for Outer {
                     return Err(A::Error::custom(format_args!("'{name}' is given twice")));
                 }
                 document = Some(map.next_value_seed(List(self))?);
-            } else if is_annotation(&name) {
-                map.next_value::<IgnoredAny>()?;
             } else {
-                return Err(A::Error::custom(format_args!("'{name}' is not a member of a batch")));
+                map.next_value::<IgnoredAny>()?;
             }
         }
         document.ok_or_else(|| A::Error::custom(format_args!("'{}' is missing", self.list)))

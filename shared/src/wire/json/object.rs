@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use super::document::{Members, Name};
 use crate::{
-    batch::{Headers, HeadersError, Request, RequestId, Response},
+    batch::{Headers, HeadersError, Request, RequestId, Response, takes_body},
     wire::{
         Fault, Limits,
         envelope::{BodyForm, essence},
@@ -39,25 +39,33 @@ fn whole<'a>(fault: Fault) -> Wrong<'a> {
     Wrong { fault, value: None }
 }
 
-/// Reads a request and the name of its group.
-pub(super) fn request<'a>(
-    members: &Members<'a>,
-    text: &Bytes,
-    limits: &Limits,
-) -> Result<(Request, Option<RequestId>), Wrong<'a>> {
-    const NAMES: [&str; 8] = ["id", "atomicityGroup", "dependsOn", "if", "method", "url", "headers", "body"];
-    let [id, group, depends_on, condition, method, url, headers, body] = slots(members, NAMES)?;
+/// Reads the place of a request in its batch: id and dependencies, in a request of nothing, and the name of its group.
+pub(super) fn place<'a>(members: &Members<'a>, limits: &Limits) -> Result<(Request, Option<RequestId>), Wrong<'a>> {
+    let [id, group, depends_on] = slots(members, ["id", "atomicityGroup", "dependsOn"])?;
     let id = id.map(|value| name("id", value)).transpose()?;
     let group = group.map(|value| name("atomicityGroup", value)).transpose()?;
     let depends_on = depends_on.map(|value| names(value, limits)).transpose()?.unwrap_or_default();
-    let condition = condition.map(|value| string("if", value)).transpose()?;
+    Ok((Request { depends_on, ..Request::new(id) }, group))
+}
+
+/// Reads what a request asks for, into it.
+pub(super) fn content<'a>(
+    request: &mut Request,
+    members: &Members<'a>,
+    text: &Bytes,
+    limits: &Limits,
+) -> Result<(), Wrong<'a>> {
+    let [condition, method, url, headers, body] = slots(members, ["if", "method", "url", "headers", "body"])?;
+    request.condition = condition.map(|value| string("if", value)).transpose()?;
     let value = method.ok_or_else(|| whole(Fault::MissingMember("method")))?;
-    let method = batch_method(&string("method", value)?).map_err(of(value))?;
+    request.method = batch_method(&string("method", value)?).map_err(of(value))?;
     let value = url.ok_or_else(|| whole(Fault::MissingMember("url")))?;
-    let url = checked_url(string("url", value)?, limits).map_err(of(value))?;
-    let headers = headers.map(|value| header_list(value, limits)).transpose()?.unwrap_or_default();
-    let body = body.map(|value| body_bytes(value, &headers, text)).transpose()?.unwrap_or_default();
-    Ok((Request { id, method, url, headers, body, depends_on, condition }, group))
+    request.url = checked_url(string("url", value)?, limits).map_err(of(value))?;
+    request.headers = headers.map(|value| header_list(value, limits)).transpose()?.unwrap_or_default();
+    if let Some(value) = body.filter(|_| takes_body(&request.method)) {
+        request.body = body_bytes(value, &request.headers, text)?;
+    }
+    Ok(())
 }
 
 /// Reads a response and the name of its group.
@@ -77,7 +85,7 @@ pub(super) fn response<'a>(
     Ok((Response { id, status, headers, body }, group))
 }
 
-/// The values of the members named, in that order; `null` counts as absent.
+/// The values of the members named, in that order; `null` counts as absent, and other members are ignored.
 fn slots<'a, const N: usize>(
     members: &Members<'a>,
     names: [&'static str; N],
@@ -88,7 +96,11 @@ fn slots<'a, const N: usize>(
         match slot {
             Some(Some(_)) => return Err(of(value)(Fault::DuplicateMember(name.to_string()))),
             Some(slot) => *slot = Some(*value),
-            None => return Err(of(value)(Fault::UnknownMember(excerpt(name.as_bytes())))),
+            None => {
+                if let Some(member) = names.into_iter().find(|known| known.eq_ignore_ascii_case(name)) {
+                    return Err(of(value)(Fault::MemberCase { got: name.to_string(), member }));
+                }
+            }
         }
     }
     Ok(slots.map(|slot| slot.filter(|value| value.get() != "null")))
@@ -136,7 +148,7 @@ fn header_list<'a>(value: &'a RawValue, limits: &Limits) -> Result<Headers, Wron
         return Err(of(value)(Fault::MemberType { member: "headers", expected: "an object" }));
     };
     let mut headers = Headers::new();
-    for (name, value) in members {
+    for (name, value) in members.into_iter().filter(|(_, value)| value.get() != "null") {
         if headers.len() == limits.headers {
             return Err(of(value)(Fault::HeaderCount { max: limits.headers }));
         }

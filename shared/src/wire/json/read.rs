@@ -1,6 +1,6 @@
 //! Reading JSON batches.
 
-use std::collections::HashSet;
+use std::{cell::Cell, collections::HashSet};
 
 use bytes::Bytes;
 use serde::de::DeserializeSeed;
@@ -25,7 +25,14 @@ pub(in crate::wire) fn read_requests(body: &Bytes, limits: &Limits) -> Result<Ba
     let mut items: Vec<BatchItem> = Vec::with_capacity(document.objects.len());
     let mut groups = HashSet::new();
     for (n, members) in document.objects.iter().enumerate() {
-        let (request, group) = object::request(members, body, limits).map_err(|wrong| text.wrong(n, members, wrong))?;
+        let (mut request, group) = object::place(members, limits).map_err(|wrong| text.wrong(n, members, wrong))?;
+        if let Err(wrong) = object::content(&mut request, members, body, limits) {
+            let error = text.wrong(n, members, wrong);
+            if !limits.faulty_request_fails_alone {
+                return Err(error);
+            }
+            request.fault = Some(error.into());
+        }
         let fault = |fault| text.error(Some(n), start_of(members), fault);
         add(&mut items, &mut groups, request, group).map_err(fault)?;
         if let (Some(BatchItem::Group(group)), Some(max)) = (items.last(), limits.change_set_operations)
@@ -34,7 +41,7 @@ pub(in crate::wire) fn read_requests(body: &Bytes, limits: &Limits) -> Result<Ba
             return Err(fault(Fault::ChangeSetOperations { got: group.requests.len(), max }));
         }
     }
-    names::check(&items, false).map_err(|(n, fault)| {
+    names::check(&items).map_err(|(n, fault)| {
         let at = document.objects.get(n).and_then(start_of);
         text.error(Some(n), at, fault)
     })?;
@@ -90,9 +97,36 @@ fn start_of<'a>(members: &Members<'a>) -> Option<&'a RawValue> {
 
 /// The text of a batch, to tell lines and columns.
 struct Text<'a> {
-    text: &'a str,
-    /// Bytes before `text`: a byte order mark.
+    body: &'a str,
+    /// Bytes before it: a byte order mark.
     skipped: usize,
+    /// The last place that was told: of many faults each is found from the one before.
+    last: Cell<Place>,
+}
+
+/// A byte of a text, its line from 1, and the byte that the line starts with.
+#[derive(Clone, Copy)]
+struct Place {
+    at: usize,
+    line: usize,
+    start: usize,
+}
+
+impl Place {
+    const START: Self = Self { at: 0, line: 1, start: 0 };
+
+    /// The place of a later byte.
+    fn to(self, at: usize, text: &[u8]) -> Self {
+        let between = text.get(self.at..at).unwrap_or_default();
+        let line = self.line + memchr::memchr_iter(b'\n', between).count();
+        let start = memchr::memrchr(b'\n', between).map_or(self.start, |last| self.at + last + 1);
+        Self { at, line, start }
+    }
+
+    /// Its position in the n-th object.
+    fn position(self, request: Option<usize>) -> Position {
+        Position::Json { request, line: self.line, column: self.at - self.start + 1 }
+    }
 }
 
 impl<'a> Text<'a> {
@@ -100,17 +134,17 @@ impl<'a> Text<'a> {
         match std::str::from_utf8(body) {
             Ok(whole) => {
                 let text = whole.strip_prefix('\u{feff}').unwrap_or(whole);
-                Ok(Self { text, skipped: whole.len() - text.len() })
+                Ok(Self { body: text, skipped: whole.len() - text.len(), last: Cell::new(Place::START) })
             }
             Err(error) => {
-                let valid = body.get(..error.valid_up_to()).unwrap_or_default();
-                Err(DecodeError::At { position: position(None, valid), fault: Fault::Json("invalid UTF-8".into()) })
+                let position = Place::START.to(error.valid_up_to(), body).position(None);
+                Err(DecodeError::At { position, fault: Fault::Json("invalid UTF-8".into()) })
             }
         }
     }
 
     fn document(&self, outer: Outer) -> Result<Document<'a>, DecodeError> {
-        let mut deserializer = serde_json::Deserializer::from_str(self.text);
+        let mut deserializer = serde_json::Deserializer::from_str(self.body);
         let document = outer.deserialize(&mut deserializer);
         document.and_then(|document| deserializer.end().map(|()| document)).map_err(|error| self.json(&error))
     }
@@ -131,19 +165,14 @@ impl<'a> Text<'a> {
 
     /// An error of the n-th object, at a value that points into the text.
     fn error(&self, n: Option<usize>, value: Option<&RawValue>, fault: Fault) -> DecodeError {
-        let start = value.map_or(0, |value| value.get().as_ptr().addr().saturating_sub(self.text.as_ptr().addr()));
-        let before = self.text.as_bytes().get(..start).unwrap_or_default();
-        let mut position = position(n.map(|n| n + 1), before);
+        let start = value.map_or(0, |value| value.get().as_ptr().addr().saturating_sub(self.body.as_ptr().addr()));
+        let last = self.last.get();
+        let place = if last.at <= start { last } else { Place::START }.to(start, self.body.as_bytes());
+        self.last.set(place);
+        let mut position = place.position(n.map(|n| n + 1));
         if let Position::Json { line: 1, column, .. } = &mut position {
             *column += self.skipped;
         }
         DecodeError::At { position, fault }
     }
-}
-
-/// The position after `before`.
-fn position(request: Option<usize>, before: &[u8]) -> Position {
-    let line = memchr::memchr_iter(b'\n', before).count() + 1;
-    let column = before.len() - memchr::memrchr(b'\n', before).map_or(0, |at| at + 1) + 1;
-    Position::Json { request, line, column }
 }

@@ -3,7 +3,6 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use http::Method;
 
 use super::{
     message::{self, Cursor},
@@ -12,6 +11,7 @@ use super::{
 use crate::{
     batch::{
         BatchItem, BatchRequest, BatchResponse, Format, Group, Headers, Request, RequestId, Response, ResponseItem,
+        takes_body,
     },
     wire::{Boundary, DecodeError, Fault, Limits, Position, envelope::essence, error::excerpt, names},
 };
@@ -22,8 +22,9 @@ pub(in crate::wire) fn read_requests(
     body: &Bytes,
     limits: &Limits,
 ) -> Result<BatchRequest, DecodeError> {
-    let mut reader = Reader { body, limits, places: Vec::new(), operations: 0, parse: request };
-    let items: Vec<_> = reader
+    let stand_in = limits.faulty_request_fails_alone.then_some(faulty as StandIn<Request>);
+    let mut reader = Reader { body, limits, places: Vec::new(), operations: 0, parse: request, stand_in };
+    let mut items: Vec<_> = reader
         .batch(boundary)?
         .into_iter()
         .map(|item| match item {
@@ -31,14 +32,24 @@ pub(in crate::wire) fn read_requests(
             Item::Set(requests) => BatchItem::Group(Group { name: None, requests }),
         })
         .collect();
-    names::check(&items, limits.ids_by_change_set)
-        .map_err(|(n, fault)| reader.places.get(n).copied().unwrap_or_default().error(fault))?;
+    let duplicates = names::duplicates(&items, limits.ids_by_change_set);
+    let mut requests = items.iter_mut().flat_map(BatchItem::requests_mut).enumerate();
+    for (n, fault) in duplicates {
+        let error = reader.places.get(n).copied().unwrap_or_default().error(fault);
+        if !limits.faulty_request_fails_alone {
+            return Err(error);
+        }
+        if let Some((_, request)) = requests.find(|(at, _)| *at == n) {
+            request.fault.get_or_insert_with(|| error.into());
+        }
+    }
     Ok(BatchRequest { format: Format::Multipart, items })
 }
 
 /// Reads an answer.
 pub(in crate::wire) fn read_responses(boundary: &Boundary, body: &Bytes) -> Result<BatchResponse, DecodeError> {
-    let mut reader = Reader { body, limits: &Limits::NONE, places: Vec::new(), operations: 0, parse: response };
+    let (places, parse) = (Vec::new(), response);
+    let mut reader = Reader { body, limits: &Limits::NONE, places, operations: 0, parse, stand_in: None };
     let items = reader.batch(boundary)?.into_iter().map(|item| match item {
         Item::Single(response) => ResponseItem::Single(response),
         Item::Set(responses) => ResponseItem::Group { name: None, responses },
@@ -97,6 +108,9 @@ struct Message {
 
 type Parse<T> = fn(&Reader<'_, T>, Message, Place) -> Result<T, DecodeError>;
 
+/// Makes what stands for an operation that cannot be read, of its id and of the fault.
+type StandIn<T> = fn(Option<RequestId>, DecodeError) -> T;
+
 struct Reader<'a, T> {
     body: &'a Bytes,
     limits: &'a Limits,
@@ -105,6 +119,8 @@ struct Reader<'a, T> {
     /// Operations met; those over the limit are counted, not read.
     operations: usize,
     parse: Parse<T>,
+    /// Without it, what cannot be read ends the batch.
+    stand_in: Option<StandIn<T>>,
 }
 
 impl<T> Reader<'_, T> {
@@ -112,10 +128,11 @@ impl<T> Reader<'_, T> {
         let mut items = Vec::new();
         self.each_part(0..self.body.len(), boundary, Place::default(), |reader, range, number| {
             let place = Place { part: Some(number), operation: None, offset: range.start };
-            let part = reader.part(range, place)?;
-            match &part.kind {
-                Kind::Message => items.extend(reader.operation(part, place)?.map(Item::Single)),
-                Kind::Set(inner) => items.push(Item::Set(reader.change_set(inner, part.content, place)?)),
+            match reader.part(range.clone(), place) {
+                Ok(Part { kind: Kind::Set(inner), content, .. }) => {
+                    items.push(Item::Set(reader.change_set(&inner, content, place)?));
+                }
+                part => items.extend(reader.operation(part, range, place)?.map(Item::Single)),
             }
             Ok(())
         })?;
@@ -129,11 +146,11 @@ impl<T> Reader<'_, T> {
         let mut members = Vec::new();
         let got = self.each_part(range, boundary, place, |reader, range, number| {
             let place = Place { operation: Some(number), offset: range.start, ..place };
-            let part = reader.part(range, place)?;
-            if matches!(part.kind, Kind::Set(_)) {
-                return Err(place.error(Fault::NestedChangeSet));
-            }
-            members.extend(reader.operation(part, place)?);
+            let part = reader.part(range.clone(), place).and_then(|part| match part.kind {
+                Kind::Set(_) => Err(place.error(Fault::NestedChangeSet)),
+                Kind::Message => Ok(part),
+            });
+            members.extend(reader.operation(part, range, place)?);
             Ok(())
         })?;
         match self.limits.change_set_operations {
@@ -195,15 +212,41 @@ impl<T> Reader<'_, T> {
         Ok(Part { kind, id, content: cursor.rest() })
     }
 
-    /// Reads an operation, unless it is over the limit.
-    fn operation(&mut self, part: Part, place: Place) -> Result<Option<T>, DecodeError> {
+    /// Reads an operation of the part in `range`, unless it is over the limit.
+    fn operation(
+        &mut self,
+        part: Result<Part, DecodeError>,
+        range: Range<usize>,
+        place: Place,
+    ) -> Result<Option<T>, DecodeError> {
         self.operations += 1;
         if self.operations > self.limits.operations {
             return Ok(None);
         }
         self.places.push(place);
-        let message = self.message(part, place)?;
-        (self.parse)(self, message, place).map(Some)
+        // Where a `Content-ID` may be, should the part or its request be unreadable.
+        let (id, block) = part.as_ref().map_or((None, range), |part| (part.id.clone(), part.content.clone()));
+        let message = part.and_then(|part| self.message(part, place));
+        match (message.and_then(|message| (self.parse)(self, message, place)), self.stand_in) {
+            (Ok(operation), _) => Ok(Some(operation)),
+            (Err(error), None) => Err(error),
+            (Err(error), Some(stand_in)) => Ok(Some(stand_in(id.or_else(|| self.id_in(block)), error))),
+        }
+    }
+
+    /// The `Content-ID` in a header block with lines that cannot be read.
+    fn id_in(&self, block: Range<usize>) -> Option<RequestId> {
+        let mut cursor = Cursor::new(self.body, block);
+        cursor.skip_empty_lines();
+        loop {
+            match cursor.field() {
+                Ok(None) => return None,
+                Ok(Some(field)) if cursor.text(field.name.clone()).eq_ignore_ascii_case(b"content-id") => {
+                    return request_id(&field.value).ok();
+                }
+                Ok(Some(_)) | Err(_) => {}
+            }
+        }
     }
 
     fn message(&self, part: Part, place: Place) -> Result<Message, DecodeError> {
@@ -235,12 +278,13 @@ impl<T> Reader<'_, T> {
 fn request(reader: &Reader<'_, Request>, message: Message, place: Place) -> Result<Request, DecodeError> {
     let line = reader.line(&message.start);
     let (method, url) = message::request_line(line, reader.limits).map_err(place.fault(message.start.start))?;
-    let Message { id, headers, mut body, .. } = message;
-    // Some clients end a request without body with more than its two line ends.
-    if matches!(method, Method::GET | Method::HEAD | Method::DELETE) && body.trim_ascii().is_empty() {
-        body.clear();
-    }
-    Ok(Request { id, method, url, headers, body, depends_on: Vec::new(), condition: None })
+    let Message { id, headers, body, .. } = message;
+    let body = if takes_body(&method) { body } else { Bytes::new() };
+    Ok(Request { method, url, headers, body, ..Request::new(id) })
+}
+
+fn faulty(id: Option<RequestId>, error: DecodeError) -> Request {
+    Request { fault: Some(error.into()), ..Request::new(id) }
 }
 
 fn response(reader: &Reader<'_, Response>, message: Message, place: Place) -> Result<Response, DecodeError> {

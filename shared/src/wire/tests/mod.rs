@@ -1,3 +1,4 @@
+mod faulty;
 mod json;
 mod multipart;
 mod properties;

@@ -74,6 +74,15 @@ fn bodies_stay_exact_and_are_not_copied() {
 }
 
 #[test]
+fn a_body_at_a_read_or_a_delete_is_ignored_whatever_it_is() {
+    for method in ["GET", "HEAD", "delete"] {
+        let request =
+            one(&format!("{method} a HTTP/1.1\r\nContent-Type: a/b\r\nContent-Encoding: gzip\r\n\r\n{{}} no JSON\r\n"));
+        assert_eq!((request.body.len(), request.fault), (0, None), "{method}");
+    }
+}
+
+#[test]
 fn headers_are_liberal() {
     let request = one("POST a HTTP/1.1\r\nPREFER:x\r\nPrefer: y \r\nX-Long: a\r\n  b\r\n\tc\r\nEmpty:\r\n\r\n1");
     let expected = [("prefer", "x"), ("prefer", "y"), ("x-long", "a b c"), ("empty", "")];

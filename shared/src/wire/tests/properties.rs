@@ -20,7 +20,7 @@ fn request() -> impl Strategy<Value = Request> {
         for name in names.into_iter().map(|name| (name, value.as_str())).chain(media.map(|m| ("content-type", m))) {
             headers.try_append(name.0, name.1).unwrap();
         }
-        Request { id: None, method, url, headers, body, depends_on: Vec::new(), condition: None }
+        Request { id: None, method, url, headers, body, depends_on: Vec::new(), condition: None, fault: None }
     })
 }
 
@@ -145,8 +145,16 @@ proptest! {
     fn damaged_batches_are_read_or_refused(mutations in vec(mutation(), 1..6)) {
         for (seed, envelope) in [(MULTIPART, boundary("b")), (JSON, Envelope::Json)] {
             let bytes = mutated(seed, &mutations);
-            if let Err(error) = decode(&envelope, &bytes, &Limits::default()) {
-                prop_assert!(!error.to_string().is_empty());
+            let strict = decode(&envelope, &bytes, &Limits::default());
+            let limits = Limits { faulty_request_fails_alone: true, ..Limits::default() };
+            let lenient = decode(&envelope, &bytes, &limits);
+            // A batch without faults is the same one; one that is refused either way is refused with a reason.
+            match (strict, lenient) {
+                (Ok(strict), lenient) => prop_assert_eq!(Ok(strict), lenient),
+                (Err(_), Ok(lenient)) => prop_assert!(requests(&lenient).iter().any(|request| request.fault.is_some())),
+                (Err(strict), Err(lenient)) => {
+                    prop_assert!(!strict.to_string().is_empty() && !lenient.to_string().is_empty());
+                }
             }
             _ = decode_response(&envelope, &bytes);
             let answer = mutated(&seed.replace("requests", "responses"), &mutations);
