@@ -15,8 +15,8 @@ use crate::{
     cors::Cors,
     exchange::{Incoming, MAX_ANSWER, Outgoing, weigh},
     plan::{self, Context, Fresh, Job, OdataVersion, Outcome, Place, PlanError, Reference, References, prepare_at},
-    respond::{BatchError, ErrorContext, Failure, error_code, error_response},
-    service::{Service, Services},
+    respond::{BatchError, ErrorContext, Failure, error_code, error_response, vary},
+    service::{Found, Service, Services},
     store::{ATTEMPT_TIMEOUT, Deadline, Store},
     telemetry::{RequestLine, TraceContext, Work},
     uri::{self, QueryOptions},
@@ -144,7 +144,7 @@ impl Engine {
                 // Boxed: a caller's future would hold the state of the whole pipeline otherwise.
                 let mut answered = Box::pin(self.answer(&mut incoming, caller, &trace, correlation)).await;
                 for (name, value) in of_origin {
-                    answered.outgoing.headers.append(name, value);
+                    answered.outgoing.headers.list(name, value);
                 }
                 answered
             };
@@ -199,9 +199,7 @@ impl Engine {
             Err(error) => {
                 let version = plan::version(&incoming.headers, found.service).unwrap_or(OdataVersion::V40);
                 let (mut outgoing, work) = failed(subject, Some(found.service), version, &error.into());
-                if incoming.method == Method::HEAD {
-                    outgoing.body.clear();
-                }
+                complete(&mut outgoing, incoming, &found);
                 return Answered { outgoing, service, caller: None, work };
             }
         };
@@ -218,16 +216,14 @@ impl Engine {
                 deadline,
             })
             .await;
-        if incoming.method == Method::HEAD {
-            outgoing.body.clear();
-        }
+        complete(&mut outgoing, incoming, &found);
         Answered { outgoing, service, caller: Some(caller.name), work }
     }
 
     async fn call(&self, call: &Call<'_>) -> (Outgoing, Work) {
         match self.settings.serves.admit(call) {
             Err(failure) => refused(call, &failure),
-            Ok(()) if call.rest == "$batch" => self.batch(call).await,
+            Ok(()) if uri::is_batch(call.rest, call.incoming.path_encoding) => self.batch(call).await,
             Ok(()) => self.single(call).await,
         }
     }
@@ -307,6 +303,17 @@ impl Engine {
             trace: Some(call.trace),
             batch: None,
         }
+    }
+}
+
+/// What the answer to a read has by its method: `Vary` (Protocol §8.3), and no body after HEAD.
+fn complete(outgoing: &mut Outgoing, incoming: &Incoming, found: &Found<'_, '_>) {
+    let is_read = matches!(incoming.method, Method::GET | Method::HEAD);
+    if is_read && !uri::is_batch(found.rest, incoming.path_encoding) {
+        outgoing.headers.list(header::VARY, vary(found.service));
+    }
+    if incoming.method == Method::HEAD {
+        outgoing.body.clear();
     }
 }
 
