@@ -306,7 +306,7 @@ impl Engine {
     }
 }
 
-/// What the answer to a read has by its method: `Vary` (Protocol §8.3), and no body after HEAD.
+/// Completes an answer by the method of its request: `Vary` on reads (Protocol §8.3), no body after HEAD.
 fn complete(outgoing: &mut Outgoing, incoming: &Incoming, found: &Found<'_, '_>) {
     let is_read = matches!(incoming.method, Method::GET | Method::HEAD);
     if is_read && !uri::is_batch(found.rest, incoming.path_encoding) {

@@ -5,8 +5,8 @@
 //! Of several patterns that match a path, the most specific one wins: segment by segment from the left, a literal
 //! before a `*` (the longer the text before it, the better) before a placeholder; then the longer pattern. The literal
 //! segments that a pattern begins with belong to its service: no placeholder of another service's pattern stands for one of
-//! them, so `/api/data/v10.0` is no root of a service at `/api/{publisher}/{version}` beside one at `/api/data/v9.*`. Two patterns that
-//! this order cannot tell apart are an error when the services are loaded.
+//! them, so `/api/data/v10.0` is no root of a service at `/api/{publisher}/{version}` beside one at `/api/data/v9.*`.
+//! Two patterns that this order cannot tell apart are an error when the services are loaded.
 
 use std::{borrow::Cow, cmp::Reverse};
 
@@ -184,13 +184,13 @@ impl Roots {
 
     /// Index of the service of a path, the root as called and the rest of the path.
     pub(super) fn find<'p>(&self, path: &'p str, encoding: Encoding) -> Option<(usize, &'p str, &'p str)> {
-        let (pattern, service, root, rest) = self.0.iter().find_map(|(pattern, origin)| {
+        self.0.iter().find_map(|(pattern, origin)| {
             let (root, rest) = pattern.split(path, encoding)?;
-            Some((pattern, origin.service, root, rest))
-        })?;
-        let of_another = |other: &&(Pattern, Origin)| other.1.service != service;
-        let is_captured = |other: &(Pattern, Origin)| pattern.captures(other.0.literal_prefix(), path, encoding);
-        (!self.0.iter().filter(of_another).any(is_captured)).then_some((service, root, rest))
+            let is_captured = self.0.iter().any(|(other, at)| {
+                at.service != origin.service && pattern.captures(other.literal_prefix(), path, encoding)
+            });
+            (!is_captured).then_some((origin.service, root, rest))
+        })
     }
 }
 
