@@ -45,7 +45,7 @@ type Counts = [usize; 5];
 
 static SERVICE: LazyLock<Arc<Service>> = LazyLock::new(|| {
     let service_toml = "roots = [\"/service\"]\n[profile]\nbase = \"odata\"\n".into();
-    let model_xml = include_str!("conformance/model.xml").into();
+    let model_xml = include_str!("model.xml").into();
     let source = Source { name: "grammar".into(), service_toml, model_xml, seed_json: None };
     Services::from_sources(vec![source]).unwrap().iter().next().unwrap().clone()
 });
