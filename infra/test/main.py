@@ -162,7 +162,7 @@ def second_deployment(stack, checks, folder, parameters):
     changed_configuration(folder)
     stack.deploy(parameters)
     page = expect_page(checks, "/trippin/Airlines")
-    assert len(page["value"]) == 2 and "@nextLink" in page, page
+    assert len(page["value"]) == 2 and "@odata.nextLink" in page, page
     assert len(expect_page(checks, "/data/BatchJobHistory")["value"]) == before > 0, "the data are kept"
 
     step("an event leads to a requeued job, by the stream alone")

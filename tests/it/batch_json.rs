@@ -47,8 +47,8 @@ async fn groups_dependencies_and_ids_are_echoed() {
     let g1 = Some(&json!("g1"));
     assert_eq!(ids, [(&json!("1"), None), (&json!("2"), g1), (&json!("3"), g1), (&json!("4"), None)]);
     assert!(responses[1].get("body").is_none() && responses[1]["headers"].get("content-type").is_none());
-    assert_eq!(responses[3]["headers"]["content-type"], "application/json; metadata=minimal");
-    assert_eq!(answer.header("odata-version"), "4.01");
+    assert_eq!(responses[3]["headers"]["content-type"], "application/json; odata.metadata=minimal");
+    assert_eq!(answer.header("odata-version"), "4.0");
 }
 
 #[tokio::test]
@@ -280,14 +280,57 @@ async fn one_unit_does_not_say_that_it_went_on() {
 }
 
 #[tokio::test]
-async fn an_old_version_inside_a_batch_changes_its_own_answer_alone() {
+async fn an_inner_answer_has_the_version_that_it_is_asked_for_or_the_batchs() {
     let service = TestService::trippin().await;
-    let old = json!({ "id": "1", "method": "get", "url": "Airlines('NW')", "headers": { "odata-maxversion": "4.0" } });
-    let answer = service.batch(&[], json!([old, get("2", "Airlines('NW')")])).await;
-    let responses = answer.responses();
-    assert!(responses[0]["body"].get("@odata.etag").is_some() && responses[1]["body"].get("@etag").is_some());
-    assert_eq!(
-        (&responses[0]["headers"]["odata-version"], &responses[1]["headers"]["odata-version"]),
-        (&json!("4.0"), &json!("4.01"))
-    );
+    let asking =
+        |id: &str, name: &str, version: &str| with(get(id, "Airlines('NW')"), json!({ "headers": { name: version } }));
+    for (of_batch, versions) in [
+        (&[][..], ["4.0", "4.0", "4.01", "4.01"]),
+        (&[("OData-Version", "4.0")], ["4.0", "4.0", "4.01", "4.01"]),
+        (&[("OData-MaxVersion", "4.01")], ["4.01", "4.0", "4.01", "4.01"]),
+        (&[("OData-Version", "4.01")], ["4.01", "4.0", "4.01", "4.01"]),
+    ] {
+        let requests = json!([
+            get("1", "Airlines('NW')"),
+            asking("2", "odata-maxversion", "4.0"),
+            asking("3", "odata-maxversion", "4.01"),
+            asking("4", "odata-version", "4.01"),
+        ]);
+        let answer = service.batch(of_batch, requests).await;
+        assert_eq!(answer.header("odata-version"), versions[0], "{of_batch:?}");
+        for (response, version) in answer.responses().iter().zip(versions) {
+            let etag = if version == "4.01" { "@etag" } else { "@odata.etag" };
+            assert_eq!(response["headers"]["odata-version"], version, "{of_batch:?}");
+            assert!(response["body"].get(etag).is_some() && response["headers"].get("vary").is_none(), "{response}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_reference_is_percent_decoded_like_any_segment() {
+    let service = TestService::dataverse().await;
+    let task = |id: &str, bind: &str| {
+        post(id, "tasks", json!({ "subject": "s", "regardingobjectid_account_task@odata.bind": bind }))
+    };
+    for group in [None, Some("g")] {
+        let requests = [
+            post("1", "accounts", json!({ "name": "x", "accountnumber": "ENC" })),
+            json!({ "id": "2", "method": "patch", "url": "%241", "body": { "name": "y" } }),
+            task("3", "%241"),
+            task("4", "/%24%31"),
+            json!({ "id": "5", "method": "post", "url": "%241/Account_Tasks/%24ref", "body": { "@odata.id": "%243" } }),
+            get("6", "%241/%6Eame"),
+        ];
+        let in_group = |request| match group {
+            Some(name) => with(request, json!({ "atomicityGroup": name })),
+            None => request,
+        };
+        let answer = service.batch(&[], requests.into_iter().map(in_group).collect()).await;
+        assert_eq!(answer.statuses(), [204, 204, 204, 204, 204, 200], "{}", answer.text());
+        assert_eq!(answer.responses()[5]["body"]["value"], "y");
+        assert_eq!(service.count("accounts(accountnumber='ENC')/Account_Tasks").await, 2);
+        assert_eq!(service.delete("accounts(accountnumber='ENC')").await.status, 204);
+    }
+    let missing = service.batch(&[], json!([get("1", "%249")])).await;
+    assert_eq!(missing.status, 400, "{}", missing.text());
 }

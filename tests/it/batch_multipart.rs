@@ -282,3 +282,20 @@ async fn a_unit_snapshot_rolls_change_sets_back_together() {
     assert_eq!((answer.status, answer.statuses()), (200, vec![201, 201, 400]));
     assert_eq!(service.count("items").await, 4);
 }
+
+#[tokio::test]
+async fn an_encoded_reference_in_a_change_set_is_the_reference() {
+    let service = TestService::trippin().await;
+    let part = |id: u8, line: &str, name: &str| {
+        format!(
+            "--c\nContent-Type: application/http\nContent-ID: {id}\n\n{line} HTTP/1.1\nContent-Type: application/json\n\n\
+             {{\"Name\":\"{name}\"{}}}\n",
+            if id == 1 { ",\"AirlineCode\":\"PC\"" } else { "" }
+        )
+    };
+    let set = [part(1, "POST Airlines", "x"), part(2, "PATCH %241", "y")].concat();
+    let body = format!("--b\nContent-Type: multipart/mixed; boundary=c\n\n{set}--c--\n--b--\n");
+    let answer = service.multipart(&[], &body).await;
+    assert_eq!((answer.status, answer.statuses()), (200, vec![201, 204]), "{}", answer.text());
+    assert_eq!(service.get("Airlines('PC')").await.json()["Name"], "y");
+}

@@ -192,3 +192,37 @@ async fn a_name_that_cannot_be_kept_is_refused() {
         assert_eq!(answer.statuses(), [400]);
     }
 }
+
+#[tokio::test]
+async fn options_of_a_dialect_are_carried_out_or_named_as_not_supported() {
+    let dataverse = TestService::dataverse().await;
+    let account = "accounts(00000000-0000-0000-0000-000000000001)";
+    for option in ["fetchXml=%3Cfetch/%3E", "FetchXML=x", "savedQuery=x", "userQuery=x", "sql=select", "partitionId=x"]
+    {
+        for url in ["", "accounts", account, "accounts/$count", "$metadata"] {
+            let answer = dataverse.get(&format!("{url}?{option}")).await;
+            assert_eq!(answer.status, 501, "{url}?{option}: {}", answer.text());
+            let name = option.split('=').next().unwrap();
+            assert!(answer.message().contains(name), "{}", answer.message());
+        }
+        let url = |path: &str| format!("{path}?{option}");
+        assert_eq!(dataverse.post(&url("accounts"), json!({ "name": "x" })).await.status, 501);
+        assert_eq!(dataverse.patch(&url(account), &[], json!({ "name": "x" })).await.status, 501);
+        assert_eq!(dataverse.delete(&url(account)).await.status, 501);
+        let inner = get("1", &url("accounts"));
+        let answer = dataverse.batch(&[("Prefer", "continue-on-error")], json!([inner, get("2", account)])).await;
+        assert_eq!(answer.statuses(), [501, 200]);
+        let batch = json!({ "requests": [get("1", account)] });
+        assert_eq!(dataverse.write("POST", &url("$batch"), &[], batch).await.status, 501);
+    }
+    assert_eq!(dataverse.get("accounts?tag=x&other=1").await.status, 200);
+    let link =
+        json!({ "subject": "s", "regardingobjectid_account_task@odata.bind": format!("{account}?$select=name") });
+    assert_eq!(dataverse.post("tasks", link).await.status, 400);
+    let central = TestService::business_central().await;
+    for (query, status) in [("tenant=other", 501), ("Company=Fjord%20Outdoor%20AS", 200), ("aid=FIN", 200)] {
+        assert_eq!(central.get(&format!("items?{query}")).await.status, status, "{query}");
+    }
+    assert_eq!(TestService::finance_operations().await.get("BatchJobs?cross-company=true").await.status, 200);
+    assert_eq!(TestService::trippin().await.get("Airlines?fetchXml=x&sql=y&tenant=z").await.status, 200);
+}

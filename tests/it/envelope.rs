@@ -88,6 +88,28 @@ async fn urls_lead_to_this_service_alone() {
 }
 
 #[tokio::test]
+async fn the_names_of_this_machine_are_one_host_in_urls() {
+    let service = TestService::trippin().await;
+    for (host, same, other) in [
+        ("localhost:8080", ["127.0.0.1:8080", "[::1]:8080"], "127.0.0.1:8081"),
+        ("127.0.0.1:8080", ["localhost:8080", "[::1]:8080"], "localhost:80"),
+        ("[::1]:8080", ["localhost:8080", "127.0.0.1:8080"], "localhost.example.com:8080"),
+    ] {
+        let of = |authority: &str| get("1", &format!("http://{authority}/trippin/Airlines('NW')"));
+        let service = service.called(host);
+        for authority in same {
+            assert_eq!(service.batch(&[], json!([of(authority)])).await.statuses(), [200], "{host} {authority}");
+        }
+        assert_eq!(service.batch(&[], json!([of(other)])).await.statuses(), [400], "{host} {other}");
+        let link = json!({ "@odata.id": format!("http://{}/trippin/People('dario')", same[0]) });
+        assert_eq!(service.post("People('benhsu')/Friends/$ref", link).await.status, 204);
+    }
+    let public = service.called("example.com");
+    let answer = public.batch(&[], json!([get("1", "http://localhost/trippin/Airlines('NW')")])).await;
+    assert_eq!(answer.statuses(), [400]);
+}
+
+#[tokio::test]
 async fn urls_repeat_the_address_the_client_used() {
     let service = TestService::dataverse().await;
     let forwarded = [

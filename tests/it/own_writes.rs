@@ -94,8 +94,9 @@ async fn pages_are_cut_after_what_was_written() {
     let codes = |rows: Vec<Value>| rows.iter().map(|row| row["Code"].as_str().unwrap().to_owned()).collect::<String>();
     let pages: Vec<_> = responses[5..9].iter().map(|response| codes(rows(response))).collect();
     assert_eq!(pages, ["adh", "hjl", "z", "alz"]);
-    assert_eq!((&responses[5]["body"]["@count"], &responses[9]["body"]), (&json!(7), &json!("3")));
-    let next = responses[5]["body"]["@nextLink"].as_str().unwrap().strip_prefix("http://host").unwrap().to_owned();
+    assert_eq!((&responses[5]["body"]["@odata.count"], &responses[9]["body"]), (&json!(7), &json!("3")));
+    let next =
+        responses[5]["body"]["@odata.nextLink"].as_str().unwrap().strip_prefix("http://host").unwrap().to_owned();
     assert_eq!(codes(service.get(&next).await.rows()), "jln");
 }
 

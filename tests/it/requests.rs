@@ -1,6 +1,6 @@
 //! Reads, negotiation and refusals of requests that come alone (Protocol §11.2, §8, §9).
 
-use serde_json::json;
+use serde_json::{Value, json};
 use shared::service::Source;
 use tests::service::TestService;
 
@@ -20,7 +20,12 @@ const MODEL: &str = r#"<edmx:Edmx Version="4.0" xmlns:edmx="http://docs.oasis-op
 
 /// A service of things with pages of three.
 pub(crate) async fn things() -> TestService {
-    let service_toml = "roots = [\"/t\"]\npage_size = 3\n[profile]\nbase = \"odata\"\n".into();
+    things_with("").await
+}
+
+/// The same with a line in its profile.
+async fn things_with(line: &str) -> TestService {
+    let service_toml = format!("roots = [\"/t\"]\npage_size = 3\n[profile]\nbase = \"odata\"\n{line}\n");
     TestService::of(Source { name: "things".into(), service_toml, model_xml: MODEL.into(), seed_json: None }, "/t")
         .await
 }
@@ -52,14 +57,14 @@ async fn pages_lead_to_the_end() {
         loop {
             let answer = service.send("GET", &url, &[("Prefer", prefer)], "").await;
             assert_eq!(answer.status, 200, "{url}: {}", answer.text());
-            assert_eq!(answer.header("preference-applied"), prefer);
+            assert_eq!(answer.header("preference-applied").trim_start_matches("odata."), prefer);
             if query.contains("$count") {
-                assert_eq!(answer.json()["@count"], 7);
+                assert_eq!(answer.json()["@odata.count"], 7);
             }
             found.push(answer.rows().len());
             codes.extend(answer.rows().iter().map(|row| row["Code"].as_str().unwrap().to_owned()));
             let json = answer.json();
-            let Some(next) = json.get("@nextLink") else { break };
+            let Some(next) = json.get("@odata.nextLink") else { break };
             url = next.as_str().unwrap().strip_prefix("http://host").unwrap().to_owned();
         }
         assert_eq!(found, sizes, "{query}");
@@ -151,7 +156,7 @@ async fn what_is_not_there_or_not_possible_has_its_status() {
 #[tokio::test]
 async fn the_service_describes_itself() {
     for (name, root, context) in
-        [("trippin", "/trippin", "@context"), ("dataverse", "/api/data/v8.2", "@odata.context")]
+        [("trippin", "/trippin", "@odata.context"), ("dataverse", "/api/data/v8.2", "@odata.context")]
     {
         let service = TestService::shipped(name, root).await;
         let document = service.get("").await;
@@ -164,17 +169,33 @@ async fn the_service_describes_itself() {
 }
 
 #[tokio::test]
-async fn versions_are_negotiated() {
+async fn the_names_of_4_01_are_for_clients_that_ask_for_them() {
     let service = TestService::trippin().await;
-    for (headers, version, etag) in [
-        (&[][..], "4.01", "@etag"),
-        (&[("OData-MaxVersion", "4.0")], "4.0", "@odata.etag"),
-        (&[("OData-MaxVersion", "4.01")], "4.01", "@etag"),
-        (&[("OData-MaxVersion", "5.0")], "4.01", "@etag"),
+    for (headers, version) in [
+        (&[][..], "4.0"),
+        (&[("OData-Version", "4.0")], "4.0"),
+        (&[("OData-Version", "4.01")], "4.01"),
+        (&[("OData-MaxVersion", "4.0")], "4.0"),
+        (&[("OData-MaxVersion", "4.01")], "4.01"),
+        (&[("OData-MaxVersion", "5.0")], "4.01"),
+        (&[("OData-Version", "4.01"), ("OData-MaxVersion", "4.0")], "4.0"),
+        (&[("OData-Version", "4.0"), ("OData-MaxVersion", "4.01")], "4.01"),
     ] {
-        let answer = service.send("GET", "Airlines('NW')", headers, "").await;
-        assert_eq!(answer.header("odata-version"), version);
-        assert!(answer.json().get(etag).is_some());
+        let (prefix, metadata) =
+            if version == "4.01" { ("@", "metadata=minimal") } else { ("@odata.", "odata.metadata=minimal") };
+        let entity = service.send("GET", "Airlines('NW')", headers, "").await;
+        assert_eq!(entity.header("odata-version"), version, "{headers:?}");
+        assert_eq!(entity.header("content-type"), format!("application/json; {metadata}"), "{headers:?}");
+        assert!(entity.json().get(format!("{prefix}etag")).is_some(), "{headers:?}");
+        let page = service.send("GET", "Airlines?$count=true&$top=1", headers, "").await.json();
+        assert_eq!(page[format!("{prefix}count")], 3, "{headers:?}");
+        let link = service.send("GET", "Airlines('NW')/$ref", headers, "").await.json();
+        assert!(link.get(format!("{prefix}id")).is_some(), "{headers:?}");
+        let plans = "People('adaokafor')/Trips(1)/PlanItems";
+        let plans = service.send("GET", plans, headers, "").await.rows();
+        let types: Vec<_> = plans.iter().filter_map(|plan| plan.get(format!("{prefix}type"))).collect();
+        assert!(types.contains(&&json!("#TripPin.Flight")), "{headers:?}: {plans:?}");
+        assert_eq!(service.send("GET", "nothing", headers, "").await.header("odata-version"), version);
     }
     for headers in [[("OData-MaxVersion", "3.0")], [("OData-Version", "2.0")], [("OData-MaxVersion", "x")]] {
         assert_eq!(service.send("GET", "Airlines", &headers, "").await.status, 400);
@@ -183,6 +204,151 @@ async fn versions_are_negotiated() {
     assert_eq!(bare.json(), json!({ "AirlineCode": "NW", "Name": "Northwind Air" }));
     let old = TestService::dataverse().await;
     assert_eq!(old.send("GET", "accounts", &[("OData-MaxVersion", "4.01")], "").await.header("odata-version"), "4.0");
+    let new = things_with("default_version = \"4.01\"").await;
+    assert_eq!(new.get("Things").await.header("odata-version"), "4.01");
+    let asked = new.send("GET", "Things", &[("OData-MaxVersion", "4.0")], "").await;
+    assert_eq!(asked.header("odata-version"), "4.0");
+}
+
+#[tokio::test]
+async fn answers_to_reads_say_which_headers_they_depend_on() {
+    let all = "Accept, OData-MaxVersion, OData-Version, Prefer";
+    let service = TestService::trippin().await;
+    let etag = service.get("Airlines('NW')").await.etag();
+    for (url, headers, status) in [
+        ("", &[][..], 200),
+        ("$metadata", &[], 200),
+        ("Airlines", &[], 200),
+        ("Airlines('NW')", &[], 200),
+        ("Airlines('NW')/Name", &[], 200),
+        ("Airlines/$count", &[], 200),
+        ("Airlines('NW')", &[("If-None-Match", etag.as_str())], 304),
+        ("Airlines('none')", &[], 404),
+    ] {
+        for method in ["GET", "HEAD"] {
+            let answer = service.send(method, url, headers, "").await;
+            assert_eq!((answer.status, answer.header("vary")), (status, all), "{method} {url}");
+        }
+    }
+    let created = service.post("Airlines", json!({ "AirlineCode": "VV", "Name": "v" })).await;
+    assert_eq!((created.status, created.header("vary")), (201, ""));
+    let batch = service.batch(&[], json!([{ "id": "1", "method": "get", "url": "Airlines" }])).await;
+    assert_eq!(batch.header("vary"), "");
+    assert!(batch.responses()[0]["headers"].get("vary").is_none());
+    assert_eq!(service.get("$batch").await.header("vary"), "");
+    let companies = TestService::business_central().await.get("items").await;
+    assert_eq!(companies.header("vary"), "Accept, Company, OData-MaxVersion, OData-Version, Prefer");
+}
+
+#[tokio::test]
+async fn segments_are_decoded_once_after_they_are_split() {
+    let service = TestService::trippin().await;
+    let batch = json!({ "requests": [{ "id": "1", "method": "get", "url": "Airlines('NW')" }] });
+    for url in ["$batch", "%24batch", "$batch/", "%24%62atch/"] {
+        let answer = service.write("POST", url, &[], batch.clone()).await;
+        assert_eq!(answer.statuses(), [200], "{url}: {}", answer.text());
+    }
+    for (url, status) in [
+        ("%24metadata", 200),
+        ("%41irlines/%24count", 200),
+        ("Airlines('NW')/%24ref", 200),
+        ("Airlines('NW')/Name/%24value", 200),
+        ("Airlines%28%27NW%27%29", 200),
+        ("%2524metadata", 404),
+        ("Airlines%2F$count", 404),
+    ] {
+        assert_eq!(service.get(url).await.status, status, "{url}");
+    }
+}
+
+#[tokio::test]
+async fn options_that_mean_nothing_where_they_stand_are_refused() {
+    let service = TestService::trippin().await;
+    let person = "People('adaokafor')";
+    let options = ["$select=Name", "$filter=true", "$top=1", "$skip=1", "$count=true", "$skiptoken=eA", "$id=x"];
+    let refused = async |method: &str, url: &str, body: Value, kept: &[&str]| {
+        for option in options.iter().filter(|option| !kept.iter().any(|kept| option.starts_with(kept))) {
+            let url = format!("{url}?{option}");
+            let answer = service.write(method, &url, &[], body.clone()).await;
+            assert_eq!(answer.status, 400, "{method} {url}: {}", answer.text());
+        }
+    };
+    let none = || json!({});
+    let pages = &["$select", "$filter", "$top", "$skip", "$count"];
+    for (url, kept) in [
+        ("", &[][..]),
+        ("$metadata", &[]),
+        ("Airlines", pages),
+        ("Airlines/$count", &["$filter"]),
+        ("Airlines/$ref", &["$filter", "$top", "$skip", "$count"]),
+        ("Airlines('NW')", &["$select"]),
+        ("Airlines('NW')/$ref", &[]),
+        ("Airlines('NW')/Name", &[]),
+        ("Airlines('NW')/Name/$value", &[]),
+        (&format!("{person}/Friends/$count"), &["$filter"]),
+        (&format!("{person}/Friends/$ref"), &["$filter", "$top", "$skip", "$count"]),
+        (&format!("{person}/Emails/$count"), &["$filter"]),
+    ] {
+        refused("GET", url, none(), kept).await;
+        let format = service.get(&format!("{url}?$format=json")).await.status;
+        let has_none = url.ends_with("$count");
+        let expected = if has_none {
+            400
+        } else if url == "$metadata" || url.ends_with("$value") {
+            406
+        } else {
+            200
+        };
+        assert_eq!(format, expected, "{url}");
+    }
+    refused("POST", "Airlines", json!({ "AirlineCode": "X", "Name": "x" }), &["$select"]).await;
+    refused("PATCH", "Airlines('NW')", json!({ "Name": "x" }), &["$select"]).await;
+    refused("PUT", "Airlines('NW')", json!({ "Name": "x" }), &["$select"]).await;
+    refused("PUT", "Airlines('NW')/Name", json!({ "value": "x" }), &[]).await;
+    refused("DELETE", "Airlines('NW')", none(), &[]).await;
+    refused("POST", &format!("{person}/Friends/$ref"), json!({ "@odata.id": "People('dario')" }), &[]).await;
+    refused("DELETE", &format!("{person}/Friends('dario')/$ref"), none(), &[]).await;
+    refused("POST", "$batch", json!({ "requests": [] }), &[]).await;
+    assert_eq!(service.get("Airlines('NW')/Name").await.json()["value"], "Northwind Air");
+    assert_eq!(service.get("$metadata?$format=application/xml").await.status, 200);
+    assert_eq!(service.get("Airlines('NW')/Name/$value?$format=text/plain").await.status, 200);
+    let jobs = TestService::finance_operations().await;
+    let action = "BatchJobs/Microsoft.Dynamics.DataEntities.SetBatchJobToWaiting?$select=Status";
+    assert_eq!(jobs.post(action, json!({ "batchJobId": 5_637_144_576_i64 })).await.status, 400);
+    assert_eq!(jobs.get("BusinessEventsCatalogs?$top=1").await.status, 400);
+}
+
+#[tokio::test]
+async fn options_of_collections_of_values_are_named_as_not_supported() {
+    let service = TestService::trippin().await;
+    for url in ["Emails?$top=1", "Emails?$filter=true", "AddressInfo?$select=City", "AddressInfo?$count=true"] {
+        let answer = service.get(&format!("People('adaokafor')/{url}")).await;
+        assert_eq!(answer.status, 501, "{url}: {}", answer.text());
+        assert!(answer.message().contains('$'), "{}", answer.message());
+    }
+}
+
+#[tokio::test]
+async fn a_complex_value_shows_what_is_selected_and_its_own_type() {
+    let service = TestService::trippin().await;
+    let airport = service.get("Airports?$top=1").await.rows().remove(0);
+    let url = format!("Airports('{}')/Location", airport["IcaoCode"].as_str().unwrap());
+    let whole = service.get(&url).await.json();
+    let selected = service.get(&format!("{url}?$select=Address")).await.json();
+    assert_eq!(selected["Address"], whole["Address"]);
+    assert!(whole.get("City").is_some() && selected.get("City").is_none(), "{selected}");
+    assert!(selected["@odata.context"].as_str().unwrap().ends_with("/Location(Address)"), "{selected}");
+    assert_eq!(service.get(&format!("{url}/City?$select=Nothing")).await.status, 400);
+}
+
+#[tokio::test]
+async fn comparisons_without_meaning_are_refused() {
+    let service = TestService::trippin().await;
+    for filter in ["Location gt null", "Location le null", "null lt Location"] {
+        assert_eq!(service.get(&format!("Airports?$filter={filter}")).await.status, 400, "{filter}");
+    }
+    assert_eq!(service.get("Airports?$filter=Location ne null").await.status, 200);
+    assert_eq!(service.get("People?$filter=Emails gt null").await.status, 400);
 }
 
 #[tokio::test]

@@ -90,7 +90,7 @@ async fn lists_and_counts_show_the_units_own_writes() {
     let answer = service.batch(&[], requests.collect()).await;
     let list = &answer.responses()[4]["body"];
     let codes: Vec<_> = list["value"].as_array().unwrap().iter().map(|row| &row["Code"]).collect();
-    assert_eq!((&list["@count"], codes), (&json!(2), vec![&json!("a"), &json!("c")]));
+    assert_eq!((&list["@odata.count"], codes), (&json!(2), vec![&json!("a"), &json!("c")]));
 }
 
 #[tokio::test]

@@ -43,6 +43,20 @@ impl Headers {
         }
     }
 
+    /// Adds a value to a header that is a list: behind those that are there, in one line.
+    pub fn list(&mut self, name: HeaderName, value: HeaderValue) {
+        match self.0.iter_mut().find(|(n, _)| *n == name) {
+            None => self.append(name, value),
+            Some((_, list)) => {
+                let both = [list.as_bytes(), b", ", value.as_bytes()].concat();
+                // Two values of headers with a comma between them are one.
+                if let Ok(both) = HeaderValue::from_bytes(&both) {
+                    *list = both;
+                }
+            }
+        }
+    }
+
     /// The first value of a header, when it is UTF-8. `name` is lower-case.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(n, _)| n.as_str() == name).and_then(|(_, v)| std::str::from_utf8(v.as_bytes()).ok())

@@ -66,6 +66,8 @@ fn parse_primitive(primitive: PrimitiveType, text: &str) -> Result<Value, TextEr
         None if matches!(primitive, PrimitiveType::String | PrimitiveType::Duration | PrimitiveType::Binary) => {
             Err(TextError::Malformed)
         }
+        // Names of values count in any case of letters (ABNF `booleanLiteral`); a payload has small ones.
+        None if primitive == PrimitiveType::Boolean => primitive.parse_text(&text.to_ascii_lowercase()),
         None => primitive.parse_text(text),
     }
 }

@@ -16,8 +16,8 @@ use crate::{
     cors::Cors,
     exchange::{Incoming, MAX_ANSWER, Outgoing, weigh},
     plan::{self, Context, Fresh, Job, OdataVersion, Outcome, Place, PlanError, Reference, References, prepare_at},
-    respond::{BatchError, ErrorContext, Failure, error_code, error_response},
-    service::{Service, Services},
+    respond::{BatchError, ErrorContext, Failure, error_code, error_response, vary},
+    service::{Found, Service, Services},
     store::{ATTEMPT_TIMEOUT, Deadline, Store},
     telemetry::{RequestLine, TraceContext, Work},
     uri::{self, QueryOptions},
@@ -145,7 +145,7 @@ impl Engine {
                 // Boxed: a caller's future would hold the state of the whole pipeline otherwise.
                 let mut answered = Box::pin(self.answer(&mut incoming, caller, &trace, correlation)).await;
                 for (name, value) in of_origin {
-                    answered.outgoing.headers.append(name, value);
+                    answered.outgoing.headers.list(name, value);
                 }
                 answered
             };
@@ -200,9 +200,7 @@ impl Engine {
             Err(error) => {
                 let version = plan::version(&incoming.headers, found.service).unwrap_or(OdataVersion::V40);
                 let (mut outgoing, work) = failed(subject, Some(found.service), version, &error.into());
-                if incoming.method == Method::HEAD {
-                    outgoing.body.clear();
-                }
+                complete(&mut outgoing, incoming, &found);
                 return Answered { outgoing, service, caller: None, work };
             }
         };
@@ -219,16 +217,14 @@ impl Engine {
                 deadline,
             })
             .await;
-        if incoming.method == Method::HEAD {
-            outgoing.body.clear();
-        }
+        complete(&mut outgoing, incoming, &found);
         Answered { outgoing, service, caller: Some(caller.name), work }
     }
 
     async fn call(&self, call: &Call<'_>) -> (Outgoing, Work) {
         match self.settings.serves.admit(call) {
             Err(failure) => refused(call, &failure),
-            Ok(()) if call.rest == "$batch" => self.batch(call).await,
+            Ok(()) if uri::is_batch(call.rest, call.incoming.path_encoding) => self.batch(call).await,
             Ok(()) => self.single(call).await,
         }
     }
@@ -301,6 +297,17 @@ impl Engine {
             trace: Some(call.trace),
             batch: None,
         }
+    }
+}
+
+/// Completes an answer by the method of its request: `Vary` on reads (Protocol §8.3), no body after HEAD.
+fn complete(outgoing: &mut Outgoing, incoming: &Incoming, found: &Found<'_, '_>) {
+    let is_read = matches!(incoming.method, Method::GET | Method::HEAD);
+    if is_read && !uri::is_batch(found.rest, incoming.path_encoding) {
+        outgoing.headers.list(header::VARY, vary(found.service));
+    }
+    if incoming.method == Method::HEAD {
+        outgoing.body.clear();
     }
 }
 

@@ -7,7 +7,7 @@ use http::Method;
 use crate::{
     batch::{BatchRequest, Headers},
     exchange::Incoming,
-    plan::{self, reference},
+    plan::{self, check_custom_options, reference},
     respond::BatchError,
     service::{Service, profile::ResponseFormat},
     uri::{QueryOptions, UriError},
@@ -103,17 +103,10 @@ pub(super) fn with_company(incoming: &Incoming, service: &Service) -> Result<Hea
 /// `$format`, the only system option of `$batch`.
 fn format_option(incoming: &Incoming, service: &Service) -> Result<Option<String>, BatchError> {
     let options = QueryOptions::parse(incoming.query.as_deref().unwrap_or_default(), &service.limits.uri())?;
-    let others = [
-        ("$select", options.select.is_some()),
-        ("$filter", options.filter.is_some()),
-        ("$top", options.top.is_some()),
-        ("$skip", options.skip.is_some()),
-        ("$count", options.count.is_some()),
-        ("$skiptoken", options.skiptoken.is_some()),
-        ("$id", options.id.is_some()),
-    ];
-    match others.iter().find(|(_, given)| *given) {
-        Some((name, _)) => Err(UriError::BadOption { name: (*name).into(), reason: "$batch does not have it" }.into()),
+    check_custom_options(&service.profile, &options).map_err(BatchError::Unsupported)?;
+    let other = options.given().find(|name| *name != "$format");
+    match other {
+        Some(name) => Err(UriError::BadOption { name: name.into(), reason: "$batch does not have it" }.into()),
         None => Ok(options.format),
     }
 }
@@ -140,7 +133,7 @@ pub(super) fn references_exist(batch: &BatchRequest) -> Result<(), BatchError> {
         for request in item.requests() {
             position += 1;
             if let Some((id, _)) = reference(&request.url)
-                && !seen.contains(id)
+                && !seen.contains(id.as_ref())
             {
                 return Err(BatchError::Reference { position, id: id.chars().take(100).collect() });
             }

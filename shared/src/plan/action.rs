@@ -28,6 +28,7 @@ impl Unit<'_> {
         if request.method != Method::POST {
             return Err(not_allowed(request, "POST"));
         }
+        self.check_options(request)?;
         match &request.body_fault {
             Some(PlanError::MissingBody(_)) | None => {}
             Some(fault) => return Err(fault.clone().into()),

@@ -14,7 +14,7 @@ use crate::{
     batch::RequestId,
     edm::{Incarnation, Version},
     service::{Found, Service, Services},
-    uri::Encoding,
+    uri::{self, Encoding},
 };
 
 use super::{BatchRepeat, PlanError};
@@ -108,8 +108,10 @@ impl Context<'_> {
     }
 
     fn is_resource(&self, path: &str) -> bool {
-        let first = path.trim_start_matches('/').split(['/', '(']).next().unwrap_or_default();
-        first == "$metadata" || first == "$batch" || self.service.model.set_id(first).is_some()
+        let segment = path.trim_start_matches('/').split('/').next().unwrap_or_default();
+        let Ok(segment) = uri::decode_segment(segment) else { return false };
+        let name = segment.split('(').next().unwrap_or_default();
+        name == "$metadata" || name == "$batch" || self.service.model.set_id(name).is_some()
     }
 
     /// The path of an absolute URL (scheme taken off), when its host is ours. The scheme does not matter: TLS may
@@ -125,11 +127,7 @@ impl Context<'_> {
     pub(super) fn check_authority(&self, url: &str, authority: &str) -> Result<(), PlanError> {
         let own = self.origin.split_once("://").map_or(self.origin, |(_, rest)| rest);
         let own = own.split('/').next().unwrap_or_default();
-        if without_default_port(authority.trim()).eq_ignore_ascii_case(without_default_port(own)) {
-            Ok(())
-        } else {
-            Err(foreign(url, "it names another host"))
-        }
+        if is_same_authority(authority.trim(), own) { Ok(()) } else { Err(foreign(url, "it names another host")) }
     }
 }
 
@@ -141,6 +139,22 @@ fn below_prefix<'u>(path: &'u str, prefix: &str) -> Option<&'u str> {
 
 fn is_scheme(scheme: &str) -> bool {
     scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https")
+}
+
+/// Whether two authorities name the same host. The names of this machine itself are one: a host that is called by one of
+/// them answers to the others at the same port.
+fn is_same_authority(one: &str, other: &str) -> bool {
+    let (one, other) = (without_default_port(one), without_default_port(other));
+    let loopback = loopback_port(one).zip(loopback_port(other));
+    one.eq_ignore_ascii_case(other) || loopback.is_some_and(|(one, other)| one == other)
+}
+
+/// What follows a name of this machine itself in an authority: `:` and the port, or nothing.
+fn loopback_port(authority: &str) -> Option<&str> {
+    ["localhost", "127.0.0.1", "[::1]"].iter().find_map(|name| {
+        let (host, port) = authority.split_at_checked(name.len())?;
+        (host.eq_ignore_ascii_case(name) && (port.is_empty() || port.starts_with(':'))).then_some(port)
+    })
 }
 
 fn without_default_port(authority: &str) -> &str {
@@ -208,4 +222,30 @@ pub(super) fn incarnation(random: Uuid) -> Incarnation {
 /// The version that the request at `index` of the unit with that operation id writes.
 pub(super) fn version(operation: &str, index: usize) -> Version {
     Version(format!("{operation}.{index}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_of_this_machine_are_one_host_at_one_port() {
+        for (one, other) in [
+            ("localhost:8080", "127.0.0.1:8080"),
+            ("[::1]:8080", "LOCALHOST:8080"),
+            ("127.0.0.1", "localhost:80"),
+            ("example.com:443", "Example.com"),
+        ] {
+            assert!(is_same_authority(one, other) && is_same_authority(other, one), "{one} {other}");
+        }
+        for (one, other) in [
+            ("localhost:8080", "127.0.0.1:8081"),
+            ("localhost", "localhost.example.com"),
+            ("127.0.0.1", "127.0.0.10"),
+            ("[::1]", "[::2]"),
+            ("localhost", "example.com"),
+        ] {
+            assert!(!is_same_authority(one, other), "{one} {other}");
+        }
+    }
 }

@@ -4,11 +4,12 @@ use crate::{
     edm::{EntityKey, Model, NavigationProperty, Record, SetId, TypeId, Value},
     service::Service,
     store::{ItemKey, Stored},
-    uri::{self, Encoding, Last, Resource},
+    uri::{self, Encoding, Last, QueryOptions, Resource},
 };
 
 use super::{
     PlanError,
+    options::check_custom_options,
     overlay::Step,
     place::{self, Collection},
     prepare::dereference,
@@ -81,6 +82,11 @@ impl Unit<'_> {
         let url_text = dereference(self.context, url, self.references)?.into_owned();
         let located = self.context.locate(&url_text)?;
         let limits = self.service().limits.uri();
+        let options = QueryOptions::parse(located.query.unwrap_or_default(), &limits)?;
+        check_custom_options(&self.service().profile, &options)?;
+        if options.given().next().is_some() {
+            return Err(bad().into());
+        }
         let segments = uri::parse_path(&located.path, Encoding::Percent, &limits)?;
         let companies = self.service().companies.as_ref();
         let resource = uri::resolve(&self.service().model, &segments, companies.map(|c| c.set))?;

@@ -5,39 +5,12 @@ use crate::{
     edm::Numbers,
     service::{
         Service,
-        profile::{ErrorShape, Isolation},
+        profile::{Isolation, OdataVersion},
     },
     uri::{Last, QueryOptions, Resource},
 };
 
 use super::PlanError;
-
-/// The version an answer is written in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OdataVersion {
-    /// 4.0: control information has the prefix `odata.`
-    V40,
-    /// 4.01: it has none.
-    V401,
-}
-
-impl OdataVersion {
-    /// The value of `OData-Version`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::V40 => "4.0",
-            Self::V401 => "4.01",
-        }
-    }
-
-    /// What control information starts with.
-    pub fn prefix(self) -> &'static str {
-        match self {
-            Self::V40 => "@odata.",
-            Self::V401 => "@",
-        }
-    }
-}
 
 /// How much control information an answer has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,26 +21,29 @@ pub enum Metadata {
     None,
 }
 
-/// The version of the answer: the highest one the client takes, and 4.0 for clients of the Microsoft services.
+/// The version of the answer: the newest one that `OData-MaxVersion` takes, else that of a request in 4.01, else the
+/// default of the profile; none above what the profile writes.
+///
+/// Protocol §8.2.7 recommends that a service without `OData-MaxVersion` stays with the version of its first publication:
+/// many clients of 4.0 send no header, and read none of the names of 4.01.
 pub fn version(headers: &Headers, service: &Service) -> Result<OdataVersion, PlanError> {
-    if let Some(version) = headers.get("odata-version")
-        && !matches!(version_number(version), "4.0" | "4.01" | "4")
-    {
-        return Err(PlanError::Version(version.into()));
-    }
-    let max = match headers.get("odata-maxversion") {
+    let stated = |name: &str| headers.get(name).map(version_number);
+    let unsupported = |text: &str| PlanError::Version(text.into());
+    let of_request = match stated("odata-version") {
+        None | Some("4.0" | "4") => None,
+        Some("4.01") => Some(OdataVersion::V401),
+        Some(other) => return Err(unsupported(other)),
+    };
+    let max = match stated("odata-maxversion") {
         None => None,
-        Some(max) => match parse_version(version_number(max)) {
-            Some(number) if number >= (4, 0) => Some(number),
-            _ => return Err(PlanError::Version(max.into())),
+        Some(text) => match parse_version(text) {
+            Some(number) if number >= (4, 1) => Some(OdataVersion::V401),
+            Some(number) if number >= (4, 0) => Some(OdataVersion::V40),
+            _ => return Err(unsupported(text)),
         },
     };
-    let plain = service.profile.errors == ErrorShape::Odata;
-    let newest = if plain { OdataVersion::V401 } else { OdataVersion::V40 };
-    Ok(match max {
-        Some(max) if max < (4, 1) => OdataVersion::V40,
-        _ => newest,
-    })
+    let profile = &service.profile;
+    Ok(max.or(of_request).unwrap_or(profile.default_version).min(profile.max_version))
 }
 
 /// The isolation that is asked for, and how the service keeps it (Protocol §8.2.6). An error where it does not.
@@ -112,6 +88,23 @@ pub(super) fn body_numbers(headers: &Headers) -> Numbers {
     if said.any(|(_, value)| value.trim().eq_ignore_ascii_case("true")) { Numbers::Text } else { Numbers::Plain }
 }
 
+/// How `$metadata` is written: as XML. `Accept` may be disregarded (RFC 9110 §12.5.1), and many clients ask for JSON in all
+/// their requests; `$format` is about this one.
+pub(super) fn document(options: &QueryOptions) -> Result<(Metadata, Numbers), PlanError> {
+    check_format(options, &["xml", "application/xml"])?;
+    Ok((Metadata::Minimal, Numbers::Plain))
+}
+
+/// Refuses a `$format` that is none of these media types.
+fn check_format(options: &QueryOptions, possible: &[&str]) -> Result<(), PlanError> {
+    let Some(format) = &options.format else { return Ok(()) };
+    let media_type = format.split(';').next().unwrap_or_default().trim();
+    if possible.iter().any(|one| one.eq_ignore_ascii_case(media_type)) {
+        return Ok(());
+    }
+    Err(PlanError::NotAcceptable(format.chars().take(200).collect()))
+}
+
 /// How the answer is to be written, or that no acceptable form is there. `$format` beats `Accept`.
 pub(super) fn metadata(
     headers: &Headers,
@@ -121,6 +114,9 @@ pub(super) fn metadata(
     if let Resource::Entities(path) = resource
         && matches!(path.last, Last::Value | Last::Count)
     {
+        if path.last == Last::Value {
+            check_format(options, &["text/plain", "application/octet-stream"])?;
+        }
         return Ok((Metadata::Minimal, Numbers::Plain));
     }
     let accept = match &options.format {

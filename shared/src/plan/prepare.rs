@@ -15,9 +15,10 @@ use crate::{
 };
 
 use super::{
-    PlanError,
+    OdataVersion, PlanError,
     context::{Context, Reference, References},
-    negotiate::{self, Metadata, OdataVersion},
+    negotiate::{self, Metadata},
+    options::check_custom_options,
     repeat::Repeats,
 };
 
@@ -174,13 +175,14 @@ pub fn prepare_at(
     let headers = &request.headers;
     let version = negotiate::version(headers, context.service)?;
     negotiate::isolation(headers, context.service)?;
+    check_custom_options(&context.service.profile, &place.options)?;
     let companies = context.service.companies.as_ref();
     let resource = uri::resolve(&context.service.model, &place.segments, companies.map(|c| c.set))?;
     if resource == Resource::Batch {
         return Err(PlanError::NestedBatch);
     }
     let (metadata, numbers) = match resource {
-        Resource::Metadata => (Metadata::Minimal, Numbers::Plain),
+        Resource::Metadata => negotiate::document(&place.options)?,
         _ => negotiate::metadata(headers, &place.options, &resource)?,
     };
     let repeats = Repeats::of(context, request, (&place, query), &resource)?;
@@ -331,11 +333,11 @@ pub(super) fn dereference<'u>(
     references: &References,
 ) -> Result<Cow<'u, str>, PlanError> {
     let Some((id, rest)) = reference(url) else { return Ok(url.into()) };
-    match RequestId::new(id).ok().and_then(|id| references.get(&id)) {
+    match RequestId::new(&id).ok().and_then(|id| references.get(&id)) {
         // Relative to the root of the batch, whatever host the client thinks it talks to.
         Some(Reference::Entity { path, .. }) => Ok(format!("{}/{path}{rest}", context.root).into()),
-        Some(Reference::Nothing | Reference::Failed) => Err(PlanError::EmptyReference(id.to_owned())),
-        None => Err(PlanError::UnknownReference(id.to_owned())),
+        Some(Reference::Nothing | Reference::Failed) => Err(PlanError::EmptyReference(id.into_owned())),
+        None => Err(PlanError::UnknownReference(id.into_owned())),
     }
 }
 
@@ -345,11 +347,15 @@ pub fn refers(request: &Request) -> bool {
     reference(&request.url).is_some() || in_tags("if-match") || in_tags("if-none-match")
 }
 
-/// The id and the rest of a URL whose first segment is a reference. System resources are none.
-pub fn reference(url: &str) -> Option<(&str, &str)> {
-    let tail = url.strip_prefix('$').or_else(|| url.strip_prefix("/$"))?;
-    let end = tail.find(['/', '?', '#']).unwrap_or(tail.len());
-    let (id, rest) = tail.split_at(end);
+/// The id and the rest of a URL whose first segment is a reference: `$<id>`, percent-decoded like any other segment.
+/// System resources are none.
+pub fn reference(url: &str) -> Option<(Cow<'_, str>, &str)> {
+    let relative = url.strip_prefix('/').unwrap_or(url);
+    let (segment, rest) = relative.split_at(relative.find(['/', '?', '#']).unwrap_or(relative.len()));
+    let id = match uri::decode_segment(segment).ok()? {
+        Cow::Borrowed(segment) => Cow::Borrowed(segment.strip_prefix('$')?),
+        Cow::Owned(segment) => Cow::Owned(segment.strip_prefix('$')?.to_owned()),
+    };
     let system = ["batch", "crossjoin", "all", "entity", "root", "id", "metadata"];
     let is_system = system.contains(&id.split('(').next().unwrap_or_default());
     (!is_system).then_some((id, rest))
@@ -361,11 +367,22 @@ mod tests {
 
     #[test]
     fn a_reference_is_the_whole_first_segment() {
-        assert_eq!(reference("$1"), Some(("1", "")));
-        assert_eq!(reference("$10/Orders?$expand=Items"), Some(("10", "/Orders?$expand=Items")));
-        assert_eq!(reference("$1?x=1"), Some(("1", "?x=1")));
+        for (url, id, rest) in [
+            ("$1", "1", ""),
+            ("/$1", "1", ""),
+            ("%241", "1", ""),
+            ("/%24%31/Orders", "1", "/Orders"),
+            ("$10/Orders?$expand=Items", "10", "/Orders?$expand=Items"),
+            ("$1?x=1", "1", "?x=1"),
+        ] {
+            assert_eq!(reference(url), Some((id.into(), rest)), "{url}");
+        }
+        assert_eq!(reference("%25241"), None);
+        assert_eq!(reference("%2F$1"), None);
         assert_eq!(reference("People('$1')"), None);
-        for system in ["$batch", "$metadata", "$metadata#People", "$entity?$id=x", "$all", "$crossjoin(A,B)", "$root"] {
+        for system in
+            ["$batch", "$metadata", "$metadata#People", "$entity?$id=x", "$all", "$crossjoin(A,B)", "$root", "%24batch"]
+        {
             assert_eq!(reference(system), None, "{system}");
         }
     }

@@ -5,7 +5,7 @@ use std::{cell::Cell, collections::HashSet, fmt::Write as _, sync::Arc};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use crate::{
-    edm::{Entity, EntityKey, Incarnation, TypeId, Version},
+    edm::{Entity, EntityKey, Incarnation, TypeId, TypeKind, Version},
     query::{self, Predicate, Selection},
     respond::{self, Listing},
     uri::{EntityPath, Key, Last, UriError},
@@ -29,9 +29,6 @@ const MAX_SKIP: usize = 50_000;
 impl Unit<'_> {
     /// GET of anything below an entity set.
     pub(super) fn retrieve(&mut self, request: &Prepared, path: &EntityPath) -> Step<Outcome> {
-        if !path.collection || !path.property.is_empty() {
-            refuse_collection_options(request)?;
-        }
         if path.company.is_none() && self.service().companies.as_ref().is_some_and(|c| c.set == path.set) {
             return self.retrieve_company(request, path);
         }
@@ -84,8 +81,14 @@ impl Unit<'_> {
                 let selection = self.selection(request, entity.record.ty)?;
                 Ok(respond::entity(self.context, request, selection.as_ref(), collection_path, entity_path, entity))
             }
-            (last, _) => respond::property(self.context, request, path, last, entity_path, entity)
-                .ok_or_else(|| PlanError::NoTarget(request.path.clone()).into()),
+            (last, _) => {
+                let selection = match path.value_type(&self.service().model).map(|ty| ty.kind) {
+                    Some(TypeKind::Complex(ty)) => self.selection(request, ty)?,
+                    _ => None,
+                };
+                respond::property(self.context, request, (path, last), selection.as_ref(), entity_path, entity)
+                    .ok_or_else(|| PlanError::NoTarget(request.path.clone()).into())
+            }
         }
     }
 
@@ -287,22 +290,4 @@ fn skip_token(token: &str) -> Result<String, PlanError> {
 
 fn strange_token() -> UriError {
     UriError::BadOption { name: "$skiptoken".into(), reason: "it does not come from a next link" }
-}
-
-/// Options that only a collection has.
-pub(super) fn refuse_collection_options(request: &Prepared) -> Result<(), PlanError> {
-    let options = &request.options;
-    let given = [
-        ("$filter", options.filter.is_some()),
-        ("$top", options.top.is_some()),
-        ("$skip", options.skip.is_some()),
-        ("$count", options.count.is_some()),
-        ("$skiptoken", options.skiptoken.is_some()),
-    ];
-    match given.iter().find(|(_, given)| *given) {
-        Some((name, _)) => {
-            Err(UriError::BadOption { name: (*name).into(), reason: "it is for reading collections" }.into())
-        }
-        None => Ok(()),
-    }
 }

@@ -18,10 +18,10 @@ use crate::{
 use super::{
     Ending, PlanError,
     context::{self, Context, Fresh, Reference, References},
+    options::check_options,
     overlay::{Halt, Overlay, Step},
     place::Collection,
     prepare::{Prepared, prepare, refers},
-    retrieve::refuse_collection_options,
     snapshot::{Needs, Snapshot},
 };
 
@@ -237,8 +237,8 @@ impl<'a> Unit<'a> {
     pub(super) fn dispatch(&mut self, request: &Prepared) -> Step<Outcome> {
         self.check_permission(request)?;
         let path = match &request.resource {
-            Resource::ServiceDocument => return get_only(request, |r| respond::service_document(self.context, r)),
-            Resource::Metadata => return get_only(request, |r| respond::metadata(self.context, r)),
+            Resource::ServiceDocument => return self.get_only(request, respond::service_document),
+            Resource::Metadata => return self.get_only(request, respond::metadata),
             Resource::Batch => return Err(PlanError::NestedBatch.into()),
             Resource::Action { path, name } => return self.act(request, path, name),
             Resource::Entities(path) => path,
@@ -253,9 +253,7 @@ impl<'a> Unit<'a> {
         if let Some(fault) = &request.body_fault {
             return Err(fault.clone().into());
         }
-        if request.method != Method::GET {
-            refuse_collection_options(request)?;
-        }
+        self.check_options(request)?;
         match (request.method.as_str(), path.last, path.property.is_empty()) {
             ("GET", ..) => self.retrieve(request, path),
             (_, Last::Ref, _) => self.change_reference(request, path),
@@ -266,6 +264,19 @@ impl<'a> Unit<'a> {
             ("DELETE", _, true) => self.delete(request, path),
             _ => Err(not_allowed(request, allow)),
         }
+    }
+
+    /// Refuses query options that the request cannot have.
+    pub(super) fn check_options(&self, request: &Prepared) -> Result<(), PlanError> {
+        Ok(check_options(&self.service().model, request)?)
+    }
+
+    fn get_only(&self, request: &Prepared, answer: fn(&Context<'_>, &Prepared) -> Response) -> Step<Outcome> {
+        if request.method != Method::GET {
+            return Err(not_allowed(request, "GET"));
+        }
+        self.check_options(request)?;
+        Ok(Outcome { response: answer(self.context, request), reference: Reference::Nothing, repeated: false })
     }
 
     fn is_read_only(&self, path: &EntityPath) -> bool {
@@ -356,13 +367,6 @@ fn allowed(path: &EntityPath) -> &'static str {
         _ if path.property.is_empty() && path.collection => "GET, POST",
         _ => "GET, PUT, PATCH, DELETE",
     }
-}
-
-fn get_only(request: &Prepared, answer: impl FnOnce(&Prepared) -> Response) -> Step<Outcome> {
-    if request.method != Method::GET {
-        return Err(not_allowed(request, "GET"));
-    }
-    Ok(Outcome { response: answer(request), reference: Reference::Nothing, repeated: false })
 }
 
 /// An entity of the table, by its place.

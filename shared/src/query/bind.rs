@@ -66,6 +66,9 @@ impl<'a> Binder<'a> {
     }
 
     fn compare(&self, operator: Operator, left: Side<'a>, right: Side<'a>) -> Result<Condition, QueryError> {
+        if !matches!(operator, Operator::Eq | Operator::Ne) {
+            [&left, &right].into_iter().try_for_each(|side| self.check_order(side))?;
+        }
         match (left, right) {
             (Side::Link(at, nav), Side::Literal("null")) | (Side::Literal("null"), Side::Link(at, nav)) => {
                 link_to_nothing(operator, at, nav)
@@ -84,6 +87,10 @@ impl<'a> Binder<'a> {
                     (Some(one), None) | (None, Some(one)) => (one.clone(), one),
                     (Some(left), Some(right)) => (left, right),
                 };
+                let opaque = [&of_left, &of_right].into_iter().find(|ty| is_opaque(ty));
+                if let Some(ty) = opaque.filter(|_| !null) {
+                    return Err(QueryError::OnlyNull { ty: ty.name(self.model) });
+                }
                 if !null && !comparable(&of_left, &of_right) {
                     let (left, right) = (of_left.name(self.model), of_right.name(self.model));
                     return Err(QueryError::Incompatible { left, right });
@@ -92,6 +99,19 @@ impl<'a> Binder<'a> {
                 Ok(Condition::Compare { operator, left, right })
             }
         }
+    }
+
+    /// Refuses what has no order: entities, complex values, collections, and what is compared with null alone (URL
+    /// Conventions §5.1.1.1).
+    fn check_order(&self, side: &Side<'_>) -> Result<(), QueryError> {
+        let what = match side {
+            Side::Link(_, nav) => format!("the entity '{}'", nav.name),
+            Side::Property(_, ty) if ty.collection => "a collection".to_owned(),
+            Side::Property(_, ty) if matches!(ty.kind, TypeKind::Complex(_)) || is_opaque(ty) => ty.name(self.model),
+            Side::Literal(text) if LiteralShape::of(text) == Some(LiteralShape::Binary) => "a binary value".to_owned(),
+            _ => return Ok(()),
+        };
+        Err(QueryError::NoOrder { what })
     }
 
     fn operand(&self, side: Side<'_>, ty: &PropertyType) -> Result<Operand, QueryError> {
@@ -261,7 +281,12 @@ fn shape_type(side: &Side<'_>) -> PropertyType {
 }
 
 fn comparable(left: &PropertyType, right: &PropertyType) -> bool {
-    left.kind == right.kind && !matches!(left.kind, TypeKind::Complex(_)) || is_number(left) && is_number(right)
+    left.kind == right.kind || is_number(left) && is_number(right)
+}
+
+/// Whether values of a type are compared with null alone.
+fn is_opaque(ty: &PropertyType) -> bool {
+    is(ty, PrimitiveType::Binary) || is(ty, PrimitiveType::Geo)
 }
 
 fn is(ty: &PropertyType, primitive: PrimitiveType) -> bool {

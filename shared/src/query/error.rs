@@ -32,6 +32,18 @@ pub enum QueryError {
         /// Type of the right side.
         right: String,
     },
+    /// Only `eq` and `ne` compare it (400).
+    #[error("{what} has no order: only 'eq' and 'ne' compare it")]
+    NoOrder {
+        /// What stands there.
+        what: String,
+    },
+    /// It is compared with null alone (400).
+    #[error("{ty} can be compared with null only")]
+    OnlyNull {
+        /// Its type.
+        ty: String,
+    },
     /// Something stands where a condition is expected (400).
     #[error("{what} is not a condition")]
     NotBoolean {

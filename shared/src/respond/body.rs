@@ -7,7 +7,7 @@ use http::{HeaderValue, StatusCode, header};
 
 use crate::{
     batch::{Headers, Response, Return},
-    edm::{self, Entity, PropertyType, Value},
+    edm::{self, Entity, PropertyType, Record, TypeKind, Value},
     plan::{Context, Created, Metadata, Outcome, Prepared, Reference, Updated},
     query::Selection,
     service::profile::Returned,
@@ -140,8 +140,8 @@ pub(crate) fn not_modified(context: &Context<'_>, request: &Prepared, entity: &A
 pub(crate) fn property(
     context: &Context<'_>,
     request: &Prepared,
-    path: &EntityPath,
-    last: Last,
+    (path, last): (&EntityPath, Last),
+    selection: Option<&Selection>,
     entity_path: &str,
     entity: &Arc<Entity>,
 ) -> Option<Outcome> {
@@ -171,11 +171,15 @@ pub(crate) fn property(
             headers::etag(context, &mut all, &entity.etag());
             let mut body = vec![b'{'];
             if request.metadata == Metadata::Minimal {
-                write_context(&mut body, context, request, &format!("{entity_path}/{names}"));
+                let selected = match ty.kind {
+                    TypeKind::Complex(ty) => selected(context, ty, selection),
+                    _ => String::new(),
+                };
+                write_context(&mut body, context, request, &format!("{entity_path}/{names}{selected}"));
                 body.push(b',');
             }
             if let Value::Complex(record) = &value {
-                edm::write_record(&mut body, model, record, None, true, true, request.numbers);
+                write_complex(&mut body, context, request, (&ty, record), selection);
             } else {
                 body.extend_from_slice(b"\"value\":");
                 edm::write_value(&mut body, model, &ty, &value, request.numbers);
@@ -183,6 +187,46 @@ pub(crate) fn property(
             body.push(b'}');
             Some(outcome(StatusCode::OK, all, body.into(), reference))
         }
+    }
+}
+
+/// The members of a complex value, its type before them where it is not the declared one.
+fn write_complex(
+    body: &mut Vec<u8>,
+    context: &Context<'_>,
+    request: &Prepared,
+    (declared, record): (&PropertyType, &Record),
+    selection: Option<&Selection>,
+) {
+    let (model, numbers) = (&context.service.model, request.numbers);
+    let is_typed = declared.kind != TypeKind::Complex(record.ty) && request.metadata == Metadata::Minimal;
+    if is_typed {
+        write_type(body, context, request, record.ty);
+    }
+    let first = !is_typed;
+    let Some(selection) = selection else {
+        edm::write_record(body, model, record, None, true, first, numbers);
+        return;
+    };
+    let written = edm::write_record(body, model, record, Some(&selection.properties), false, first, numbers);
+    write_dynamic(body, record, selection, first && !written);
+}
+
+/// The type of a value, where it does not follow from the model: a URI reference (JSON Format §4.6.3).
+fn write_type(body: &mut Vec<u8>, context: &Context<'_>, request: &Prepared, ty: edm::TypeId) {
+    let _ = write!(body, "\"{}type\":\"#{}\"", request.version.prefix(), context.service.model.ty(ty).qualified_name);
+}
+
+/// The selected properties that are not declared.
+fn write_dynamic(body: &mut Vec<u8>, record: &Record, selection: &Selection, mut first: bool) {
+    for (name, json) in record.dynamic.iter().filter(|(name, _)| selection.dynamic.contains(name)) {
+        if !first {
+            body.push(b',');
+        }
+        first = false;
+        write_text(body, name);
+        body.push(b':');
+        body.extend_from_slice(json.as_bytes());
     }
 }
 
@@ -287,9 +331,8 @@ pub(super) fn write_members(
         write_text(body, &entity.etag().to_string());
         first = false;
         if model.ty(entity.record.ty).base.is_some() {
-            let hash = if request.version.prefix() == "@" { "" } else { "#" };
-            let _ = write!(body, ",\"{}type\":", request.version.prefix());
-            write_text(body, &format!("{hash}{}", model.ty(entity.record.ty).qualified_name));
+            body.push(b',');
+            write_type(body, context, request, entity.record.ty);
         }
     }
     let Some(selection) = selection else {
@@ -298,15 +341,7 @@ pub(super) fn write_members(
     };
     let positions = with_key(context, entity, selection);
     first &= !edm::write_record(body, model, &entity.record, Some(&positions), false, first, request.numbers);
-    for (name, json) in entity.record.dynamic.iter().filter(|(name, _)| selection.dynamic.contains(name)) {
-        if !first {
-            body.push(b',');
-        }
-        first = false;
-        write_text(body, name);
-        body.push(b':');
-        body.extend_from_slice(json.as_bytes());
-    }
+    write_dynamic(body, &entity.record, selection, first);
 }
 
 /// The selected properties, and the key after them: clients find an entity by it.

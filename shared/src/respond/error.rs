@@ -258,6 +258,7 @@ fn batch_row(error: &BatchError, profile: Option<&Profile>) -> Row {
         BatchError::Method { .. } => (405, "MethodNotAllowed", "BadRequest_MethodNotAllowed", "0x80060888"),
         BatchError::BodyTooLarge { .. } => (413, "TooLarge", "BadRequest", "0x80072322"),
         BatchError::AnswerTooLarge { .. } => (413, "AnswerTooLarge", "BadRequest", "0x80072322"),
+        BatchError::Unsupported(error) => uri_row(error),
         BatchError::NotAcceptable(_) => (406, "NotAcceptable", "BadRequest", "0x80060888"),
         BatchError::ContentEncoding(_) => (415, "UnsupportedMediaType", "BadRequest", "0x80048d19"),
         BatchError::Header { .. } | BatchError::Option(_) | BatchError::Reference { .. } => {

@@ -89,6 +89,9 @@ pub enum BatchError {
     /// A query option that `$batch` does not have.
     #[error(transparent)]
     Option(#[from] UriError),
+    /// A query option that the dialect gives a meaning to and that is not carried out.
+    #[error(transparent)]
+    Unsupported(UriError),
     /// A URL refers to a request that does not stand before it.
     #[error("request {position}: Content-ID Reference: '${id}' does not exist in the batch context.")]
     Reference {

@@ -9,6 +9,7 @@ use crate::{
         Numbers::{self, Plain, Text},
     },
     plan::{Context, Metadata, OdataVersion, Prepared},
+    service::Service,
 };
 
 pub(super) const ODATA_VERSION: HeaderName = HeaderName::from_static("odata-version");
@@ -21,6 +22,14 @@ pub(crate) fn version_header(context: &Context<'_>, request: &Prepared, headers:
     if body || context.service.profile.version_on_no_content {
         headers.append(ODATA_VERSION, HeaderValue::from_static(request.version.as_str()));
     }
+}
+
+/// The headers of a request that the answer to a read depends on (Protocol §8.3, RFC 9110 §12.5.5).
+pub(crate) fn vary(service: &Service) -> HeaderValue {
+    HeaderValue::from_static(match service.companies {
+        None => "Accept, OData-MaxVersion, OData-Version, Prefer",
+        Some(_) => "Accept, Company, OData-MaxVersion, OData-Version, Prefer",
+    })
 }
 
 /// `Content-Type` of JSON.

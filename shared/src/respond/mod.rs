@@ -13,7 +13,7 @@ pub(crate) use body::{count, created, entity, not_modified, property, property_c
 pub(crate) use document::{metadata, service_document};
 pub use error::{ErrorContext, error_code, error_response};
 pub use failure::{BatchError, Failure};
-pub(crate) use headers::{accepted, version_header};
+pub(crate) use headers::{accepted, vary, version_header};
 pub(crate) use listing::{Listing, collection};
 pub use requeue::Refused;
 pub(crate) use requeue::requeued;

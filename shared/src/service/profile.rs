@@ -12,6 +12,13 @@ use toml::Spanned;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "independent switches, each read in one place")]
 pub struct Profile {
+    /// The newest version of OData that answers are written in.
+    pub max_version: OdataVersion,
+    /// The version of answers to clients that ask for none; never above `max_version`.
+    pub default_version: OdataVersion,
+    /// Custom query options that the dialect gives a meaning to and this service does not carry out: 501 by name, in any
+    /// case of letters. Other custom options are ignored (Protocol §6.1).
+    pub unsupported_options: Vec<String>,
     /// After an error in a JSON batch without `continue-on-error`: go on (4.01) or stop.
     pub json_continues: bool,
     /// Outer status of a batch that stops at a failure: the requests after it are left out of the answer.
@@ -59,6 +66,35 @@ pub struct Profile {
     pub filter_ignores_case: bool,
     /// Shape of the error object.
     pub errors: ErrorShape,
+}
+
+/// A version of OData, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+pub enum OdataVersion {
+    /// 4.0: control information has the prefix `odata.`
+    #[serde(rename = "4.0")]
+    V40,
+    /// 4.01: it has none.
+    #[serde(rename = "4.01")]
+    V401,
+}
+
+impl OdataVersion {
+    /// The value of `OData-Version`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::V40 => "4.0",
+            Self::V401 => "4.01",
+        }
+    }
+
+    /// What control information starts with.
+    pub fn prefix(self) -> &'static str {
+        match self {
+            Self::V40 => "@odata.",
+            Self::V401 => "@",
+        }
+    }
 }
 
 /// Format of an answer.
@@ -160,6 +196,7 @@ impl Profile {
         match preset {
             Preset::Odata => Self::odata(),
             Preset::FinanceOperations => Self {
+                max_version: OdataVersion::V40,
                 json_continues: false,
                 faulty_request_fails_alone: false,
                 json_answer_to_multipart: false,
@@ -171,6 +208,8 @@ impl Profile {
                 ..Self::odata()
             },
             Preset::BusinessCentral => Self {
+                max_version: OdataVersion::V40,
+                unsupported_options: names(&["tenant"]),
                 json_continues: false,
                 faulty_request_fails_alone: false,
                 json_default_response: ResponseFormat::Multipart,
@@ -189,6 +228,8 @@ impl Profile {
                 ..Self::odata()
             },
             Preset::Dataverse => Self {
+                max_version: OdataVersion::V40,
+                unsupported_options: names(&["fetchXml", "savedQuery", "userQuery", "sql", "partitionId"]),
                 json_continues: false,
                 faulty_request_fails_alone: false,
                 outer_status_of_failure: OuterStatus::BadRequest,
@@ -208,6 +249,9 @@ impl Profile {
     /// OData 4.01 with the choices that it leaves open.
     fn odata() -> Self {
         Self {
+            max_version: OdataVersion::V401,
+            default_version: OdataVersion::V40,
+            unsupported_options: Vec::new(),
             json_continues: true,
             outer_status_of_failure: OuterStatus::Ok,
             faulty_request_fails_alone: true,
@@ -233,6 +277,10 @@ impl Profile {
             errors: ErrorShape::Odata,
         }
     }
+}
+
+fn names(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
 }
 
 /// Declares `[profile]`: a preset under `base`, and every field of [`Profile`] as an optional override.
@@ -261,13 +309,16 @@ macro_rules! profile_config {
             /// The preset with its overrides.
             pub(super) fn profile(&self) -> Profile {
                 let preset = Profile::preset(self.base);
-                Profile { $($field: self.$field.as_ref().map_or(preset.$field, |own| *own.as_ref()),)* }
+                Profile { $($field: self.$field.clone().map_or(preset.$field, Spanned::into_inner),)* }
             }
         }
     };
 }
 
 profile_config! {
+    max_version: OdataVersion,
+    default_version: OdataVersion,
+    unsupported_options: Vec<String>,
     json_continues: bool,
     outer_status_of_failure: OuterStatus,
     faulty_request_fails_alone: bool,
@@ -308,6 +359,16 @@ mod tests {
             ..Profile::preset(Preset::BusinessCentral)
         };
         assert_eq!(config.profile(), expected);
+    }
+
+    #[test]
+    fn answers_are_4_0_unless_a_profile_says_otherwise() {
+        for preset in [Preset::Odata, Preset::FinanceOperations, Preset::BusinessCentral, Preset::Dataverse] {
+            assert_eq!(Profile::preset(preset).default_version, OdataVersion::V40);
+        }
+        let config: ProfileConfig = toml::from_str("base = \"odata\"\ndefault_version = \"4.01\"").unwrap();
+        assert_eq!(config.profile().default_version, OdataVersion::V401);
+        assert!(toml::from_str::<ProfileConfig>("base = \"odata\"\ndefault_version = \"4.02\"").is_err());
     }
 
     #[test]

@@ -3,8 +3,10 @@
 //! A pattern is a path of literal segments, segments with a final `*` (`v9.*`) and placeholders (`{version}`: one segment
 //! of letters, digits, `.`, `-`, `_`, so that neither `$batch` nor `journals(…)` is mistaken for a part of a root).
 //! Of several patterns that match a path, the most specific one wins: segment by segment from the left, a literal
-//! before a `*` (the longer the text before it, the better) before a placeholder; then the longer pattern. Two patterns that
-//! this order cannot tell apart are an error when the services are loaded.
+//! before a `*` (the longer the text before it, the better) before a placeholder; then the longer pattern. The literal
+//! segments that a pattern begins with belong to its service: no placeholder of another service's pattern stands for one of
+//! them, so `/api/data/v10.0` is no root of a service at `/api/{publisher}/{version}` beside one at `/api/data/v9.*`.
+//! Two patterns that this order cannot tell apart are an error when the services are loaded.
 
 use std::{borrow::Cow, cmp::Reverse};
 
@@ -103,6 +105,21 @@ impl Pattern {
         Ok(Self { text: text.into(), segments })
     }
 
+    /// Segments before the first that is not literal.
+    fn literal_prefix(&self) -> &[Segment] {
+        let end = self.segments.iter().position(|segment| !matches!(segment, Segment::Literal(_)));
+        self.segments.split_at(end.unwrap_or(self.segments.len())).0
+    }
+
+    /// Whether a path that this pattern matches begins with these literal segments, and some of them only by a placeholder.
+    fn captures(&self, literals: &[Segment], path: &str, encoding: Encoding) -> bool {
+        let called = path.split('/').skip(1);
+        let begins = called
+            .zip(literals)
+            .filter(|(called, literal)| decoded(called, encoding).is_some_and(|called| literal.matches(&called)));
+        begins.count() == literals.len() && self.segments.get(..literals.len()) != Some(literals)
+    }
+
     /// As written.
     pub(super) fn text(&self) -> &str {
         &self.text
@@ -169,7 +186,10 @@ impl Roots {
     pub(super) fn find<'p>(&self, path: &'p str, encoding: Encoding) -> Option<(usize, &'p str, &'p str)> {
         self.0.iter().find_map(|(pattern, origin)| {
             let (root, rest) = pattern.split(path, encoding)?;
-            Some((origin.service, root, rest))
+            let is_captured = self.0.iter().any(|(other, at)| {
+                at.service != origin.service && pattern.captures(other.literal_prefix(), path, encoding)
+            });
+            (!is_captured).then_some((origin.service, root, rest))
         })
     }
 }
@@ -219,6 +239,7 @@ mod tests {
             ("/api/data/v9.1/accounts(1)", Some((3, "/api/data/v9.1", "accounts(1)"))),
             ("/api/data/v8.2/accounts/Account_Tasks", Some((4, "/api/data/v8.2", "accounts/Account_Tasks"))),
             ("/api/data/accounts", Some((7, "/api/data", "accounts"))),
+            ("/api/data/v10.0/accounts", Some((7, "/api/data", "v10.0/accounts"))),
             ("/data/BatchJobs(5637144576)", Some((2, "/data", "BatchJobs(5637144576)"))),
             ("/database", None),
             ("/Data", None),
@@ -230,6 +251,22 @@ mod tests {
         ] {
             assert_eq!(roots.find(path, Encoding::Percent), expected, "{path}");
         }
+    }
+
+    #[test]
+    fn a_placeholder_stands_for_no_literal_prefix_of_another_service() {
+        let roots = roots(&PATTERNS[..5]);
+        for path in ["/api/data/v10.0/accounts", "/api/data/x/y/items", "/api/d%61ta/x/y"] {
+            assert_eq!(roots.find(path, Encoding::Percent), None, "{path}");
+        }
+        assert_eq!(roots.find("/api/datas/x/y", Encoding::Percent), Some((0, "/api/datas/x/y", "")));
+        let origin = |service| Origin { service, offset: 0 };
+        let pattern = |text| Pattern::parse(text).unwrap();
+        let own = [(pattern("/api/data/v9.*"), origin(0)), (pattern("/api/{publisher}/{version}"), origin(0))];
+        assert_eq!(
+            Roots::new(own.into()).unwrap().find("/api/data/v10.0", Encoding::Percent),
+            Some((0, "/api/data/v10.0", ""))
+        );
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub use expression::{Expr, Function, Operator};
 pub use filter::parse_filter;
 pub(crate) use literal::LiteralShape;
 pub use options::QueryOptions;
-pub use path::{Segment, parse_path};
+pub use path::{Segment, decode_segment, is_batch, parse_path};
 pub use predicate::KeyPredicate;
 pub use resolve::{EntityPath, Key, Last, Resource, Step, resolve};
 

@@ -54,6 +54,21 @@ impl QueryOptions {
         Ok(options)
     }
 
+    /// The names of the system options that are there.
+    pub fn given(&self) -> impl Iterator<Item = &'static str> {
+        let all = [
+            ("$select", self.select.is_some()),
+            ("$filter", self.filter.is_some()),
+            ("$top", self.top.is_some()),
+            ("$skip", self.skip.is_some()),
+            ("$count", self.count.is_some()),
+            ("$skiptoken", self.skiptoken.is_some()),
+            ("$format", self.format.is_some()),
+            ("$id", self.id.is_some()),
+        ];
+        all.into_iter().filter(|(_, given)| *given).map(|(name, _)| name)
+    }
+
     /// The value of a custom option, by exact name.
     pub fn custom(&self, name: &str) -> Option<&str> {
         self.custom.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
@@ -62,8 +77,8 @@ impl QueryOptions {
     fn add(&mut self, piece: &str, at: usize, limits: &UriLimits) -> Result<(), UriError> {
         let (name, value) = piece.split_once('=').map_or((piece, None), |(name, value)| (name, Some(value)));
         let value_at = at + name.len() + 1;
-        let name = decode(name, at)?;
-        let value = value.map(|value| decode(&with_spaces(value), value_at)).transpose()?;
+        let name = decode(name, at)?.into_owned();
+        let value = value.map(|value| decode(&with_spaces(value), value_at).map(Cow::into_owned)).transpose()?;
         if name.starts_with('@') {
             return Err(UriError::unsupported(format!("the parameter alias '{name}'")));
         }

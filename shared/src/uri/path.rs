@@ -1,5 +1,7 @@
 //! Splits a resource path into segments (URL Conventions §2: split first, then decode, then read).
 
+use std::borrow::Cow;
+
 use percent_encoding::percent_decode_str;
 
 use super::{Encoding, KeyPredicate, UriError, UriLimits};
@@ -54,10 +56,10 @@ fn split(path: &str, encoding: Encoding) -> Vec<(usize, &str)> {
 fn segment(piece: &str, offset: usize, encoding: Encoding) -> Result<Segment, UriError> {
     let text = match encoding {
         Encoding::Percent => decode(piece, offset)?,
-        Encoding::Decoded => piece.to_owned(),
+        Encoding::Decoded => Cow::Borrowed(piece),
     };
     let (name, arguments) = match text.split_once('(') {
-        None => (text.as_str(), None),
+        None => (&*text, None),
         // `$filter(…)` and `$crossjoin(…)` hold no key.
         Some((name, _)) if name.starts_with('$') => return Err(UriError::unsupported(format!("'{name}(…)'"))),
         Some((name, rest)) => (name, Some(KeyPredicate::parse(name, rest, offset)?)),
@@ -69,7 +71,7 @@ fn segment(piece: &str, offset: usize, encoding: Encoding) -> Result<Segment, Ur
 }
 
 /// Decodes percent-encoded UTF-8 once; `+` stays a plus. `offset` is where `text` begins in what the client sent.
-pub(super) fn decode(text: &str, offset: usize) -> Result<String, UriError> {
+pub(super) fn decode(text: &str, offset: usize) -> Result<Cow<'_, str>, UriError> {
     let bytes = text.as_bytes();
     for (at, _) in text.match_indices('%') {
         let digits = bytes.get(at + 1..at + 3);
@@ -78,7 +80,22 @@ pub(super) fn decode(text: &str, offset: usize) -> Result<String, UriError> {
         }
     }
     let decoded = percent_decode_str(text).decode_utf8();
-    decoded.map(Into::into).map_err(|_| UriError::Encoding { position: offset })
+    decoded.map_err(|_| UriError::Encoding { position: offset })
+}
+
+/// The text of one segment as sent, percent-decoded.
+pub fn decode_segment(segment: &str) -> Result<Cow<'_, str>, UriError> {
+    decode(segment, 0)
+}
+
+/// Whether a path relative to the service root is that of `$batch`.
+pub fn is_batch(path: &str, encoding: Encoding) -> bool {
+    let inner = path.strip_prefix('/').unwrap_or(path);
+    let inner = inner.strip_suffix('/').unwrap_or(inner);
+    match encoding {
+        Encoding::Percent => decode(inner, 0).is_ok_and(|text| text == "$batch"),
+        Encoding::Decoded => inner == "$batch",
+    }
 }
 
 #[cfg(test)]
@@ -115,6 +132,17 @@ mod tests {
     fn a_segment_knows_where_it_begins() {
         let offsets: Vec<_> = parse("/a('%2F')/b/c", Percent).unwrap().iter().map(|segment| segment.offset).collect();
         assert_eq!(offsets, [1, 10, 12]);
+    }
+
+    #[test]
+    fn the_batch_is_found_however_it_is_encoded() {
+        for path in ["$batch", "%24batch", "%24%62atch", "$batch/", "%24batch/", "/$batch"] {
+            assert!(is_batch(path, Percent), "{path}");
+        }
+        for path in ["$Batch", "$batch//", "$batch/x", "x/$batch", "%2524batch", "$batch()", "$batch%2F", ""] {
+            assert!(!is_batch(path, Percent), "{path}");
+        }
+        assert!(is_batch("$batch/", Decoded) && !is_batch("%24batch", Decoded));
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Gives segments their meaning in a model (URL Conventions §4).
 
-use super::{KeyPredicate, Segment, UriError};
+use super::{KeyPredicate, Segment, UriError, literal::is_identifier};
 use crate::edm::{
-    EntityKey, Model, NavigationProperty, Property, SetId, StructuredType, TypeId, TypeKind, Value, parse_literal,
+    EntityKey, Model, NavigationProperty, Property, PropertyType, SetId, StructuredType, TypeId, TypeKind, Value,
+    parse_literal,
 };
 
 /// What a path addresses.
@@ -45,6 +46,19 @@ pub struct EntityPath {
     pub ty: TypeId,
     /// Whether that is a collection.
     pub collection: bool,
+}
+
+impl EntityPath {
+    /// The type of the property that the path leads to; `None` where it leads to entities.
+    pub fn value_type<'m>(&self, model: &'m Model) -> Option<&'m PropertyType> {
+        let (first, nested) = self.property.split_first()?;
+        let mut ty = &model.ty(self.ty).properties.get(*first)?.ty;
+        for position in nested {
+            let TypeKind::Complex(inner) = ty.kind else { return None };
+            ty = &model.ty(inner).properties.get(*position)?.ty;
+        }
+        Some(ty)
+    }
 }
 
 /// How an entity is named.
@@ -94,7 +108,7 @@ pub fn resolve(model: &Model, segments: &[Segment], companies: Option<SetId>) ->
     let alone = match first.name.as_str() {
         "$metadata" => Resource::Metadata,
         "$batch" => Resource::Batch,
-        _ => return Walk::begin(model, first, companies)?.finish(rest),
+        _ => return Walk::begin(model, first, rest.is_empty(), companies)?.finish(rest),
     };
     match rest.first() {
         Some(next) => Err(not_found(next)),
@@ -112,8 +126,8 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn begin(model: &'a Model, first: &Segment, companies: Option<SetId>) -> Result<Self, UriError> {
-        let Some(set) = model.set_id(&first.name) else { return Err(unknown(first)) };
+    fn begin(model: &'a Model, first: &Segment, alone: bool, companies: Option<SetId>) -> Result<Self, UriError> {
+        let Some(set) = model.set_id(&first.name) else { return Err(unknown_root(first, alone)) };
         let ty = model.set(set).entity_type;
         let key = key(model, ty, first)?;
         let collection = key.is_none();
@@ -272,6 +286,19 @@ fn unknown(segment: &Segment) -> UriError {
         _ => return not_found(segment),
     };
     UriError::Unsupported { what }
+}
+
+/// The same for the first segment. A qualified name there is that of a container, which something follows.
+fn unknown_root(segment: &Segment, alone: bool) -> UriError {
+    let name = segment.name.as_str();
+    let is_qualified = name.contains('.');
+    if is_qualified && !name.split('.').all(is_identifier) {
+        UriError::syntax(segment.offset, "a name", name)
+    } else if is_qualified && alone {
+        not_found(segment)
+    } else {
+        unknown(segment)
+    }
 }
 
 fn no_arguments(segment: &Segment) -> Result<(), UriError> {
@@ -484,11 +511,19 @@ mod tests {
             ("accounts(ID)/nothing", "nothing"),
             ("accounts(ID)/name/x", "x"),
             ("accounts/1", "1"),
+            ("NS.Close", "NS.Close"),
             ("$1", "$1"),
             ("accounts(ID)/address/nothing", "nothing"),
             ("accounts(ID)/orders/area", "area"),
         ] {
             assert_eq!(read(path), Err(UriError::NotFound { segment: segment.into() }), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_qualified_name_has_a_name_on_either_side_of_each_point() {
+        for path in ["accounts.", ".accounts", "accounts.(1)", "a..b", "1.a"] {
+            assert!(matches!(read(path), Err(UriError::Syntax { .. })), "{path}: {:?}", read(path));
         }
     }
 

@@ -116,7 +116,7 @@ async fn transfer(rig: &Rig, random: &mut StdRng) -> bool {
         let entity = body(&answer, at);
         let url = bank.url(if at == 0 { from } else { to });
         let request = member(Some("g"), &at.to_string(), "PATCH", &url, bank.body(bank.balance(&entity) + by));
-        if_match(request, entity["@etag"].as_str().unwrap())
+        if_match(request, entity["@odata.etag"].as_str().unwrap())
     };
     let changes: Vec<Value> = [(0, -amount), (1, amount)].map(change).into();
     // Some with the isolation: then the change set is a part of one unit.

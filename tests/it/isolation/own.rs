@@ -24,7 +24,7 @@ async fn later_requests_see_what_earlier_ones_wrote() {
     .await;
     assert_eq!(answer.statuses(), [200, 204, 200, 201, 200, 204, 200, 200], "{}", answer.text());
     assert_eq!((&body(&answer, 0)["Name"], &body(&answer, 2)["Name"]), (&json!("0"), &json!("1")));
-    assert_eq!((names(&body(&answer, 4)), &body(&answer, 4)["@count"]), (vec!["1", "0", "2"], &json!(3)));
+    assert_eq!((names(&body(&answer, 4)), &body(&answer, 4)["@odata.count"]), (vec!["1", "0", "2"], &json!(3)));
     assert_eq!((names(&body(&answer, 6)), &body(&answer, 7)["Name"]), (vec!["1", "2"], &json!("2")));
     let stored = rig.get("/trippin/Airlines?$filter=startswith(AirlineCode,'A')").await.json();
     assert_eq!(names(&stored), ["1", "2"]);
