@@ -22,7 +22,8 @@ pub use entity::{ETag, Entity, Incarnation, Version};
 pub use error::ValueError;
 pub(crate) use json::Object;
 pub use json::{
-    Bind, EntityPayload, Nested, Numbers, read_entity, read_property, read_reference, write_record, write_value,
+    Bind, EntityPayload, Format, Nested, Numbers, Types, read_entity, read_property, read_reference, write_dynamic,
+    write_record, write_value,
 };
 pub use key::{EntityKey, KeyError};
 pub use literal::{parse_literal, write_literal, write_raw};
@@ -31,4 +32,4 @@ pub use model::{
     SetId, StructuredType, TypeId, TypeKind,
 };
 pub use primitive::{PrimitiveType, TextError};
-pub use value::{Record, Value};
+pub use value::{Dynamic, Record, TypedDynamic, Value};

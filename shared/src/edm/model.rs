@@ -78,7 +78,7 @@ pub struct Property {
 }
 
 /// Type and facets of a property.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PropertyType {
     /// The type of the value, or of one item of a collection.
     pub kind: TypeKind,
@@ -270,6 +270,24 @@ impl StructuredType {
 
     /// Position of a navigation property.
     pub fn navigation(&self, name: &str) -> Option<usize> {
+    /// The type of values that a name means, as control information has it (`Date`, `Edm.Date`, `Collection(NS.Color)`),
+    /// and its qualified name. Types of entities are none.
+    pub fn value_type(&self, name: &str) -> Option<(String, PropertyType)> {
+        let item = name.strip_prefix("Collection(").and_then(|rest| rest.strip_suffix(')'));
+        let (single, collection) = item.map_or((name, false), |item| (item, true));
+        let primitive = single.strip_prefix("Edm.").or_else(|| (!single.contains('.')).then_some(single));
+        let (qualified, kind) = if let Some(primitive) = primitive {
+            (format!("Edm.{primitive}"), TypeKind::Primitive(PrimitiveType::from_name(primitive)?))
+        } else if let Some(id) = self.enum_id(single) {
+            (self.enumeration(id).qualified_name.clone(), TypeKind::Enum(id))
+        } else {
+            let id = self.type_id(single).filter(|id| self.ty(*id).key.is_empty())?;
+            (self.ty(id).qualified_name.clone(), TypeKind::Complex(id))
+        };
+        let qualified = if collection { format!("Collection({qualified})") } else { qualified };
+        Some((qualified, PropertyType { collection, ..PropertyType::of(kind) }))
+    }
+
         self.navigation_names.get(name).copied()
     }
 }

@@ -125,6 +125,10 @@ impl Unit<'_> {
         let payload = edm::read_entity(model, birth.collection.ty, body)?;
         let mut record = payload.record.clone();
         if model.ty(record.ty).is_abstract {
+        if let Some(id) = payload.id.as_ref().filter(|_| birth.depth > 0) {
+            let shown: String = id.chars().take(200).collect();
+            return Err(PlanError::Unsupported(format!("changing the entity '{shown}' inline")).into());
+        }
             return Err(PlanError::Unsupported(format!("an entity of exactly '{}'", model.ty(record.ty).name)).into());
         }
         self.drop_computed(&mut record);

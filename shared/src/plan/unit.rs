@@ -327,7 +327,8 @@ pub(super) fn refuse_parameters(request: &Prepared, action: &str) -> Result<(), 
             column: error.column(),
             message: "an empty object is expected".into(),
         })?;
-    match members.keys().next() {
+    // Control information is no parameter.
+    match members.keys().find(|name| !name.contains('@')) {
         None => Ok(()),
         Some(name) => {
             let property = name.chars().take(100).collect();

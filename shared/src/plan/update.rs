@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::Method;
 
 use crate::{
-    edm::{self, Bind, Entity, Record, Value},
+    edm::{self, Bind, Dynamic, Entity, Record, Value},
     respond,
     service::{Rule, profile::Returned},
     store::{Condition, Patch, Stored},
@@ -31,7 +31,7 @@ pub(super) struct Change {
     /// Positions and values of properties.
     pub(super) values: Vec<(usize, Value)>,
     /// Undeclared properties.
-    pub(super) dynamic: Vec<(String, Box<str>)>,
+    pub(super) dynamic: Vec<(String, Dynamic)>,
     /// Lookups: position of the navigation property, target.
     pub(super) lookups: Vec<(usize, Option<Spot>)>,
     /// The etag that the body gives.
@@ -331,9 +331,9 @@ impl<'a> Unit<'a> {
         if change.replace {
             new.record.dynamic.clear();
         }
-        for (name, json) in change.dynamic {
+        for (name, value) in change.dynamic {
             new.record.dynamic.retain(|(n, _)| *n != name);
-            new.record.dynamic.push((name, json));
+            new.record.dynamic.push((name, value));
         }
         for (position, value) in change.values {
             if let Some(slot) = new.record.values.get_mut(position) {
@@ -401,9 +401,9 @@ fn merged(old: Option<Value>, new: Value) -> Value {
                     *slot = Some(merged(slot.take(), value));
                 }
             }
-            for (name, json) in new.dynamic {
+            for (name, value) in new.dynamic {
                 old.dynamic.retain(|(n, _)| *n != name);
-                old.dynamic.push((name, json));
+                old.dynamic.push((name, value));
             }
             Value::Complex(old)
         }

@@ -175,10 +175,10 @@ pub(crate) fn property(
                 body.push(b',');
             }
             if let Value::Complex(record) = &value {
-                edm::write_record(&mut body, model, record, None, true, true, request.numbers);
+                edm::write_record(&mut body, model, record, None, true, true, request.format());
             } else {
                 body.extend_from_slice(b"\"value\":");
-                edm::write_value(&mut body, model, &ty, &value, request.numbers);
+                edm::write_value(&mut body, model, &ty, &value, request.format());
             }
             body.push(b'}');
             Some(outcome(StatusCode::OK, all, body.into(), reference))
@@ -293,19 +293,13 @@ pub(super) fn write_members(
         }
     }
     let Some(selection) = selection else {
-        edm::write_record(body, model, &entity.record, None, true, first, request.numbers);
+        edm::write_record(body, model, &entity.record, None, true, first, request.format());
         return;
     };
     let positions = with_key(context, entity, selection);
-    first &= !edm::write_record(body, model, &entity.record, Some(&positions), false, first, request.numbers);
-    for (name, json) in entity.record.dynamic.iter().filter(|(name, _)| selection.dynamic.contains(name)) {
-        if !first {
-            body.push(b',');
-        }
-        first = false;
-        write_text(body, name);
-        body.push(b':');
-        body.extend_from_slice(json.as_bytes());
+    first &= !edm::write_record(body, model, &entity.record, Some(&positions), false, first, request.format());
+    for (name, value) in entity.record.dynamic.iter().filter(|(name, _)| selection.dynamic.contains(name)) {
+        edm::write_dynamic(body, model, name, value, &mut first, request.format());
     }
 }
 

@@ -241,6 +241,9 @@ fn value_row(error: &ValueError) -> Row {
         ValueError::UnknownProperty { .. } => (400, "UnknownProperty", "BadRequest", "0x0"),
         _ => (400, "InvalidValue", "Application_FieldValidationException", "0x80048d19"),
     }
+        ValueError::UnsupportedControl { .. } => {
+            (501, "NotImplemented", "BadRequest_MethodNotImplemented", "0x80060888")
+        }
 }
 
 fn batch_row(error: &BatchError, profile: Option<&Profile>) -> Row {
