@@ -38,6 +38,7 @@ mod lambda;
 mod ledger;
 mod links;
 mod lost_answers;
+mod model_rules;
 mod moved;
 mod outbox;
 mod own_writes;

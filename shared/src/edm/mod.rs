@@ -28,8 +28,8 @@ pub use json::{
 pub use key::{EntityKey, KeyError};
 pub use literal::{parse_literal, write_literal, write_raw};
 pub use model::{
-    Action, AlternateKey, EntitySet, EnumId, EnumMember, EnumType, Model, NavigationProperty, Property, PropertyType,
-    SetId, StructuredType, TypeId, TypeKind,
+    Action, AlternateKey, Capabilities, EntitySet, EnumId, EnumMember, EnumType, Model, NavigationProperty, Property,
+    PropertyType, SetId, StructuredType, TypeId, TypeKind,
 };
 pub use primitive::{PrimitiveType, TextError};
 pub use value::{Dynamic, Record, TypedDynamic, Value};

@@ -24,7 +24,7 @@ pub(super) fn catalogue(call: &Call<'_>, context: &Context<'_>) -> Option<Result
     }
     if !matches!(call.incoming.method, Method::GET | Method::HEAD) {
         let method = call.incoming.method.to_string();
-        return Some(Err(PlanError::MethodNotAllowed { method, allow: "GET" }));
+        return Some(Err(PlanError::MethodNotAllowed { method, allow: "GET".into() }));
     }
     Some(match id {
         None => Ok(json("application/json", events::catalogue(&context.root_url(call.root)))),

@@ -5,6 +5,7 @@
 //! committing around it.
 
 mod action;
+mod allow;
 mod context;
 mod create;
 mod delete;
@@ -21,6 +22,7 @@ mod place;
 mod prepare;
 mod reference;
 mod repeat;
+mod required;
 mod rerun;
 mod retrieve;
 mod sequence;
@@ -30,7 +32,7 @@ mod update;
 mod upsert;
 mod walk;
 
-pub use context::{Context, Fresh, Reference, References, operation_id};
+pub use context::{Context, Fresh, Reference, References, SEED_ORIGIN, operation_id};
 pub(crate) use create::Created;
 pub use ending::Ending;
 pub use error::PlanError;

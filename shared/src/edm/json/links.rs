@@ -80,6 +80,7 @@ impl<'a> Reader<'_, 'a> {
         raw: &'a RawValue,
         path: &Path<'_>,
     ) -> Result<Bind<'a>, ValueError> {
+        check_writable(navigation, path)?;
         if navigation.collection {
             let items = self.items(raw, "Collection(Edm.String)", path)?;
             let links = items.into_iter().enumerate().map(|(at, item)| self.text_of(item, &path.item(at)));
@@ -100,6 +101,7 @@ impl<'a> Reader<'_, 'a> {
         path: &Path<'_>,
         links: &mut Links<'a>,
     ) -> Result<(), ValueError> {
+        check_writable(navigation, path)?;
         if !navigation.collection {
             if shape(raw) == Shape::Null {
                 return add_bind(links, at, no_target(navigation, path)?, path);
@@ -131,15 +133,23 @@ impl<'a> Reader<'_, 'a> {
     /// The reference, if an object has control information only and an id in it (JSON Format §14).
     fn reference(&self, raw: &'a RawValue, path: &Path<'_>) -> Result<Option<Cow<'a, str>>, ValueError> {
         let Object(members) = self.object(raw, path)?;
-        if !members.iter().all(|(name, _)| name.starts_with('@')) {
-            return Ok(None);
         for (name, raw) in &members {
             refuse_changes(name, raw, &path.member(name))?;
         }
+        if !members.iter().all(|(name, _)| name.starts_with('@')) {
+            return Ok(None);
         }
         let id = members.iter().find(|(name, _)| is_id(name));
         id.map(|(_, raw)| self.text_of(raw, &path.member("@odata.id"))).transpose()
     }
+}
+
+fn check_writable(navigation: &NavigationProperty, path: &Path<'_>) -> Result<(), ValueError> {
+    if navigation.read_only { Err(ValueError::ReadOnly { property: path.to_string() }) } else { Ok(()) }
+}
+
+fn unsupported(path: &Path<'_>) -> ValueError {
+    ValueError::UnsupportedControl { property: path.to_string() }
 }
 
 fn no_target(navigation: &NavigationProperty, path: &Path<'_>) -> Result<Bind<'static>, ValueError> {
