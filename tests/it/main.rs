@@ -40,6 +40,7 @@ mod ledger;
 mod lenient;
 mod links;
 mod lost_answers;
+mod model_rules;
 mod moved;
 mod outbox;
 mod own_writes;

@@ -18,6 +18,13 @@ const MODEL: &str = r#"<edmx:Edmx Version="4.0" xmlns:edmx="http://docs.oasis-op
 <EntityContainer Name="C"><EntitySet Name="Things" EntityType="Test.Thing"/></EntityContainer>
 </Schema></edmx:DataServices></edmx:Edmx>"#;
 
+/// A service of plain OData with this model and these rows.
+pub(crate) async fn service_of(model: &'static str, seeds: &'static str) -> TestService {
+    let service_toml = "roots = [\"/t\"]\n[profile]\nbase = \"odata\"\n".into();
+    let (model_xml, seed_json) = (model.into(), Some(seeds.into()));
+    TestService::of(Source { name: "model".into(), service_toml, model_xml, seed_json }, "/t").await
+}
+
 /// A service of things with pages of three.
 pub(crate) async fn things() -> TestService {
     things_with("").await

@@ -47,6 +47,15 @@ pub enum ValueError {
     /// The body, or an item of it, must be an object.
     #[error("{} must be a JSON object, not {got}", Named(property))]
     NotAnObject { property: String, got: String },
+    /// Control information that is beyond this service: changes of related entities, parts of collections.
+    #[error("{} is not supported in a request", Named(property))]
+    UnsupportedControl { property: String },
+    /// A type that the model does not have.
+    #[error("the type '{got}' of {} is not known", Named(property))]
+    UnknownType { property: String, got: String },
+    /// `Core.Permissions` of a navigation property leaves out Write.
+    #[error("{} is read-only", Named(property))]
+    ReadOnly { property: String },
     /// A key the service computes is given by the client. Raised by who knows the kind of request.
     #[error("{} is computed by the service", Named(property))]
     ComputedKey { property: String },
@@ -67,6 +76,9 @@ impl ValueError {
             | Self::TooDeep { property, .. }
             | Self::WrongTypeAnnotation { property, .. }
             | Self::NotAnObject { property, .. }
+            | Self::UnsupportedControl { property }
+            | Self::UnknownType { property, .. }
+            | Self::ReadOnly { property }
             | Self::ComputedKey { property } => property,
         };
         Some(property.as_str()).filter(|path| !path.is_empty())
@@ -100,6 +112,9 @@ impl ValueError {
             | Self::TooDeep { property, .. }
             | Self::WrongTypeAnnotation { property, .. }
             | Self::NotAnObject { property, .. }
+            | Self::UnsupportedControl { property }
+            | Self::UnknownType { property, .. }
+            | Self::ReadOnly { property }
             | Self::ComputedKey { property } => {
                 *property = if property.is_empty() { outer.into() } else { format!("{outer}/{property}") };
             }

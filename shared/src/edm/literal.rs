@@ -2,7 +2,7 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::json::{Numbers, value_from_json, write_value};
+use super::json::{Format, value_from_json, write_value};
 use super::primitive::TextError;
 use super::{Model, PrimitiveType, PropertyType, TypeKind, Value, ValueError};
 
@@ -119,7 +119,7 @@ pub fn write_raw(model: &Model, ty: &PropertyType, value: &Value) -> Vec<u8> {
 
 fn json_text(model: &Model, ty: &PropertyType, value: &Value) -> String {
     let mut out = Vec::new();
-    write_value(&mut out, model, ty, value, Numbers::Plain);
+    write_value(&mut out, model, ty, value, Format::PLAIN);
     String::from_utf8(out).unwrap_or_default()
 }
 

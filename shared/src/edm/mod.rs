@@ -22,14 +22,15 @@ pub use entity::{ETag, Entity, Incarnation, Version};
 pub use error::ValueError;
 pub(crate) use json::Object;
 pub use json::{
-    Bind, EntityPayload, Nested, Numbers, read_entity, read_property, read_reference, write_record, write_value,
+    Bind, EntityPayload, Format, Nested, Numbers, Types, read_entity, read_property, read_reference, write_dynamic,
+    write_record, write_value,
 };
 pub use key::{EntityKey, KeyError};
 pub use literal::{parse_literal, write_literal, write_raw};
 pub use model::{
-    Action, AlternateKey, EntitySet, EnumId, EnumMember, EnumType, Model, NavigationProperty, Property, PropertyType,
-    SetId, StructuredType, TypeId, TypeKind,
+    Action, AlternateKey, Capabilities, EntitySet, EnumId, EnumMember, EnumType, Model, NavigationProperty, Property,
+    PropertyType, SetId, StructuredType, TypeId, TypeKind,
 };
 pub(crate) use primitive::number::integral;
 pub use primitive::{PrimitiveType, TextError};
-pub use value::{Record, Value};
+pub use value::{Dynamic, Record, TypedDynamic, Value};

@@ -78,7 +78,7 @@ pub struct Property {
 }
 
 /// Type and facets of a property.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PropertyType {
     /// The type of the value, or of one item of a collection.
     pub kind: TypeKind,
@@ -107,6 +107,7 @@ pub enum TypeKind {
 
 /// A navigation property.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an attribute or an annotation of its own")]
 pub struct NavigationProperty {
     /// Name, as on the wire.
     pub name: String,
@@ -122,6 +123,54 @@ pub struct NavigationProperty {
     pub partner: Option<String>,
     /// Referential constraints: (property of this type, property of the target type), as positions.
     pub constraints: Vec<(usize, usize)>,
+    /// What clients may do with the entities it leads to, wherever it starts.
+    pub capabilities: Capabilities,
+    /// `Core.Permissions` without Write: clients cannot change where it leads.
+    pub read_only: bool,
+}
+
+impl NavigationProperty {
+    /// Whether each entity has to have a target: a single-valued one that is not nullable (CSDL 4.01 §8.3). A single
+    /// contained entity is beyond this service.
+    pub fn is_required(&self) -> bool {
+        !self.collection && !self.nullable && !self.contains_target
+    }
+}
+
+/// What clients may do with entities (`Org.OData.Capabilities.V1`): all that no restriction takes away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a member of a restriction of its own")]
+pub struct Capabilities {
+    /// `InsertRestrictions/Insertable`
+    pub insertable: bool,
+    /// `UpdateRestrictions/Updatable`
+    pub updatable: bool,
+    /// `DeleteRestrictions/Deletable`
+    pub deletable: bool,
+    /// `ReadRestrictions/Readable`
+    pub readable: bool,
+    /// `ReadRestrictions/ReadByKeyRestrictions/Readable`, else as `readable`
+    pub readable_by_key: bool,
+}
+
+impl Capabilities {
+    /// Nothing is taken away.
+    pub const ALL: Self =
+        Self { insertable: true, updatable: true, deletable: true, readable: true, readable_by_key: true };
+    /// Entities are read and not changed.
+    pub const READ: Self = Self { insertable: false, updatable: false, deletable: false, ..Self::ALL };
+
+    /// What is left where both hold.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            insertable: self.insertable && other.insertable,
+            updatable: self.updatable && other.updatable,
+            deletable: self.deletable && other.deletable,
+            readable: self.readable && other.readable,
+            readable_by_key: self.readable_by_key && other.readable_by_key,
+        }
+    }
 }
 
 /// An alternate key: a unique combination of properties.
@@ -175,6 +224,10 @@ pub struct EntitySet {
     pub entity_type: TypeId,
     /// `NavigationPropertyBinding`: path of a navigation property to the set of its targets.
     pub bindings: HashMap<String, SetId>,
+    /// What clients may do with its entities.
+    pub capabilities: Capabilities,
+    /// The same for what navigation from them leads to, by path: `Trips/PlanItems`.
+    pub navigation: HashMap<String, Capabilities>,
 }
 
 impl Model {
@@ -196,6 +249,13 @@ impl Model {
         &self.sets[id.0 as usize]
     }
 
+    /// Takes the capability to change its entities from a set.
+    pub(crate) fn make_read_only(&mut self, id: SetId) {
+        if let Some(set) = self.sets.get_mut(id.0 as usize) {
+            set.capabilities = set.capabilities.and(Capabilities::READ);
+        }
+    }
+
     /// The entity set of a name.
     pub fn set_id(&self, name: &str) -> Option<SetId> {
         self.set_names.get(name).copied()
@@ -209,6 +269,24 @@ impl Model {
     /// The enumeration of a qualified name.
     pub fn enum_id(&self, qualified_name: &str) -> Option<EnumId> {
         self.enum_names.get(qualified_name).copied()
+    }
+
+    /// The type of values that a name means, as control information has it (`Date`, `Edm.Date`, `Collection(NS.Color)`),
+    /// and its qualified name. Types of entities are none.
+    pub fn value_type(&self, name: &str) -> Option<(String, PropertyType)> {
+        let item = name.strip_prefix("Collection(").and_then(|rest| rest.strip_suffix(')'));
+        let (single, collection) = item.map_or((name, false), |item| (item, true));
+        let primitive = single.strip_prefix("Edm.").or_else(|| (!single.contains('.')).then_some(single));
+        let (qualified, kind) = if let Some(primitive) = primitive {
+            (format!("Edm.{primitive}"), TypeKind::Primitive(PrimitiveType::from_name(primitive)?))
+        } else if let Some(id) = self.enum_id(single) {
+            (self.enumeration(id).qualified_name.clone(), TypeKind::Enum(id))
+        } else {
+            let id = self.type_id(single).filter(|id| self.ty(*id).key.is_empty())?;
+            (self.ty(id).qualified_name.clone(), TypeKind::Complex(id))
+        };
+        let qualified = if collection { format!("Collection({qualified})") } else { qualified };
+        Some((qualified, PropertyType { collection, ..PropertyType::of(kind) }))
     }
 
     /// The action of a qualified name for an entity of a type, or for a collection of them.

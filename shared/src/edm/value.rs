@@ -53,8 +53,28 @@ pub struct Record {
     pub ty: TypeId,
     /// One slot a property, in the type's order; `None` = not given.
     pub values: Vec<Option<Value>>,
-    /// Undeclared properties of an open type: name and JSON text, in the order given.
-    pub dynamic: Vec<(String, Box<str>)>,
+    /// Undeclared properties of an open type: names and values, in the order given.
+    pub dynamic: Vec<(String, Dynamic)>,
+}
+
+/// The value of an undeclared property of an open type.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Dynamic {
+    /// JSON text, whose type follows from what it is.
+    Json(Box<str>),
+    /// A value of a type that was stated.
+    Typed(Box<TypedDynamic>),
+}
+
+/// A value with its type.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TypedDynamic {
+    /// Name of the type: `Edm.Date`, `Collection(NS.Color)`.
+    pub name: Box<str>,
+    /// The type.
+    pub ty: PropertyType,
+    /// The value.
+    pub value: Value,
 }
 
 impl Record {

@@ -29,7 +29,7 @@ pub(super) fn catalogue(call: &Call<'_>, context: &Context<'_>) -> Option<Result
     }
     if !matches!(call.incoming.method, Method::GET | Method::HEAD) {
         let method = call.incoming.method.to_string();
-        return Some(Err(PlanError::MethodNotAllowed { method, allow: "GET" }));
+        return Some(Err(PlanError::MethodNotAllowed { method, allow: "GET".into() }));
     }
     let options = QueryOptions::parse(call.incoming.query.as_deref().unwrap_or_default(), &limits);
     if let Err(error) = options.and_then(|options| refuse_other_options(&options)) {

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use crate::{
     auth::Caller,
     batch::{Headers, Request},
-    plan::{self, Collection, Context, Fresh, Job, Outcome, PlanError, References},
+    plan::{self, Collection, Context, Fresh, Job, Outcome, PlanError, References, SEED_ORIGIN},
     respond::Failure,
     service::{SeedGroup, Service},
     store::{Commit, Condition, ItemKey, Schedule, StoreError, Stored, Write, WriteKind},
@@ -58,7 +58,7 @@ impl Engine {
         let root = "";
         let caller = Caller { name: "seed".into(), ..Caller::anonymous() };
         let now = jiff::Timestamp::now();
-        let (services, origin) = (&*self.services, "seed://");
+        let (services, origin) = (&*self.services, SEED_ORIGIN);
         let context = Context { services, service, origin, root, now, caller: &caller, trace: None, batch: None };
         let url = Collection::of_set(service, group.set, group.company).path;
         let mut created = 0;

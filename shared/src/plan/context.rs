@@ -19,6 +19,9 @@ use crate::{
 
 use super::{BatchRepeat, PlanError};
 
+/// The origin of the requests that load the rows of a service.
+pub const SEED_ORIGIN: &str = "seed://";
+
 /// What all requests of a batch share.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
@@ -55,6 +58,11 @@ impl Context<'_> {
     /// Whether the caller may do what needs this permission.
     pub fn permits(&self, permission: Permission) -> bool {
         self.service.permissions.permit(self.caller, permission)
+    }
+
+    /// Whether the service loads its own rows: what clients may not do does not matter then.
+    pub fn loads_seed(&self) -> bool {
+        self.origin == SEED_ORIGIN
     }
 
     /// Whether an earlier executor has decided the unit that begins with the request of this index: it is answered as it

@@ -11,6 +11,7 @@ use crate::{
 
 use super::{
     PlanError,
+    allow::Access,
     lookup::{inverse, lookup_sort, missing_target},
     overlay::{Halt, Step},
     place::{self, Collection},
@@ -124,9 +125,14 @@ impl Unit<'_> {
         let model = &self.service().model;
         let payload = edm::read_entity(model, birth.collection.ty, body)?;
         let mut record = payload.record.clone();
+        if let Some(id) = payload.id.as_ref().filter(|_| birth.depth > 0) {
+            let shown: String = id.chars().take(200).collect();
+            return Err(PlanError::Unsupported(format!("changing the entity '{shown}' inline")).into());
+        }
         if model.ty(record.ty).is_abstract {
             return Err(PlanError::Unsupported(format!("an entity of exactly '{}'", model.ty(record.ty).name)).into());
         }
+        self.check_lookup_values(&record)?;
         self.drop_computed(&mut record);
         for (position, value) in birth.given {
             if let Some(slot) = record.values.get_mut(*position) {
@@ -179,6 +185,7 @@ impl Unit<'_> {
         for (nav, nested) in &payload.nested {
             let navigation = self.navigation(payload.record.ty, *nav)?;
             let Nested::One(body) = nested else { continue };
+            self.check_inline(birth.collection.set, navigation)?;
             if navigation.contains_target {
                 return Err(PlanError::Unsupported(format!("inserting '{}' inline", navigation.name)).into());
             }
@@ -250,7 +257,7 @@ impl Unit<'_> {
         key: &EntityKey,
     ) -> Step<Created> {
         let collection = birth.collection;
-        self.check_writable(collection)?;
+        self.check_access(collection, Access::Insert)?;
         if self.overlay.len() > UNIT_ITEMS {
             return Err(TooLarge::Items { got: self.overlay.len(), max: UNIT_ITEMS }.into());
         }
@@ -271,6 +278,7 @@ impl Unit<'_> {
             let new = lookup_sort(self.service(), &entity.record, &entity.lookups, nav);
             self.relink(&item, collection.set, entity.record.ty, nav, (None, new), birth.company)?;
         }
+        self.note_lookups(&item, None, &entity);
         let entity = Arc::new(entity);
         self.overlay.put(&item, Stored::Entity(entity.clone()));
         let path = format!("{}{key_text}", collection.path);
@@ -357,6 +365,7 @@ impl Unit<'_> {
         body: &[u8],
     ) -> Step<Created> {
         let navigation = self.navigation(owner.ty, nav)?;
+        self.check_inline(birth.collection.set, navigation)?;
         let depth = birth.depth + 1;
         let company = birth.company;
         if navigation.contains_target {

@@ -4,6 +4,7 @@ use crate::{batch::Headers, store::Condition, uri::EntityPath};
 
 use super::{
     PlanError,
+    allow::Access,
     context::Reference,
     lookup::{inverse, lookup_sort},
     overlay::Step,
@@ -26,7 +27,7 @@ impl Unit<'_> {
             }
             _ => return Err(not_allowed(request, "GET, POST")),
         };
-        self.check_writable(&spot.collection)?;
+        self.check_access(&spot.collection, Access::Delete)?;
         if self.can_be_deleted_blindly(request, &spot) {
             match request.if_match.as_ref().and_then(Tags::single) {
                 Some(etag) => self.overlay.rely(&spot.key, Condition::Version(etag.clone())),
@@ -37,6 +38,7 @@ impl Unit<'_> {
             self.observe_and_unlink(request, &spot)?;
         }
         self.overlay.delete(&spot.key);
+        self.forget_lookups(&spot.key);
         let mut headers = Headers::new();
         crate::respond::version_header(self.context, request, &mut headers, false);
         Ok(no_content(headers, Reference::Nothing))

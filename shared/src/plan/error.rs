@@ -1,5 +1,7 @@
 //! Why a request cannot be carried out. Knows nothing of HTTP: `respond::error` maps it.
 
+use std::borrow::Cow;
+
 use crate::{
     auth::Permission,
     batch::RequestFault,
@@ -85,7 +87,7 @@ pub enum PlanError {
         /// The method.
         method: String,
         /// Those that are.
-        allow: &'static str,
+        allow: Cow<'static, str>,
     },
     /// No representation that the client accepts.
     #[error("no acceptable representation: '{0}'")]
@@ -208,9 +210,38 @@ pub enum PlanError {
     /// The property is only written.
     #[error("'{0}' is write-only")]
     WriteOnly(String),
-    /// The entity set is not written by clients.
-    #[error("'{0}' is read-only")]
-    ReadOnly(String),
+    /// Clients may not do this to the entities of a set.
+    #[error("entities of '{set}' are not {done} by clients")]
+    Restricted {
+        /// Entity set.
+        set: String,
+        /// What would be done.
+        done: &'static str,
+        /// The methods that its entities take.
+        allow: String,
+    },
+    /// A required navigation property leads nowhere.
+    #[error("the navigation property '{navigation}' of '{entity_type}' is required: it has to lead to an entity")]
+    RequiredTarget {
+        /// Navigation property.
+        navigation: String,
+        /// Type name.
+        entity_type: String,
+    },
+    /// `Core.Immutable`
+    #[error("the property '{0}' keeps the value that it was created with")]
+    Immutable(String),
+    /// The value of a lookup is given in place of its target.
+    #[error(
+        "the lookup property '{property}' is not written directly; use the navigation property {} instead",
+        .navigation.iter().map(|name| format!("'{name}'")).collect::<Vec<_>>().join(" or ")
+    )]
+    LookupValue {
+        /// The property.
+        property: String,
+        /// The navigation properties that it follows.
+        navigation: Vec<String>,
+    },
     /// The caller may not do it.
     #[error("the permission '{}' is missing; any of these scopes or roles gives it: {}", .permission.name(), .given_by.join(", "))]
     Forbidden {

@@ -4,7 +4,7 @@ use crate::{
     edm::{EntityKey, Model, NavigationProperty, Record, SetId, TypeId, Value},
     service::Service,
     store::{ItemKey, Stored},
-    uri::{self, Encoding, Last, QueryOptions, Resource},
+    uri::{self, Encoding, EntityPath, Last, QueryOptions, Resource},
 };
 
 use super::{
@@ -177,6 +177,31 @@ impl Unit<'_> {
         let collection = self.target_collection(from, navigation, company)?;
         let key = collection.key(sort)?;
         Ok(Some((collection, key)))
+    }
+
+    /// Refuses values of properties that follow a lookup, where the dialect does.
+    pub(super) fn check_lookup_values(&self, record: &Record) -> Result<(), PlanError> {
+        let given = record.values.iter().enumerate().filter(|(_, value)| value.is_some());
+        given.map(|(at, _)| at).try_for_each(|at| self.check_lookup_value(record.ty, at))
+    }
+
+    /// The same for the property that a path leads to.
+    pub(super) fn check_lookup_property(&self, path: &EntityPath) -> Result<(), PlanError> {
+        path.property.first().map_or(Ok(()), |at| self.check_lookup_value(path.ty, *at))
+    }
+
+    fn check_lookup_value(&self, ty: TypeId, at: usize) -> Result<(), PlanError> {
+        let ty = self.ty(ty);
+        let Some(property) = ty.properties.get(at).filter(|property| property.computed) else { return Ok(()) };
+        if !self.service().profile.lookup_values_refused || self.context.loads_seed() {
+            return Ok(());
+        }
+        let follows = |nav: &&NavigationProperty| nav.constraints.iter().any(|(dependent, _)| *dependent == at);
+        let navigation: Vec<String> = ty.navigation.iter().filter(follows).map(|nav| nav.name.clone()).collect();
+        if navigation.is_empty() {
+            return Ok(());
+        }
+        Err(PlanError::LookupValue { property: property.name.clone(), navigation })
     }
 
     /// Makes the commit depend on the existence of a lookup's target.

@@ -5,6 +5,7 @@
 //! committing around it.
 
 mod action;
+mod allow;
 mod context;
 mod create;
 mod delete;
@@ -22,6 +23,7 @@ mod place;
 mod prepare;
 mod reference;
 mod repeat;
+mod required;
 mod rerun;
 mod retrieve;
 mod sequence;
@@ -32,7 +34,7 @@ mod upsert;
 mod walk;
 
 pub use crate::service::profile::OdataVersion;
-pub use context::{Context, Fresh, Reference, References, operation_id};
+pub use context::{Context, Fresh, Reference, References, SEED_ORIGIN, operation_id};
 pub(crate) use create::Created;
 pub use ending::Ending;
 pub use error::PlanError;

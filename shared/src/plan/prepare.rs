@@ -7,7 +7,7 @@ use http::Method;
 
 use crate::{
     batch::{Headers, Preferences, Request, RequestId, Return, takes_body},
-    edm::{ETag, Numbers},
+    edm::{ETag, Format, Numbers, Types},
     jobs::Status,
     repeat::Claim,
     service::profile::{Profile, Returned},
@@ -78,6 +78,16 @@ pub struct Prepared {
 }
 
 impl Prepared {
+    /// How the answer writes values.
+    pub(crate) fn format(&self) -> Format {
+        let types = match (self.metadata, self.version) {
+            (Metadata::None, _) => Types::Omitted,
+            (Metadata::Minimal, OdataVersion::V40) => Types::V40,
+            (Metadata::Minimal, OdataVersion::V401) => Types::V401,
+        };
+        Format { numbers: self.numbers, types }
+    }
+
     /// What the answer to a write holds: what the client prefers, else `default`.
     pub(crate) fn returns(&self, default: Returned) -> Returned {
         match self.prefer.return_ {

@@ -88,10 +88,6 @@ impl Unit<'_> {
 
     /// Points a single-valued navigation of an entity elsewhere.
     fn modify_lookup(&mut self, request: &Prepared, spot: &Spot, nav: usize, target: Option<Spot>) -> Step<()> {
-        let navigation = self.navigation(spot.collection.ty, nav)?;
-        if target.is_none() && !navigation.nullable {
-            return Err(edm::ValueError::NotNullable { property: navigation.name.clone() }.into());
-        }
         let change = Change { lookups: vec![(nav, target)], ..Change::default() };
         match self.modify(request, spot, change, false)? {
             Some(_) => Ok(()),
@@ -144,10 +140,6 @@ impl Unit<'_> {
         let Some(old) = old.filter(linked) else {
             return Err(PlanError::NoTarget(format!("{}/{nav}", owner.path)).into());
         };
-        let navigation = self.navigation(target.collection.ty, back)?;
-        if !navigation.nullable {
-            return Err(edm::ValueError::NotNullable { property: navigation.name.clone() }.into());
-        }
         let change = Change { lookups: vec![(back, None)], ..Change::default() };
         self.apply(target, &old, change, company).map(|_| ())
     }

@@ -240,6 +240,7 @@ impl PlanError {
             | Self::Stale
             | Self::AlreadyThere
             | Self::Duplicate { .. }
+            | Self::Immutable(_)
             | Self::MissingTarget { .. }
             | Self::SequenceExhausted(_)
             | Self::Job(_)

@@ -1,6 +1,6 @@
 //! A unit of work: requests that are applied together or not at all. A request on its own is a unit of one.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use http::{Method, StatusCode};
 
@@ -12,7 +12,7 @@ use crate::{
     respond,
     service::Service,
     store::{self, ItemKey, Write},
-    uri::{EntityPath, Last, Resource},
+    uri::{Last, Resource},
 };
 
 use super::{
@@ -20,8 +20,8 @@ use super::{
     context::{self, Context, Fresh, Reference, References},
     options::check_options,
     overlay::{Halt, Overlay, Step},
-    place::Collection,
     prepare::{Prepared, prepare, refers},
+    required::Unset,
     snapshot::{Needs, Snapshot},
 };
 
@@ -89,6 +89,8 @@ pub(super) struct Unit<'a> {
     pub(super) current: Option<Arc<Prepared>>,
     /// Whether all that is read is to be of one instant.
     pub(super) isolated: bool,
+    /// Required lookups that the requests at hand have left without target.
+    pub(super) unset: Unset,
 }
 
 /// How far requests came that are applied together.
@@ -173,7 +175,8 @@ impl<'a> Unit<'a> {
     ) -> Self {
         let overlay = Overlay::new(snapshot);
         let (index, ordinal, writing, isolated) = (0, 0, false, false);
-        Self { context, overlay, references, fresh, operation, index, ordinal, writing, current: None, isolated }
+        let (current, unset) = (None, Unset::new());
+        Self { context, overlay, references, fresh, operation, index, ordinal, writing, current, isolated, unset }
     }
 
     /// Evaluates requests one after another. Where something must be read first, those after it are still looked at.
@@ -182,6 +185,7 @@ impl<'a> Unit<'a> {
         for id in jobs.iter().filter_map(|job| job.request.name()) {
             self.references.remove(id);
         }
+        self.unset.clear();
         let mut outcomes = Vec::with_capacity(jobs.len());
         let mut halted = false;
         // Bodies alone that are too large for one answer end it: what they weigh in it is found once all are there.
@@ -209,7 +213,17 @@ impl<'a> Unit<'a> {
                 }
             }
         }
-        if halted { End::Halted } else { End::Done(outcomes) }
+        if halted { End::Halted } else { self.end(jobs, outcomes) }
+    }
+
+    /// Checks what can be said of all requests together alone.
+    fn end(&mut self, jobs: &[Job<'_>], mut outcomes: Vec<Outcome>) -> End {
+        let Some((culprit, error)) = self.first_unset(jobs) else { return End::Done(outcomes) };
+        if self.overlay.need_assumed() {
+            return End::Halted;
+        }
+        outcomes.truncate(culprit);
+        End::Failed { culprit, error, before: outcomes, keepers: Vec::new() }
     }
 
     fn run(&mut self, job: &mut Job<'_>) -> Step<Outcome> {
@@ -243,12 +257,10 @@ impl<'a> Unit<'a> {
             Resource::Action { path, name } => return self.act(request, path, name),
             Resource::Entities(path) => path,
         };
-        if request.method != Method::GET && self.is_read_only(path) {
-            return Err(not_allowed(request, "GET"));
-        }
-        let allow = allowed(path);
-        if path.last != Last::Ref && !allow.split(", ").any(|method| request.method == method) {
-            return Err(not_allowed(request, allow));
+        let allow = self.allowed(path);
+        if !allow.contains(&request.method.as_str()) {
+            self.check_lookup_property(path)?;
+            return Err(not_allowed(request, allow.join(", ")));
         }
         if let Some(fault) = &request.body_fault {
             return Err(fault.clone().into());
@@ -262,7 +274,7 @@ impl<'a> Unit<'a> {
             ("POST", _, true) => self.create_in(request, path),
             ("PUT" | "PATCH", _, true) => self.update(request, path),
             ("DELETE", _, true) => self.delete(request, path),
-            _ => Err(not_allowed(request, allow)),
+            _ => Err(not_allowed(request, allow.join(", "))),
         }
     }
 
@@ -277,10 +289,6 @@ impl<'a> Unit<'a> {
         }
         self.check_options(request)?;
         Ok(Outcome { response: answer(self.context, request), reference: Reference::Nothing, repeated: false })
-    }
-
-    fn is_read_only(&self, path: &EntityPath) -> bool {
-        path.steps.is_empty() && self.context.service.read_only.contains(&path.set)
     }
 
     pub(super) fn service(&self) -> &'a Service {
@@ -312,14 +320,6 @@ impl<'a> Unit<'a> {
         crate::uri::write_key(&self.service().model, entity.record.ty, &key)
     }
 
-    /// Refuses to change entities of a set that is read-only, however the path led to it.
-    pub(super) fn check_writable(&self, collection: &Collection) -> Result<(), PlanError> {
-        match collection.set.filter(|set| self.service().read_only.contains(set)) {
-            Some(set) => Err(PlanError::ReadOnly(self.service().model.set(set).name.clone())),
-            None => Ok(()),
-        }
-    }
-
     /// The error for an entity that is not there.
     pub(super) fn not_found(&self, ty: TypeId, path: &str) -> PlanError {
         let key = path.rfind('(').and_then(|at| path.get(at..)).unwrap_or_default().to_owned();
@@ -338,7 +338,8 @@ pub(super) fn refuse_parameters(request: &Prepared, action: &str) -> Result<(), 
             column: error.column(),
             message: "an empty object is expected".into(),
         })?;
-    match members.iter().flat_map(serde_json::Map::keys).next() {
+    // Control information is no parameter.
+    match members.iter().flat_map(serde_json::Map::keys).find(|name| !name.contains('@')) {
         None => Ok(()),
         Some(name) => {
             let property = name.chars().take(100).collect();
@@ -356,17 +357,8 @@ pub(super) fn no_content(headers: Headers, reference: Reference) -> Outcome {
     }
 }
 
-pub(super) fn not_allowed(request: &Prepared, allow: &'static str) -> Halt {
-    PlanError::MethodNotAllowed { method: request.method.to_string(), allow }.into()
-}
-
-/// The methods that a resource takes, links aside.
-fn allowed(path: &EntityPath) -> &'static str {
-    match path.last {
-        Last::Value | Last::Count => "GET",
-        _ if path.property.is_empty() && path.collection => "GET, POST",
-        _ => "GET, PUT, PATCH, DELETE",
-    }
+pub(super) fn not_allowed(request: &Prepared, allow: impl Into<Cow<'static, str>>) -> Halt {
+    PlanError::MethodNotAllowed { method: request.method.to_string(), allow: allow.into() }.into()
 }
 
 /// An entity of the table, by its place.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::Method;
 
 use crate::{
-    edm::{self, Bind, Entity, Record, Value},
+    edm::{self, Bind, Dynamic, Entity, Record, Value},
     respond,
     service::{Rule, profile::Returned},
     store::{Condition, Patch, Stored},
@@ -14,6 +14,7 @@ use crate::{
 
 use super::{
     PlanError,
+    allow::Access,
     lookup::{inverse, lookup_sort, missing_target},
     overlay::Step,
     prepare::{Prepared, Tags},
@@ -31,7 +32,7 @@ pub(super) struct Change {
     /// Positions and values of properties.
     pub(super) values: Vec<(usize, Value)>,
     /// Undeclared properties.
-    pub(super) dynamic: Vec<(String, Box<str>)>,
+    pub(super) dynamic: Vec<(String, Dynamic)>,
     /// Lookups: position of the navigation property, target.
     pub(super) lookups: Vec<(usize, Option<Spot>)>,
     /// The etag that the body gives.
@@ -145,6 +146,7 @@ impl<'a> Unit<'a> {
     fn read_change(&mut self, request: &Prepared, spot: &Spot) -> Step<Change> {
         let model = &self.service().model;
         let payload = edm::read_entity(model, spot.collection.ty, &request.body)?;
+        self.check_lookup_values(&payload.record)?;
         let ty = self.ty(payload.record.ty);
         let put = request.method == Method::PUT;
         if !payload.nested.is_empty() {
@@ -161,8 +163,7 @@ impl<'a> Unit<'a> {
         for (nav, bind) in &payload.binds {
             let navigation = self.navigation(payload.record.ty, *nav)?;
             let target = match bind {
-                Bind::Null if navigation.nullable => None,
-                Bind::Null => return Err(edm::ValueError::NotNullable { property: navigation.name.clone() }.into()),
+                Bind::Null => None,
                 Bind::One(url) => Some(self.linked_entity(url, navigation, request.company)?),
                 Bind::Many(_) => {
                     return Err(PlanError::Unsupported(format!("binding the collection '{}'", navigation.name)).into());
@@ -176,13 +177,13 @@ impl<'a> Unit<'a> {
                 self.check_same_key(spot, position, slot.as_ref())?;
             }
             let rule = self.rule(payload.record.ty, position);
-            if key || property.computed || property.immutable || rule.is_some_and(Rule::overrules_client) {
+            if key || property.computed || rule.is_some_and(Rule::overrules_client) {
                 continue;
             }
             match (slot, rule) {
                 (Some(value), _) => change.values.push((position, value)),
                 // Nobody can repeat what nobody can read.
-                (None, _) if property.write_only || self.counts_retries(spot, position) => {}
+                (None, _) if property.write_only || property.immutable || self.counts_retries(spot, position) => {}
                 (None, Some(Rule::Default(default))) if put => change.values.push((position, default.clone())),
                 (None, None) if put => change.values.push((position, replaced(ty, property)?)),
                 (None, _) => {}
@@ -242,7 +243,7 @@ impl<'a> Unit<'a> {
         let missing = self.not_found(spot.collection.ty, &spot.path);
         match &request.if_match {
             Some(Tags::List(_)) if self.service().profile.upsert => Err(PlanError::Stale),
-            None if self.service().profile.upsert => Ok(()),
+            None if self.service().profile.upsert && self.may_insert(request) => Ok(()),
             _ => Err(missing),
         }
     }
@@ -272,7 +273,8 @@ impl<'a> Unit<'a> {
         let in_alternate = ty.alternate_keys.iter().any(|k| k.properties.iter().any(|(_, p)| *p == position));
         let mut navigation = ty.navigation.iter().enumerate();
         let in_lookup = navigation.any(|(_, nav)| nav.constraints.iter().any(|(dependent, _)| *dependent == position));
-        in_alternate || in_lookup || change.merge && matches!(value, Value::Complex(_))
+        let immutable = ty.properties.get(position).is_some_and(|property| self.gives_immutable(property, value));
+        in_alternate || in_lookup || immutable || change.merge && matches!(value, Value::Complex(_))
     }
 
     fn lookup_needs_old(&self, spot: &Spot, nav: usize) -> bool {
@@ -285,7 +287,7 @@ impl<'a> Unit<'a> {
 
     /// Writes only what changes; the commit checks that the entity is there.
     fn patch_blindly(&mut self, request: &Prepared, spot: &Spot, change: Change) -> Step<Updated> {
-        self.check_writable(&spot.collection)?;
+        self.check_access(&spot.collection, Access::Update)?;
         let etag = request.if_match.as_ref().and_then(Tags::single);
         match etag {
             Some(etag) => self.overlay.rely(&spot.key, Condition::Version(etag.clone())),
@@ -307,6 +309,7 @@ impl<'a> Unit<'a> {
             {
                 return Err(missing_target(navigation, &target.path).into());
             }
+            self.note_lookup(&spot.key, spot.collection.ty, nav, target.is_some());
             patch.lookups.push((navigation.name.clone(), target.map(|t| t.key.sort)));
         }
         if let Some(jobs) = self.jobs_of(spot.collection.set, spot.collection.ty) {
@@ -325,21 +328,22 @@ impl<'a> Unit<'a> {
         change: Change,
         company: Option<usize>,
     ) -> Step<Arc<Entity>> {
-        self.check_writable(&spot.collection)?;
+        self.check_access(&spot.collection, Access::Update)?;
         let claims = !change.with_etag && self.status_given(&change).is_some();
         let mut new = Entity::clone(old);
         if change.replace {
             new.record.dynamic.clear();
         }
-        for (name, json) in change.dynamic {
+        for (name, value) in change.dynamic {
             new.record.dynamic.retain(|(n, _)| *n != name);
-            new.record.dynamic.push((name, json));
+            new.record.dynamic.push((name, value));
         }
         for (position, value) in change.values {
             if let Some(slot) = new.record.values.get_mut(position) {
                 *slot = Some(if change.merge { merged(slot.take(), value) } else { value });
             }
         }
+        self.check_immutable(&old.record, &new.record)?;
         for (nav, target) in &change.lookups {
             self.set_lookup(&mut new.record, &mut new.lookups, *nav, target.as_ref())?;
         }
@@ -358,6 +362,7 @@ impl<'a> Unit<'a> {
             }
         }
         self.derive_changed(set, &mut new.record, &new.lookups, &moved, company)?;
+        self.note_lookups(&spot.key, Some(old), &new);
         if let Some(jobs) = self.jobs_of(set, new.record.ty)
             && !self.change_job(jobs, &spot.key, old, &mut new, claims)?
         {
@@ -403,9 +408,9 @@ fn merged(old: Option<Value>, new: Value) -> Value {
                     *slot = Some(merged(slot.take(), value));
                 }
             }
-            for (name, json) in new.dynamic {
+            for (name, value) in new.dynamic {
                 old.dynamic.retain(|(n, _)| *n != name);
-                old.dynamic.push((name, json));
+                old.dynamic.push((name, value));
             }
             Value::Complex(old)
         }

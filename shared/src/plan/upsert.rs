@@ -30,7 +30,7 @@ impl Unit<'_> {
         values: &[Value],
     ) -> Step<Outcome> {
         self.check_token(request)?;
-        if request.if_match.is_some() || !self.service().profile.upsert {
+        if request.if_match.is_some() || !self.service().profile.upsert || !self.may_insert(request) {
             return Err(self.no_alternate(collection, index, values).into());
         }
         let key = self.ty(collection.ty).alternate_keys.get(index).ok_or(PlanError::Internal)?;

@@ -182,7 +182,7 @@ pub(crate) fn property(
                 write_complex(&mut body, context, request, (&ty, record), selection);
             } else {
                 body.extend_from_slice(b"\"value\":");
-                edm::write_value(&mut body, model, &ty, &value, request.numbers);
+                edm::write_value(&mut body, model, &ty, &value, request.format());
             }
             body.push(b'}');
             Some(outcome(StatusCode::OK, all, body.into(), reference))
@@ -198,18 +198,18 @@ fn write_complex(
     (declared, record): (&PropertyType, &Record),
     selection: Option<&Selection>,
 ) {
-    let (model, numbers) = (&context.service.model, request.numbers);
+    let (model, format) = (&context.service.model, request.format());
     let is_typed = declared.kind != TypeKind::Complex(record.ty) && request.metadata == Metadata::Minimal;
     if is_typed {
         write_type(body, context, request, record.ty);
     }
     let first = !is_typed;
     let Some(selection) = selection else {
-        edm::write_record(body, model, record, None, true, first, numbers);
+        edm::write_record(body, model, record, None, true, first, format);
         return;
     };
-    let written = edm::write_record(body, model, record, Some(&selection.properties), false, first, numbers);
-    write_dynamic(body, record, selection, first && !written);
+    let written = edm::write_record(body, model, record, Some(&selection.properties), false, first, format);
+    write_dynamic(body, context, request, record, selection, first && !written);
 }
 
 /// The type of a value, where it does not follow from the model: a URI reference (JSON Format §4.6.3).
@@ -218,15 +218,16 @@ fn write_type(body: &mut Vec<u8>, context: &Context<'_>, request: &Prepared, ty:
 }
 
 /// The selected properties that are not declared.
-fn write_dynamic(body: &mut Vec<u8>, record: &Record, selection: &Selection, mut first: bool) {
-    for (name, json) in record.dynamic.iter().filter(|(name, _)| selection.dynamic.contains(name)) {
-        if !first {
-            body.push(b',');
-        }
-        first = false;
-        write_text(body, name);
-        body.push(b':');
-        body.extend_from_slice(json.as_bytes());
+fn write_dynamic(
+    body: &mut Vec<u8>,
+    context: &Context<'_>,
+    request: &Prepared,
+    record: &Record,
+    selection: &Selection,
+    mut first: bool,
+) {
+    for (name, value) in record.dynamic.iter().filter(|(name, _)| selection.dynamic.contains(name)) {
+        edm::write_dynamic(body, &context.service.model, name, value, &mut first, request.format());
     }
 }
 
@@ -336,12 +337,12 @@ pub(super) fn write_members(
         }
     }
     let Some(selection) = selection else {
-        edm::write_record(body, model, &entity.record, None, true, first, request.numbers);
+        edm::write_record(body, model, &entity.record, None, true, first, request.format());
         return;
     };
     let positions = with_key(context, entity, selection);
-    first &= !edm::write_record(body, model, &entity.record, Some(&positions), false, first, request.numbers);
-    write_dynamic(body, &entity.record, selection, first);
+    first &= !edm::write_record(body, model, &entity.record, Some(&positions), false, first, request.format());
+    write_dynamic(body, context, request, &entity.record, selection, first);
 }
 
 /// The selected properties, and the key after them: clients find an entity by it.

@@ -57,10 +57,9 @@ pub fn error_response(context: ErrorContext<'_>, failure: &Failure, id: Option<R
         all.append(header::CONTENT_LANGUAGE, HeaderValue::from_static("en"));
     }
     match failure {
-        Failure::Plan(PlanError::MethodNotAllowed { allow, .. }) | Failure::Batch(BatchError::Method { allow }) => {
-            all.append(header::ALLOW, HeaderValue::from_static(allow));
-        }
-        Failure::Plan(PlanError::ReadOnly(_)) => all.append(header::ALLOW, HeaderValue::from_static("GET")),
+        Failure::Plan(PlanError::MethodNotAllowed { allow, .. }) => headers::text(&mut all, header::ALLOW, allow),
+        Failure::Plan(PlanError::Restricted { allow, .. }) => headers::text(&mut all, header::ALLOW, allow),
+        Failure::Batch(BatchError::Method { allow }) => all.append(header::ALLOW, HeaderValue::from_static(allow)),
         Failure::Store(StoreError::OutcomeUnknown(_)) => {
             all.append(header::RETRY_AFTER, HeaderValue::from_static("5"));
         }
@@ -153,12 +152,16 @@ fn plan_row(error: &PlanError, profile: Option<&Profile>) -> Row {
         E::AlreadyThere => (412, "PreconditionFailed", "Internal_EntityWithSameKeyExists", "0x80040237"),
         E::TokenRequired => (token, "PreconditionRequired", "BadRequest_InvalidToken", "0x80060882"),
         E::Duplicate { .. } => (duplicate, "DuplicateKey", "Internal_EntityWithSameKeyExists", "0x80040237"),
-        E::Required { .. } => (400, "RequiredProperty", "BadRequest_RequiredParamNotProvided", "0x80040203"),
+        E::Required { .. } | E::RequiredTarget { .. } => {
+            (400, "RequiredProperty", "BadRequest_RequiredParamNotProvided", "0x80040203")
+        }
         E::SequenceExhausted(_) => (409, "SequenceExhausted", "Internal_ServerError", "0x80040216"),
         E::Forbidden { .. } => (403, "Forbidden", "Authentication_InvalidCredentials", "0x80040220"),
-        E::ReadOnly(_) => (405, "ReadOnly", "BadRequest_MethodNotAllowed", "0x80060888"),
+        E::Restricted { .. } => (405, "ReadOnly", "BadRequest_MethodNotAllowed", "0x80060888"),
+        E::LookupValue { .. } => (400, "LookupValue", "BadRequest", "0x80048d19"),
         E::WriteOnly(_) => (403, "WriteOnly", "BadRequest", "0x80040220"),
         E::KeyChange(_) => (400, "KeyChange", "BadRequest", "0x80040203"),
+        E::Immutable(_) => (400, "ImmutableProperty", "BadRequest", "0x80040203"),
         E::MissingTarget { .. } => (400, "MissingTarget", "Internal_InvalidTableRelation", "0x80040217"),
         E::BadTarget { .. } => (400, "InvalidTarget", "BadRequest", "0x80048d19"),
         E::MissingBody(_) => (400, "InvalidBody", "BadRequest", "0x80048d19"),
@@ -239,6 +242,9 @@ fn value_row(error: &ValueError) -> Row {
         ValueError::Json { .. } => (400, "MalformedJson", "BadRequest", "0x80048d19"),
         ValueError::NotAnOption { .. } => (400, "InvalidOption", "Unknown", "0x80048d19"),
         ValueError::TooLong { .. } => (400, "TooLong", "Application_StringExceededLength", "0x80044331"),
+        ValueError::UnsupportedControl { .. } => {
+            (501, "NotImplemented", "BadRequest_MethodNotImplemented", "0x80060888")
+        }
         ValueError::UnknownProperty { .. } => (400, "UnknownProperty", "BadRequest", "0x0"),
         _ => (400, "InvalidValue", "Application_FieldValidationException", "0x80048d19"),
     }
@@ -322,7 +328,13 @@ fn message(failure: &Failure, shape: ErrorShape, correlation: Uuid) -> String {
 fn target(failure: &Failure) -> Option<&str> {
     match failure {
         Failure::Plan(PlanError::Value(error)) => error.property(),
-        Failure::Plan(PlanError::Required { property, .. } | PlanError::KeyChange(property)) => Some(property),
+        Failure::Plan(
+            PlanError::Required { property, .. }
+            | PlanError::LookupValue { property, .. }
+            | PlanError::KeyChange(property)
+            | PlanError::Immutable(property),
+        ) => Some(property),
+        Failure::Plan(PlanError::RequiredTarget { navigation, .. }) => Some(navigation),
         Failure::Plan(PlanError::MissingTarget { navigation, .. } | PlanError::BadTarget { navigation, .. }) => {
             Some(navigation)
         }

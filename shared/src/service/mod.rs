@@ -75,8 +75,6 @@ pub struct Service {
     pub shards: HashMap<SetId, u16>,
     /// Entities on one page of a collection.
     pub page_size: u32,
-    /// Sets that take no writes, the companies among them.
-    pub read_only: HashSet<SetId>,
     /// Its batch jobs, if it has them.
     pub jobs: Option<Jobs>,
     /// Who is told of their changes.
@@ -209,7 +207,7 @@ impl Service {
 
     fn new(source: &Source, config: &ServiceConfig) -> Result<Self, ServiceError> {
         let (toml_file, model_file) = (format!("{}/service.toml", source.name), format!("{}/model.xml", source.name));
-        let model =
+        let mut model =
             Model::from_csdl(source.model_xml.clone()).map_err(|error| ServiceError::model(&model_file, &error))?;
         let located = |(offset, problem): Located| problem.at(&toml_file, &source.service_toml, offset);
         let Some((_, first)) = model.sets().next() else { return Err(Problem::NoSet.in_file(&model_file)) };
@@ -220,8 +218,10 @@ impl Service {
             Some(config) => Some(Companies::new(&model, config.as_ref()).map_err(located)?),
             None => None,
         };
-        let mut read_only = sets(&model, config).map_err(located)?;
-        read_only.extend(companies.as_ref().map(|companies| companies.set));
+        let read_only = sets(&model, config).map_err(located)?;
+        for set in read_only.into_iter().chain(companies.as_ref().map(|companies| companies.set)) {
+            model.make_read_only(set);
+        }
         let seed = match &source.seed_json {
             Some(json) => seed::parse(&format!("{}/seed.json", source.name), json, &model, companies.as_ref())?,
             None => Vec::new(),
@@ -249,7 +249,6 @@ impl Service {
             permissions: jobs::permissions(config).map_err(located)?,
             model,
             companies,
-            read_only,
             seed,
             default_namespace,
         })

@@ -64,6 +64,8 @@ pub struct Profile {
     pub empty_guid_is_null: bool,
     /// Strings in `$filter` compare without case.
     pub filter_ignores_case: bool,
+    /// A value for a computed property that follows a lookup is refused; it is ignored elsewhere (Protocol §11.4.3).
+    pub lookup_values_refused: bool,
     /// Shape of the error object.
     pub errors: ErrorShape,
 }
@@ -240,6 +242,7 @@ impl Profile {
                 isolation: Isolation::Refused,
                 filter_ignores_case: true,
                 ids_by_change_set: true,
+                lookup_values_refused: true,
                 errors: ErrorShape::Dataverse,
                 ..Self::odata()
             },
@@ -274,6 +277,7 @@ impl Profile {
             entity_id_with_body: false,
             empty_guid_is_null: false,
             filter_ignores_case: false,
+            lookup_values_refused: false,
             errors: ErrorShape::Odata,
         }
     }
@@ -341,6 +345,7 @@ profile_config! {
     entity_id_with_body: bool,
     empty_guid_is_null: bool,
     filter_ignores_case: bool,
+    lookup_values_refused: bool,
     errors: ErrorShape,
 }
 

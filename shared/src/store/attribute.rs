@@ -6,7 +6,8 @@ use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use bigdecimal::BigDecimal;
 
 use crate::edm::{
-    DateTimeOffset, Entity, Incarnation, Model, PrimitiveType, PropertyType, Record, TypeId, TypeKind, Value, Version,
+    DateTimeOffset, Dynamic, Entity, Incarnation, Model, PrimitiveType, PropertyType, Record, TypeId, TypeKind,
+    TypedDynamic, Value, Version,
 };
 
 use super::{Due, Item, ItemKey, StoreError, Stored};
@@ -27,7 +28,7 @@ pub(super) const PREVIOUS_VERSION: &str = "p";
 pub(super) const NO_VERSION: &str = "-";
 /// Properties by name.
 pub(super) const VALUES: &str = "v";
-/// Undeclared properties by name, as JSON text.
+/// Undeclared properties by name: JSON text, or the name of a type and a value of it.
 pub(super) const DYNAMIC: &str = "x";
 /// Lookups by navigation name: encoded keys.
 pub(super) const LOOKUPS: &str = "r";
@@ -123,9 +124,7 @@ fn entity_attributes(model: &Model, entity: &Entity, item: &mut Item) {
     item.insert(VERSION.into(), AttributeValue::S(entity.version.0.clone()));
     item.insert(VALUES.into(), AttributeValue::M(values(model, &entity.record)));
     // These two are always there: a patch of an entity that was not read sets members in them.
-    let dynamic = entity.record.dynamic.iter();
-    let dynamic = dynamic.map(|(name, json)| (name.clone(), AttributeValue::S(json.to_string()))).collect();
-    item.insert(DYNAMIC.into(), AttributeValue::M(dynamic));
+    item.insert(DYNAMIC.into(), AttributeValue::M(dynamic_values(model, &entity.record)));
     let lookups = ty.navigation.iter().zip(&entity.lookups);
     let lookups = lookups.filter_map(|(nav, key)| Some((nav.name.clone(), AttributeValue::S(key.clone()?)))).collect();
     item.insert(LOOKUPS.into(), AttributeValue::M(lookups));
@@ -140,6 +139,21 @@ fn values(model: &Model, record: &Record) -> HashMap<String, AttributeValue> {
     let mut map = HashMap::with_capacity(record.values.iter().flatten().count());
     map.extend(properties.filter_map(|(p, v)| Some((p.name.clone(), to_attribute(model, v.as_ref()?)))));
     map
+}
+
+fn dynamic_values(model: &Model, record: &Record) -> HashMap<String, AttributeValue> {
+    record.dynamic.iter().map(|(name, value)| (name.clone(), dynamic_attribute(model, value))).collect()
+}
+
+/// The value of an undeclared property.
+pub(super) fn dynamic_attribute(model: &Model, value: &Dynamic) -> AttributeValue {
+    match value {
+        Dynamic::Json(json) => AttributeValue::S(json.to_string()),
+        Dynamic::Typed(typed) => AttributeValue::M(HashMap::from([
+            (TYPE.into(), AttributeValue::S(typed.name.to_string())),
+            (VALUES.into(), to_attribute(model, &typed.value)),
+        ])),
+    }
 }
 
 /// One value. `Null` is kept: "given as null" differs from "never given".
@@ -168,8 +182,7 @@ fn complex(model: &Model, record: &Record) -> HashMap<String, AttributeValue> {
     let mut map = HashMap::with_capacity(3);
     map.insert(TYPE.into(), AttributeValue::S(model.ty(record.ty).qualified_name.clone()));
     map.insert(VALUES.into(), AttributeValue::M(values(model, record)));
-    let dynamic: HashMap<_, _> =
-        record.dynamic.iter().map(|(n, json)| (n.clone(), AttributeValue::S(json.to_string()))).collect();
+    let dynamic = dynamic_values(model, record);
     if !dynamic.is_empty() {
         map.insert(DYNAMIC.into(), AttributeValue::M(dynamic));
     }
@@ -228,12 +241,25 @@ fn record(
         }
     }
     if let Some(dynamic) = dynamic {
-        for (name, json) in map(dynamic)? {
-            record.dynamic.push((name.clone(), text(json)?.into()));
+        for (name, attribute) in map(dynamic)? {
+            let value = dynamic_from_attribute(model, attribute).ok_or_else(|| corrupt(name))?;
+            record.dynamic.push((name.clone(), value));
         }
-        record.dynamic.sort();
+        record.dynamic.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
     }
     Ok(record)
+}
+
+/// The value of an undeclared property; `None` when the attribute holds none.
+fn dynamic_from_attribute(model: &Model, attribute: &AttributeValue) -> Option<Dynamic> {
+    let members = match attribute {
+        AttributeValue::S(json) => return Some(Dynamic::Json(json.as_str().into())),
+        AttributeValue::M(members) => members,
+        _ => return None,
+    };
+    let (name, ty) = model.value_type(members.get(TYPE)?.as_s().ok()?)?;
+    let value = from_attribute(model, &ty, members.get(VALUES)?)?;
+    Some(Dynamic::Typed(Box::new(TypedDynamic { name: name.into(), ty, value })))
 }
 
 /// One value of a declared type; `None` when the attribute does not hold such a value.
@@ -294,4 +320,30 @@ fn map(attribute: &AttributeValue) -> Result<&HashMap<String, AttributeValue>, S
 
 fn corrupt(what: &str) -> StoreError {
     StoreError::Corrupt(format!("at '{what}'"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::uri::fixture::{OPEN, model, type_id};
+
+    /// Dynamic properties without type are the text that they always were.
+    #[test]
+    fn dynamic_properties_are_texts_or_have_a_type() {
+        let model = model();
+        let mut record = Record::new(model, type_id(OPEN));
+        let (name, ty) = model.value_type("Collection(Edm.Date)").unwrap();
+        let value = Value::Collection(vec![Value::Date("2026-01-02".parse().unwrap()), Value::Null]);
+        let typed = Dynamic::Typed(Box::new(TypedDynamic { name: name.into(), ty, value }));
+        record.dynamic = vec![("plain".into(), Dynamic::Json("[1]".into())), ("typed".into(), typed)];
+        let (incarnation, version) = (Incarnation("i".into()), Version("v".into()));
+        let lookups = vec![None; model.ty(record.ty).navigation.len()];
+        let entity = Entity { record, lookups, incarnation, version, marks: Vec::new() };
+        let key = ItemKey { partition: "p".into(), sort: "s".into() };
+        let item = item(model, &key, &Stored::Entity(entity.clone().into()));
+        let stored = map(&item[DYNAMIC]).unwrap();
+        assert_eq!(stored["plain"], AttributeValue::S("[1]".into()));
+        assert_eq!(entity_from_item(model, &item).unwrap().record, entity.record);
+        assert!(dynamic_from_attribute(model, &AttributeValue::N("1".into())).is_none());
+    }
 }

@@ -21,11 +21,11 @@ impl Patch {
                 *slot = Some(Value::Integer(before.saturating_add(*by)));
             }
         }
-        for (name, json) in &self.dynamic {
+        for (name, value) in &self.dynamic {
             new.record.dynamic.retain(|(other, _)| other != name);
-            new.record.dynamic.push((name.clone(), json.clone()));
+            new.record.dynamic.push((name.clone(), value.clone()));
         }
-        new.record.dynamic.sort();
+        new.record.dynamic.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         for (name, target) in &self.lookups {
             let at = ty.navigation.iter().position(|nav| nav.name == *name);
             if let Some(slot) = at.and_then(|at| new.lookups.get_mut(at)) {

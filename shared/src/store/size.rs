@@ -1,6 +1,6 @@
 //! What DynamoDB would count: sizes of items, estimated upwards without building them.
 
-use crate::edm::{Entity, Model, Record, Value};
+use crate::edm::{Dynamic, Entity, Model, Record, Value};
 
 use super::{ItemKey, Patch, Schedule, Stored, Write, WriteKind};
 
@@ -46,12 +46,12 @@ pub(super) fn write(model: &Model, write: &Write) -> usize {
 /// The bytes of a patch.
 pub(super) fn patch(model: &Model, patch: &Patch) -> usize {
     let properties = patch.properties.iter().map(|(name, value)| name.len() + self::value(model, value));
-    let dynamic = patch.dynamic.iter().map(|(name, json)| name.len() + json.len());
+    let undeclared = patch.dynamic.iter().map(|(name, value)| name.len() + dynamic(model, value));
     let lookups = patch.lookups.iter().map(|(name, key)| name.len() + key.as_ref().map_or(0, String::len));
     let counted = patch.increments.iter().map(|(name, _)| name.len() + SCALAR);
     let mark = patch.mark.iter().map(String::len);
     let due = if let Schedule::At(due) = &patch.schedule { due.queue.len() + SCALAR } else { 0 };
-    properties.chain(dynamic).chain(lookups).chain(counted).chain(mark).sum::<usize>() + due
+    properties.chain(undeclared).chain(lookups).chain(counted).chain(mark).sum::<usize>() + due
 }
 
 fn entity(model: &Model, entity: &Entity) -> usize {
@@ -65,8 +65,15 @@ fn entity(model: &Model, entity: &Entity) -> usize {
 fn record(model: &Model, record: &Record) -> usize {
     let properties = model.ty(record.ty).properties.iter().zip(&record.values);
     let declared = properties.filter_map(|(p, v)| Some(p.name.len() + value(model, v.as_ref()?) + MEMBER_OVERHEAD));
-    let dynamic = record.dynamic.iter().map(|(name, json)| name.len() + json.len() + MEMBER_OVERHEAD);
-    declared.chain(dynamic).sum()
+    let undeclared = record.dynamic.iter().map(|(name, v)| name.len() + dynamic(model, v) + MEMBER_OVERHEAD);
+    declared.chain(undeclared).sum()
+}
+
+fn dynamic(model: &Model, dynamic: &Dynamic) -> usize {
+    match dynamic {
+        Dynamic::Json(json) => json.len(),
+        Dynamic::Typed(typed) => typed.name.len() + SCALAR + value(model, &typed.value),
+    }
 }
 
 fn value(model: &Model, value: &Value) -> usize {

@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, ConditionCheck, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
 
-use crate::edm::{ETag, Model, Value};
+use crate::edm::{Dynamic, ETag, Model, Value};
 
 use super::{ClaimChange, Due, Item, ItemKey, Schedule, Sequence, Stored, attribute, size};
 
@@ -41,8 +41,8 @@ pub enum WriteKind {
 pub struct Patch {
     /// Properties by name, in the order set; a later one of the same name wins.
     pub properties: Vec<(String, Value)>,
-    /// Undeclared properties of an open type: name and JSON text.
-    pub dynamic: Vec<(String, Box<str>)>,
+    /// Undeclared properties of an open type.
+    pub dynamic: Vec<(String, Dynamic)>,
     /// Lookups by navigation name; `None` removes one.
     pub lookups: Vec<(String, Option<String>)>,
     /// Integers that are counted on from what they are: property and by how much. One without value counts as 0.
@@ -294,8 +294,8 @@ impl Builder {
             let (name, value) = (self.name(name), self.value(attribute::to_attribute(model, value)));
             _ = write!(set, ", {VALUES}.{name} = {value}");
         }
-        for (name, json) in &patch.dynamic {
-            let (name, value) = (self.name(name), self.text(json));
+        for (name, value) in &patch.dynamic {
+            let (name, value) = (self.name(name), self.value(attribute::dynamic_attribute(model, value)));
             _ = write!(set, ", {DYNAMIC}.{name} = {value}");
         }
         for (name, target) in &patch.lookups {

@@ -160,7 +160,7 @@ impl Reader {
         for property in &model.ty(ty).properties {
             let written = |value| {
                 let mut written = br#"{"value":"#.to_vec();
-                edm::write_value(&mut written, model, &property.ty, value, edm::Numbers::Plain);
+                edm::write_value(&mut written, model, &property.ty, value, edm::Format::PLAIN);
                 written.push(b'}');
                 written
             };

@@ -1,7 +1,10 @@
 //! The annotations this service understands (vocabularies `Org.OData.Core.V1` and `Org.OData.Capabilities.V1`).
 
+use super::capability::Stated;
 use super::declared::Aliases;
+use super::expression::Expression;
 use super::source::{Element, Fault, Source};
+use crate::edm::Capabilities;
 
 const CORE: &str = "Org.OData.Core.V1";
 const CAPABILITIES: &str = "Org.OData.Capabilities.V1";
@@ -14,10 +17,12 @@ pub(super) struct Facts {
     pub(super) computed: bool,
     /// `Core.Immutable`
     pub(super) immutable: bool,
-    /// `Core.Permissions` is Read alone
+    /// `Core.Permissions` is without Write
     pub(super) read_only: bool,
-    /// `Core.Permissions` is Write alone
+    /// `Core.Permissions` is without Read
     pub(super) write_only: bool,
+    /// Restrictions of what clients may do
+    pub(super) stated: Stated,
     /// `Core.AlternateKeys`: for each key (path, alias) of its properties
     pub(super) alternate_keys: Vec<Vec<(String, String)>>,
     /// `Capabilities.IsolationSupported` is Snapshot
@@ -31,6 +36,7 @@ impl Facts {
         self.immutable |= other.immutable;
         self.read_only |= other.read_only;
         self.write_only |= other.write_only;
+        self.stated.merge(other.stated);
         self.alternate_keys.extend(other.alternate_keys);
         self.snapshots |= other.snapshots;
     }
@@ -47,15 +53,23 @@ impl Facts {
             (CORE, "Immutable") => self.immutable = flag(source, element)?,
             (CORE, "Permissions") => {
                 let members = members(source, element)?;
-                (self.read_only, self.write_only) = (is_only(&members, "/Read"), is_only(&members, "/Write"));
+                (self.read_only, self.write_only) = (lacks(&members, "/Write"), lacks(&members, "/Read"));
             }
             (CORE, "AlternateKeys") => self.alternate_keys.extend(alternate_keys(source)?),
             (CAPABILITIES, "IsolationSupported") => {
                 self.snapshots = members(source, element)?.split_whitespace().any(|level| level.ends_with("/Snapshot"));
             }
+            (CAPABILITIES, term) => self.stated.read(term, &Expression::of(source, element)?),
             _ => source.skip()?,
         }
         Ok(())
+    }
+
+    /// What clients may do with the annotated entities.
+    pub(super) fn capabilities(&self) -> Capabilities {
+        let permitted = if self.read_only { Capabilities::READ } else { Capabilities::ALL };
+        let readable = !self.write_only;
+        self.stated.capabilities().and(Capabilities { readable, readable_by_key: readable, ..permitted })
     }
 }
 
@@ -85,8 +99,10 @@ fn members(source: &mut Source<'_>, element: &Element) -> Result<String, Fault> 
     Ok(value)
 }
 
-fn is_only(members: &str, permission: &str) -> bool {
-    !members.is_empty() && members.split_whitespace().all(|member| member.ends_with(permission))
+/// Whether permissions are stated, and this one is not among them. Several stand apart by spaces, or by commas.
+fn lacks(members: &str, permission: &str) -> bool {
+    let mut all = members.split([' ', ',', '\n', '\t']).filter(|member| !member.is_empty());
+    !members.trim().is_empty() && !all.any(|member| member.ends_with(permission) || member.ends_with("/ReadWrite"))
 }
 
 /// `Collection` of `Record`s with a `PropertyValue` named `Key`.

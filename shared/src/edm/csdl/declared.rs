@@ -60,6 +60,7 @@ pub(super) struct Navigation {
     pub(super) partner: Option<String>,
     /// (property, referenced property)
     pub(super) constraints: Vec<(String, String)>,
+    pub(super) facts: Facts,
 }
 
 #[derive(Debug)]
@@ -197,7 +198,7 @@ impl Declared {
                     }
                 }
                 "Property" => structured.properties.push(self.property(source, &element)?),
-                "NavigationProperty" => structured.navigation.push(navigation(source, &element)?),
+                "NavigationProperty" => structured.navigation.push(self.navigation(source, &element)?),
                 "Annotation" => structured.facts.read(source, &element, &self.aliases)?,
                 _ => source.skip()?,
             }
@@ -211,6 +212,32 @@ impl Declared {
         let facets = Facets::read(element, "Type")?;
         let default = element.get("DefaultValue").map(str::to_owned);
         Ok(Property { offset: element.offset, name, facets, default, facts: self.facts(source)? })
+    }
+
+    fn navigation(&self, source: &mut Source<'_>, element: &Element) -> Result<Navigation, Fault> {
+        let (target, collection) = item_type(&element.require("Type")?);
+        let (mut constraints, mut facts) = (Vec::new(), Facts::default());
+        while let Some(child) = source.child()? {
+            match child.name() {
+                "ReferentialConstraint" => {
+                    constraints.push((child.require("Property")?, child.require("ReferencedProperty")?));
+                    source.skip()?;
+                }
+                "Annotation" => facts.read(source, &child, &self.aliases)?,
+                _ => source.skip()?,
+            }
+        }
+        Ok(Navigation {
+            offset: element.offset,
+            name: element.require("Name")?,
+            target,
+            collection,
+            nullable: element.flag("Nullable")?.unwrap_or(true),
+            contains_target: element.flag("ContainsTarget")?.unwrap_or(false),
+            partner: element.get("Partner").map(str::to_owned),
+            constraints,
+            facts,
+        })
     }
 
     /// The annotations among the children of the element just met.
@@ -271,27 +298,6 @@ impl Declared {
         }
         Ok(Set { offset: element.offset, target: format!("{container}/{name}"), name, type_name, bindings, facts })
     }
-}
-
-fn navigation(source: &mut Source<'_>, element: &Element) -> Result<Navigation, Fault> {
-    let (target, collection) = item_type(&element.require("Type")?);
-    let mut constraints = Vec::new();
-    while let Some(child) = source.child()? {
-        if child.name() == "ReferentialConstraint" {
-            constraints.push((child.require("Property")?, child.require("ReferencedProperty")?));
-        }
-        source.skip()?;
-    }
-    Ok(Navigation {
-        offset: element.offset,
-        name: element.require("Name")?,
-        target,
-        collection,
-        nullable: element.flag("Nullable")?.unwrap_or(true),
-        contains_target: element.flag("ContainsTarget")?.unwrap_or(false),
-        partner: element.get("Partner").map(str::to_owned),
-        constraints,
-    })
 }
 
 /// A bound action (CSDL 4.01 §12.2): its first parameter says what it is bound to. `None` for an unbound one.

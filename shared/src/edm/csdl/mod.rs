@@ -1,7 +1,9 @@
 //! Reads a model from CSDL XML 4.0 and 4.01: one pass over the document, then the references are resolved.
 
 mod annotation;
+mod capability;
 mod declared;
+mod expression;
 mod facets;
 mod resolve;
 mod source;

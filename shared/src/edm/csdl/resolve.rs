@@ -10,8 +10,8 @@ use super::declared::{Aliases, BoundAction, Declared, Enumeration, Navigation, S
 use super::facets::Facets;
 use super::source::Fault;
 use crate::edm::{
-    Action, AlternateKey, EntitySet, EnumId, EnumMember, EnumType, Model, NavigationProperty, PrimitiveType, Property,
-    PropertyType, SetId, StructuredType, TypeId, TypeKind, Value,
+    Action, AlternateKey, Capabilities, EntitySet, EnumId, EnumMember, EnumType, Model, NavigationProperty,
+    PrimitiveType, Property, PropertyType, SetId, StructuredType, TypeId, TypeKind, Value,
 };
 
 /// Resolves a document's declarations.
@@ -116,12 +116,17 @@ fn attach_annotations(declared: &mut Declared) {
             (Some(ty), Some(name)) => {
                 if let Some(property) = ty.properties.iter_mut().find(|property| property.name == name) {
                     property.facts.merge(facts);
+                } else if let Some(navigation) = ty.navigation.iter_mut().find(|nav| nav.name == name) {
+                    navigation.facts.merge(facts);
                 }
             }
-            (None, Some(set)) => {
+            (None, Some(path)) => {
+                let (set, navigation) = path.split_once('/').map_or((path, None), |(set, path)| (set, Some(path)));
                 let set = sets.get(&format!("{qualified}/{set}")).and_then(|at| declared.sets.get_mut(*at));
-                if let Some(set) = set {
-                    set.facts.merge(facts);
+                match (set, navigation) {
+                    (Some(set), None) => set.facts.merge(facts),
+                    (Some(set), Some(path)) => set.facts.stated.of_navigation(path, facts.stated),
+                    (None, _) => {}
                 }
             }
             (None, None) => {}
@@ -130,7 +135,7 @@ fn attach_annotations(declared: &mut Declared) {
     for set in &mut declared.sets {
         let at = types.get(&declared.aliases.qualify(&set.type_name));
         if let Some(ty) = at.and_then(|at| declared.types.get_mut(*at)) {
-            ty.facts.merge(std::mem::take(&mut set.facts));
+            ty.facts.alternate_keys.append(&mut set.facts.alternate_keys);
         }
     }
 }
@@ -300,6 +305,8 @@ fn navigation_property(declared: Navigation, names: &Names) -> Result<Navigation
         contains_target: declared.contains_target,
         partner: declared.partner,
         constraints: Vec::new(),
+        capabilities: declared.facts.capabilities(),
+        read_only: declared.facts.read_only,
     })
 }
 
@@ -379,7 +386,13 @@ fn entity_sets(
             }
         }
         let entity_type = names.structured(&set.type_name, set.offset)?;
-        sets.push(EntitySet { name: set.name, entity_type, bindings });
+        let mut navigation: HashMap<String, Capabilities> = HashMap::new();
+        for (path, capabilities) in set.facts.stated.navigation() {
+            let known = navigation.entry(path.to_owned()).or_insert(Capabilities::ALL);
+            *known = known.and(capabilities);
+        }
+        let capabilities = set.facts.capabilities();
+        sets.push(EntitySet { name: set.name, entity_type, bindings, capabilities, navigation });
     }
     Ok((sets, ids))
 }

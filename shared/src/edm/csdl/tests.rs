@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use super::{CsdlError, CsdlProblem};
-use crate::edm::{Model, PrimitiveType, SetId, TypeKind, Value};
+use crate::edm::{Capabilities, Model, PrimitiveType, SetId, TypeKind, Value};
 
 /// A schema `N` with alias `S` and the given content.
 fn schema(content: &str) -> Result<Model, CsdlError> {
@@ -179,4 +179,36 @@ fn mistakes_are_found_at_line_and_column() {
     assert!(Model::from_csdl("<edmx:Edmx Version='4.0'>").is_err());
     assert!(Model::from_csdl(b"\xff".as_slice()).is_err());
     assert!(Model::from_csdl("").is_err());
+}
+
+#[test]
+fn capabilities_are_what_restrictions_leave() {
+    let model = schema(
+        r#"<EntityType Name="T"><Key><PropertyRef Name="id"/></Key><Property Name="id" Type="Edm.Int32"/>
+             <Property Name="hidden" Type="Edm.Int32"><Annotation Term="Core.Permissions" EnumMember="Core.Permission/None"/>
+             </Property>
+             <NavigationProperty Name="parts" Type="Collection(N.T)" ContainsTarget="true"/>
+             <NavigationProperty Name="fixed" Type="N.T"><Annotation Term="Core.Permissions"
+               EnumMember="Core.Permission/Read"/></NavigationProperty></EntityType>
+           <EntityContainer Name="C"><EntitySet Name="A" EntityType="N.T">
+             <Annotation Term="Org.OData.Capabilities.V1.InsertRestrictions"><Record>
+               <PropertyValue Property="Insertable" Bool="false"/><PropertyValue Property="MaxLevels" Int="1"/>
+             </Record></Annotation></EntitySet>
+             <EntitySet Name="B" EntityType="N.T"/></EntityContainer>
+           <Annotations Target="N.C/B/parts/N.T/parts">
+             <Annotation Term="Org.OData.Capabilities.V1.DeleteRestrictions"><Record>
+               <PropertyValue Property="Deletable"><Bool>false</Bool></PropertyValue></Record></Annotation></Annotations>
+           <Annotations Target="N.C/B"><Annotation Term="Org.OData.Capabilities.V1.ReadRestrictions"><Record>
+             <PropertyValue Property="Readable" Bool="false"/></Record></Annotation></Annotations>"#,
+    )
+    .unwrap();
+    let set = |name: &str| model.set(model.set_id(name).unwrap());
+    assert_eq!(set("A").capabilities, Capabilities { insertable: false, ..Capabilities::ALL });
+    let unread = Capabilities { readable: false, readable_by_key: false, ..Capabilities::ALL };
+    assert_eq!(set("B").capabilities, unread);
+    assert_eq!(set("B").navigation["parts/parts"], Capabilities { deletable: false, ..Capabilities::ALL });
+    let ty = model.ty(model.type_id("N.T").unwrap());
+    assert!(ty.properties[1].computed && ty.properties[1].write_only);
+    assert!(!ty.navigation[0].read_only && ty.navigation[1].read_only);
+    assert_eq!(ty.navigation[1].capabilities, Capabilities::READ);
 }

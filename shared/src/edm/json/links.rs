@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
+use super::control::{Control, Member, refuse_changes};
 use super::object::{Object, Shape, shape};
 use super::path::{Path, unknown};
 use super::read::{Bind, Nested, Reader, is_id};
@@ -19,7 +20,8 @@ pub(super) struct Links<'a> {
 }
 
 impl<'a> Reader<'_, 'a> {
-    /// Reads a member that is a link or control information of an entity. False when it is neither.
+    /// Reads a member that is a navigation property, control information or an annotation, of an entity (with `links`)
+    /// or a complex value (without). False when it is none of these.
     pub(super) fn link(
         &self,
         ty: &StructuredType,
@@ -28,29 +30,47 @@ impl<'a> Reader<'_, 'a> {
         path: &Path<'_>,
         links: Option<&mut Links<'a>>,
     ) -> Result<bool, ValueError> {
-        let Some(links) = links else { return Ok(false) };
-        match name {
-            "@odata.etag" | "@etag" if shape(raw) != Shape::Null => links.etag = Some(self.text_of(raw, path)?),
-            _ if is_id(name) && shape(raw) != Shape::Null => links.id = Some(self.text_of(raw, path)?),
-            _ => {
-                let (property, is_bind) = match name.split_once('@') {
-                    Some((property, "odata.bind" | "bind")) => (property, true),
-                    Some(_) => return Ok(false),
-                    None => (name, false),
-                };
-                let found = ty.navigation(property).and_then(|at| Some((at, ty.navigation.get(at)?)));
-                match found {
-                    Some((at, navigation)) if is_bind => {
-                        let bind = self.bind(navigation, raw, path)?;
-                        add_bind(links, at, bind, path)?;
-                    }
-                    Some((at, navigation)) => self.related(at, navigation, raw, path, links)?,
-                    None if is_bind => return Err(unknown(path, ty)),
-                    None => return Ok(false),
-                }
+        match Member::of(name, Some(ty)) {
+            Member::Information => Ok(true),
+            Member::Control(target, control) => {
+                self.control(ty, (target, control), raw, path, links)?;
+                refuse_changes(name, raw, path)?;
+                Ok(true)
+            }
+            Member::Plain => {
+                let found = ty.navigation(name).and_then(|at| Some((at, ty.navigation.get(at)?)));
+                let Some((at, navigation)) = found else { return Ok(false) };
+                let links = links.ok_or_else(|| unsupported(path))?;
+                self.related(at, navigation, raw, path, links)?;
+                Ok(true)
             }
         }
-        Ok(true)
+    }
+
+    fn control(
+        &self,
+        ty: &StructuredType,
+        (target, control): (&str, Control),
+        raw: &'a RawValue,
+        path: &Path<'_>,
+        links: Option<&mut Links<'a>>,
+    ) -> Result<(), ValueError> {
+        let navigation = ty.navigation(target).and_then(|at| Some((at, ty.navigation.get(at)?)));
+        let given = shape(raw) != Shape::Null;
+        match (control, links) {
+            (Control::Etag, Some(links)) if target.is_empty() && given => links.etag = Some(self.text_of(raw, path)?),
+            (Control::Id, Some(links)) if target.is_empty() && given => links.id = Some(self.text_of(raw, path)?),
+            (Control::Bind, links) => {
+                let (at, navigation) = navigation.ok_or_else(|| unknown(path, ty))?;
+                let bind = self.bind(navigation, raw, path)?;
+                add_bind(links.ok_or_else(|| unsupported(path))?, at, bind, path)?;
+            }
+            (Control::Delta, _) if !target.is_empty() && navigation.is_none_or(|(_, nav)| !nav.collection) => {
+                return Err(unknown(path, ty));
+            }
+            _ => {}
+        }
+        Ok(())
     }
 
     /// `nav@odata.bind`
@@ -60,6 +80,7 @@ impl<'a> Reader<'_, 'a> {
         raw: &'a RawValue,
         path: &Path<'_>,
     ) -> Result<Bind<'a>, ValueError> {
+        check_writable(navigation, path)?;
         if navigation.collection {
             let items = self.items(raw, "Collection(Edm.String)", path)?;
             let links = items.into_iter().enumerate().map(|(at, item)| self.text_of(item, &path.item(at)));
@@ -80,6 +101,7 @@ impl<'a> Reader<'_, 'a> {
         path: &Path<'_>,
         links: &mut Links<'a>,
     ) -> Result<(), ValueError> {
+        check_writable(navigation, path)?;
         if !navigation.collection {
             if shape(raw) == Shape::Null {
                 return add_bind(links, at, no_target(navigation, path)?, path);
@@ -111,12 +133,23 @@ impl<'a> Reader<'_, 'a> {
     /// The reference, if an object has control information only and an id in it (JSON Format §14).
     fn reference(&self, raw: &'a RawValue, path: &Path<'_>) -> Result<Option<Cow<'a, str>>, ValueError> {
         let Object(members) = self.object(raw, path)?;
+        for (name, raw) in &members {
+            refuse_changes(name, raw, &path.member(name))?;
+        }
         if !members.iter().all(|(name, _)| name.starts_with('@')) {
             return Ok(None);
         }
         let id = members.iter().find(|(name, _)| is_id(name));
         id.map(|(_, raw)| self.text_of(raw, &path.member("@odata.id"))).transpose()
     }
+}
+
+fn check_writable(navigation: &NavigationProperty, path: &Path<'_>) -> Result<(), ValueError> {
+    if navigation.read_only { Err(ValueError::ReadOnly { property: path.to_string() }) } else { Ok(()) }
+}
+
+fn unsupported(path: &Path<'_>) -> ValueError {
+    ValueError::UnsupportedControl { property: path.to_string() }
 }
 
 fn no_target(navigation: &NavigationProperty, path: &Path<'_>) -> Result<Bind<'static>, ValueError> {

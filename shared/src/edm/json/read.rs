@@ -5,7 +5,8 @@ use std::collections::HashSet;
 
 use serde_json::value::RawValue;
 
-use super::compact::compact;
+use super::control::{Control, Member, refuse_changes};
+use super::dynamic::{after_hash, stated_types};
 use super::links::Links;
 use super::object::{Object, Shape, shape, string};
 use super::path::{Path, unknown, wrong_type};
@@ -55,7 +56,7 @@ pub fn read_entity<'a>(model: &Model, ty: TypeId, body: &'a [u8]) -> Result<Enti
     let reader = Reader { model, text: text(body)? };
     let object = reader.root()?;
     let mut links = Links::default();
-    let record = reader.record(ty, object, &Path::ROOT, 0, Some(&mut links))?;
+    let record = reader.record(ty, &object, &Path::ROOT, 0, Some(&mut links))?;
     let Links { nested, binds, etag, id } = links;
     Ok(EntityPayload { record, nested, binds, etag, id })
 }
@@ -72,11 +73,14 @@ pub fn read_property(model: &Model, ty: &PropertyType, name: &str, body: &[u8]) 
     };
     match (values.next(), complex) {
         (_, Some(id)) if values.next().is_none() && is_bare(model.ty(id), &object) => {
-            let record = reader.record(id, object, &path, 0, None)?;
+            let record = reader.record(id, &object, &path, 0, None)?;
             Ok(Value::Complex(Box::new(record)))
         }
         (Some(_), _) if values.next().is_some() => Err(ValueError::DuplicateMember { property: "value".into() }),
-        (Some(raw), _) => reader.value(ty, raw, &path, name, 0),
+        (Some(raw), _) => {
+            reader.beside_value(ty, name, &object)?;
+            reader.value(ty, raw, &path, name, 0)
+        }
         (None, _) => {
             let expected = format!("{} in a member 'value'", ty.name(model));
             Err(ValueError::WrongType { property: name.into(), expected, got: shorten(reader.text) })
@@ -88,6 +92,13 @@ pub fn read_property(model: &Model, ty: &PropertyType, name: &str, body: &[u8]) 
 pub fn read_reference(body: &[u8]) -> Result<Cow<'_, str>, ValueError> {
     let text = text(body)?;
     let Object(members) = parse_object(text)?;
+    for (name, raw) in &members {
+        let path = Path::ROOT.member(name);
+        refuse_changes(name, raw, &path)?;
+        if Member::of(name, None) == Member::Plain {
+            return Err(ValueError::UnknownProperty { property: path.to_string(), type_name: "$ref".into() });
+        }
+    }
     let mut ids = members.iter().filter(|(name, _)| is_id(name)).map(|(_, raw)| *raw);
     let wrong =
         || ValueError::WrongType { property: "@odata.id".into(), expected: "Edm.String".into(), got: shorten(text) };
@@ -199,20 +210,41 @@ impl<'a> Reader<'_, 'a> {
     }
 
     /// A string member, for control information and references.
-    pub(super) fn text_of(&self, raw: &'a RawValue, path: &Path<'_>) -> Result<Cow<'a, str>, ValueError> {
-        if shape(raw) == Shape::String { self.string(raw) } else { Err(wrong_type(path, "Edm.String", raw)) }
+    pub(super) fn text_of<'r>(&self, raw: &'r RawValue, path: &Path<'_>) -> Result<Cow<'r, str>, ValueError> {
+        if shape(raw) != Shape::String {
+            return Err(wrong_type(path, "Edm.String", raw));
+        }
+        string(raw).map_err(|error| json_error(self.text, raw, &error))
+    }
+
+    /// Checks what stands beside the `value` of an individual property.
+    fn beside_value(&self, ty: &PropertyType, name: &str, Object(members): &Object<'a>) -> Result<(), ValueError> {
+        for (member, raw) in members.iter().filter(|(member, _)| member != "value") {
+            let path = Path::ROOT.member(member);
+            refuse_changes(member, raw, &path)?;
+            match Member::of(member, None) {
+                Member::Control("" | "value", Control::Type) => self.check_type(ty, raw, &Path::ROOT.member(name))?,
+                Member::Plain => {
+                    let type_name = ty.name(self.model);
+                    return Err(ValueError::UnknownProperty { property: path.to_string(), type_name });
+                }
+                Member::Control(..) | Member::Information => {}
+            }
+        }
+        Ok(())
     }
 
     /// An entity (with `links`) or a complex value (without).
     pub(super) fn record(
         &self,
         declared: TypeId,
-        object: Object<'a>,
+        object: &Object<'a>,
         path: &Path<'_>,
         depth: usize,
         mut links: Option<&mut Links<'a>>,
     ) -> Result<Record, ValueError> {
-        let id = self.actual_type(declared, &object, path)?;
+        let id = self.actual_type(declared, object, path)?;
+        let stated = stated_types(object, path)?;
         let ty = self.model.ty(id);
         if ty.is_abstract && links.is_none() {
             let (expected, got) = ("a type that is not abstract".into(), ty.qualified_name.clone());
@@ -221,10 +253,14 @@ impl<'a> Reader<'_, 'a> {
         let mut record = Record::new(self.model, id);
         // Declared properties are found twice by their slot, all other members by this.
         let mut others = HashSet::new();
-        for (name, raw) in object.0 {
-            let member = path.member(&name);
-            if let Some(at) = ty.property(&name) {
+        for (name, raw) in &object.0 {
+            let (name, raw) = (name.as_ref(), *raw);
+            let member = path.member(name);
+            if let Some(at) = ty.property(name) {
                 let (Some(slot), Some(property)) = (record.values.get_mut(at), ty.properties.get(at)) else { continue };
+                if let Some(stated) = stated.get(name) {
+                    self.check_type(&property.ty, stated, &member)?;
+                }
                 let value = self.value(&property.ty, raw, &member, &ty.name, depth);
                 let value = value.map_err(|error| if property.write_only { error.without_value() } else { error })?;
                 if slot.replace(value).is_some() {
@@ -232,17 +268,17 @@ impl<'a> Reader<'_, 'a> {
                 }
                 continue;
             }
-            if !others.insert(name.clone()) {
+            if !others.insert(name) {
                 return Err(ValueError::DuplicateMember { property: member.to_string() });
             }
-            if self.link(ty, &name, raw, &member, links.as_deref_mut())? || name.contains('@') || name.starts_with('#')
-            {
+            if self.link(ty, name, raw, &member, links.as_deref_mut())? {
                 continue;
             }
             if !ty.is_open || name.is_empty() || name.len() > MAX_DYNAMIC_NAME {
                 return Err(unknown(&member, ty));
             }
-            record.dynamic.push((name.into_owned(), compact(raw.get())));
+            let value = self.dynamic(raw, stated.get(name).copied(), &member, &ty.name, depth)?;
+            record.dynamic.push((name.to_owned(), value));
         }
         Ok(record)
     }
@@ -253,8 +289,7 @@ impl<'a> Reader<'_, 'a> {
             return Ok(declared);
         };
         let text = self.text_of(raw, &path.member("@odata.type"))?;
-        let name = text.rsplit_once('#').map_or(text.as_ref(), |(_, name)| name);
-        self.model.type_id(name).filter(|id| self.model.is_a(*id, declared)).ok_or_else(|| {
+        self.model.type_id(after_hash(&text)).filter(|id| self.model.is_a(*id, declared)).ok_or_else(|| {
             let expected = self.model.ty(declared).qualified_name.clone();
             ValueError::WrongTypeAnnotation { property: path.to_string(), expected, got: shorten(&text) }
         })

@@ -3,7 +3,7 @@ use serde_json::value::RawValue;
 
 use super::*;
 use crate::edm::sample::{model, property, type_id, typed_value};
-use crate::edm::{Model, PropertyType, Record, Value, ValueError};
+use crate::edm::{Dynamic, Model, PropertyType, Record, Value, ValueError};
 
 fn read<'a>(model: &Model, body: &'a str) -> Result<EntityPayload<'a>, ValueError> {
     read_entity(model, type_id(model, "Item"), body.as_bytes())
@@ -15,7 +15,7 @@ fn again(name: &str, json: &str) -> Result<String, ValueError> {
     let ty = property(&model, name);
     let value = read_property(&model, &ty, name, format!("{{\"value\":{json}}}").as_bytes())?;
     let mut out = Vec::new();
-    write_value(&mut out, &model, &ty, &value, Numbers::Plain);
+    write_value(&mut out, &model, &ty, &value, Format::PLAIN);
     Ok(String::from_utf8(out).unwrap())
 }
 
@@ -25,7 +25,7 @@ fn wrong(property: &str, expected: &str, got: &str) -> ValueError {
 
 fn members(model: &Model, record: &Record, select: Option<&[usize]>, dynamic: bool, first: bool) -> (String, bool) {
     let mut out = Vec::new();
-    let written = write_record(&mut out, model, record, select, dynamic, first, Numbers::Plain);
+    let written = write_record(&mut out, model, record, select, dynamic, first, Format::PLAIN);
     (String::from_utf8(out).unwrap(), written)
 }
 
@@ -133,7 +133,7 @@ fn an_entity_has_its_links_apart() {
     assert_eq!(payload.etag.as_deref(), Some("W/\"1\""));
     assert_eq!(payload.id.as_deref(), Some("Items(1)"));
     assert_eq!(payload.record.get(&model, "name"), Some(&Value::String("n".into())));
-    assert_eq!(payload.record.dynamic, [("more".to_owned(), "{\"x\":1}".into())]);
+    assert_eq!(payload.record.dynamic, [("more".to_owned(), Dynamic::Json("{\"x\":1}".into()))]);
     let many = Bind::Many(vec!["Items(2)".into(), "Items(3)".into()]);
     assert_eq!(payload.binds, [(0, many), (1, Bind::Null), (2, Bind::One("Items(4)".into()))]);
     let [(0, Nested::Many(bodies))] = payload.nested.as_slice() else { panic!("{:?}", payload.nested) };
@@ -232,11 +232,93 @@ fn references_are_read_in_both_spellings() {
 }
 
 #[test]
+fn control_information_that_carries_data_is_refused_by_name() {
+    let model = model();
+    for (body, property) in [
+        (r#"{"lines@odata.delta":[]}"#, "lines@odata.delta"),
+        (r#"{"lines@delta":[{"name":"a"}]}"#, "lines@delta"),
+        (r#"{"@removed":{"reason":"deleted"}}"#, "@removed"),
+        (r#"{"lines":[{"@odata.removed":{},"@odata.id":"Items(1)"}]}"#, "lines/0/@odata.removed"),
+        (r#"{"owner":{"@removed":{},"@id":"Items(1)"}}"#, "owner/@removed"),
+        (r##"{"lines":[{"@context":"#Items/$deletedEntity","id":"x"}]}"##, "lines/0/@context"),
+        (r#"{"lines@odata.nextLink":"x"}"#, "lines@odata.nextLink"),
+        (r#"{"tags":["a"],"tags@nextLink":"x"}"#, "tags@nextLink"),
+        (r#"{"place":{"@removed":{}}}"#, "place/@removed"),
+    ] {
+        let error = read(&model, body).unwrap_err();
+        assert_eq!(error, ValueError::UnsupportedControl { property: property.into() }, "{body}");
+    }
+    let unknown =
+        |property: &str| ValueError::UnknownProperty { property: property.into(), type_name: "N.Item".into() };
+    for name in ["nope@odata.delta", "owner@delta", "@odata.bind"] {
+        assert_eq!(read(&model, &format!("{{\"{name}\":[]}}")).unwrap_err(), unknown(name));
+    }
+    let bound = read(&model, r#"{"place":{"nav@odata.bind":"x"}}"#).unwrap_err();
+    assert_eq!(bound.property(), Some("place/nav@odata.bind"));
+}
+
+#[test]
+fn information_about_answers_is_ignored() {
+    let model = model();
+    let names = [
+        "@odata.context",
+        "@metadataEtag",
+        "@odata.editLink",
+        "@readLink",
+        "@odata.deltaLink",
+        "lines@odata.count",
+        "lines@navigationLink",
+        "owner@odata.associationLink",
+        "bytes@odata.mediaReadLink",
+        "bytes@mediaEtag",
+        "tags@odata.collectionAnnotations",
+        "@Ns.Term",
+        "name@Ns.Term#q",
+        "name@Ns.Term@odata.type",
+        "#Ns.Act",
+        "lines#Ns.Act",
+        "@odata.unknown",
+        "lines@delta",
+        "@nextLink",
+    ];
+    for name in names {
+        let body = format!("{{\"@odata.type\":\"#N.Open\",\"{name}\":null}}");
+        let payload = read(&model, &body).unwrap();
+        assert!(payload.record.dynamic.is_empty() && payload.binds.is_empty(), "{name}");
+    }
+}
+
+#[test]
+fn a_stated_type_agrees_with_the_declared_one() {
+    let model = model();
+    for (name, json, ty) in [
+        ("name", "\"a\"", "#String"),
+        ("small", "1", "#Int32"),
+        ("kind", "\"Service\"", "#N.Kind"),
+        ("tags", "[]", "#Collection(String)"),
+        ("place", "null", "#N.Spot"),
+        ("name", "\"a\"", "#N.Definition"),
+    ] {
+        let body = format!("{{\"{name}@odata.type\":\"{ty}\",\"{name}\":{json}}}");
+        assert!(read(&model, &body).is_ok(), "{body}");
+    }
+    for (name, json, ty) in [
+        ("name", "\"a\"", "#Date"),
+        ("tags", "[]", "#String"),
+        ("kind", "\"Service\"", "#N.Colors"),
+        ("place", "null", "#Collection(N.Spot)"),
+    ] {
+        let body = format!("{{\"{name}\":{json},\"{name}@type\":\"{ty}\"}}");
+        assert!(matches!(read(&model, &body), Err(ValueError::WrongTypeAnnotation { .. })), "{body}");
+    }
+}
+
+#[test]
 fn records_are_written_as_members() {
     let model = model();
     let mut record = Record::new(&model, type_id(&model, "Spot"));
     record.values[2] = Some(Value::Integer(7));
-    record.dynamic.push(("x\"".into(), "[1]".into()));
+    record.dynamic.push(("x\"".into(), Dynamic::Json("[1]".into())));
     let all = r#""city":null,"inner":null,"row":7,"x\"":[1]"#;
     assert_eq!(members(&model, &record, None, true, true), (all.into(), true));
     assert_eq!(members(&model, &record, Some(&[2, 0]), false, false), (r#","row":7,"city":null"#.into(), true));
@@ -248,13 +330,13 @@ proptest! {
     fn a_written_value_reads_as_the_same_value((ty, value) in typed_value()) {
         let model = model();
         let mut out = Vec::new();
-        write_value(&mut out, &model, &ty, &value, Numbers::Plain);
+        write_value(&mut out, &model, &ty, &value, Format::PLAIN);
         let json = String::from_utf8(out).unwrap();
         prop_assert_eq!(value_from_json(&model, &ty, &json), Ok(value.clone()), "{}", json);
         let list = PropertyType { collection: true, ..ty };
         let values = Value::Collection(vec![value.clone(), Value::Null, value]);
         let mut out = Vec::new();
-        write_value(&mut out, &model, &list, &values, Numbers::Plain);
+        write_value(&mut out, &model, &list, &values, Format::PLAIN);
         let json = String::from_utf8(out).unwrap();
         prop_assert_eq!(value_from_json(&model, &list, &json), Ok(values), "{}", json);
     }

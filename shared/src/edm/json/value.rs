@@ -59,7 +59,7 @@ impl<'a> Reader<'_, 'a> {
                     return Err(ValueError::TooDeep { property: path.to_string(), max: MAX_DEPTH });
                 }
                 let object = self.object(raw, path)?;
-                Ok(Value::Complex(Box::new(self.record(id, object, path, depth + 1, None)?)))
+                Ok(Value::Complex(Box::new(self.record(id, &object, path, depth + 1, None)?)))
             }
         }
     }

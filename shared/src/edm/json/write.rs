@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::super::primitive::number;
-use crate::edm::{Model, PrimitiveType, PropertyType, Record, TypeKind, Value};
+use crate::edm::{Dynamic, Model, PrimitiveType, PropertyType, Record, TypeKind, Value};
 
 /// How `Edm.Int64` and `Edm.Decimal` are written (JSON Format §3.2, `IEEE754Compatible`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +12,31 @@ pub enum Numbers {
     Plain,
     /// As JSON strings, for clients whose numbers are not exact.
     Text,
+}
+
+/// How the type of a value is written that does not follow from the model (JSON Format §4.6.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Types {
+    /// Not at all.
+    Omitted,
+    /// As in 4.0: `@odata.type`, each type after a `#`.
+    V40,
+    /// As in 4.01: `@type`, a primitive type by its name alone.
+    V401,
+}
+
+/// How values are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Format {
+    /// Numbers of 64 bits and decimals.
+    pub numbers: Numbers,
+    /// Types.
+    pub types: Types,
+}
+
+impl Format {
+    /// Numbers as numbers, types as in 4.0.
+    pub const PLAIN: Self = Self { numbers: Numbers::Plain, types: Types::V40 };
 }
 
 /// Appends the members of a record, `"name":value` separated by commas, without braces.
@@ -26,7 +51,7 @@ pub fn write_record(
     select: Option<&[usize]>,
     dynamic: bool,
     first: bool,
-    numbers: Numbers,
+    format: Format,
 ) -> bool {
     let start = out.len();
     let mut first = first;
@@ -35,7 +60,7 @@ pub fn write_record(
         let Some(property) = ty.properties.get(at).filter(|property| !property.write_only) else { return };
         name(out, &property.name, &mut first);
         match record.values.get(at) {
-            Some(Some(value)) => write_value(out, model, &property.ty, value, numbers),
+            Some(Some(value)) => write_value(out, model, &property.ty, value, format),
             _ if property.ty.collection => out.extend_from_slice(b"[]"),
             _ => out.extend_from_slice(b"null"),
         }
@@ -45,21 +70,68 @@ pub fn write_record(
         None => (0..ty.properties.len()).for_each(|at| member(out, at)),
     }
     if dynamic {
-        for (property, json) in &record.dynamic {
-            if !first {
-                out.push(b',');
-            }
-            first = false;
-            string(out, property);
-            out.push(b':');
-            out.extend_from_slice(json.as_bytes());
+        for (property, value) in &record.dynamic {
+            write_dynamic(out, model, property, value, &mut first, format);
         }
     }
     out.len() > start
 }
 
+/// Appends an undeclared property, its type before it where that does not follow from the value.
+pub fn write_dynamic(out: &mut Vec<u8>, model: &Model, name: &str, value: &Dynamic, first: &mut bool, format: Format) {
+    let mut member = |out: &mut Vec<u8>, name: &str| {
+        if !*first {
+            out.push(b',');
+        }
+        *first = false;
+        string(out, name);
+        out.push(b':');
+    };
+    let typed = match value {
+        Dynamic::Json(json) => {
+            member(out, name);
+            return out.extend_from_slice(json.as_bytes());
+        }
+        Dynamic::Typed(typed) => typed,
+    };
+    if matches!(typed.value, Value::Complex(_)) {
+        // An object states its type itself.
+        let any = PropertyType::of(TypeKind::Primitive(PrimitiveType::Untyped));
+        member(out, name);
+        return write_value(out, model, &any, &typed.value, format);
+    }
+    if let Some(control) = format.types.control() {
+        member(out, &format!("{name}{control}"));
+        string(out, &format.types.uri(&typed.name));
+    }
+    member(out, name);
+    write_value(out, model, &typed.ty, &typed.value, format);
+}
+
+impl Types {
+    /// What a name is followed by that a type is stated of.
+    fn control(self) -> Option<&'static str> {
+        match self {
+            Self::Omitted => None,
+            Self::V40 => Some("@odata.type"),
+            Self::V401 => Some("@type"),
+        }
+    }
+
+    /// The URI of a type of this qualified name: `#Date`, `#Collection(NS.Color)`.
+    fn uri(self, name: &str) -> String {
+        let item = name.strip_prefix("Collection(").and_then(|rest| rest.strip_suffix(')'));
+        let single = item.unwrap_or(name);
+        let primitive = single.strip_prefix("Edm.");
+        let hash = if primitive.is_some() && self == Self::V401 { "" } else { "#" };
+        let short = primitive.unwrap_or(single);
+        if item.is_some() { format!("{hash}Collection({short})") } else { format!("{hash}{short}") }
+    }
+}
+
 /// Appends a value (JSON Format §7). A Decimal is written in plain notation with the decimals of its `Scale`.
-pub fn write_value(out: &mut Vec<u8>, model: &Model, ty: &PropertyType, value: &Value, numbers: Numbers) {
+pub fn write_value(out: &mut Vec<u8>, model: &Model, ty: &PropertyType, value: &Value, format: Format) {
+    let numbers = format.numbers;
     match value {
         Value::Integer(number) if numbers == Numbers::Text && ty.kind == TypeKind::Primitive(PrimitiveType::Int64) => {
             quoted(out, &number.to_string());
@@ -85,14 +157,14 @@ pub fn write_value(out: &mut Vec<u8>, model: &Model, ty: &PropertyType, value: &
             // Writing to a Vec cannot fail.
             let _ = write!(out, "\"{at}\"");
         }
-        Value::Complex(record) => complex(out, model, ty, record, numbers),
+        Value::Complex(record) => complex(out, model, ty, record, format),
         Value::Collection(items) => {
             out.push(b'[');
             for (at, item) in items.iter().enumerate() {
                 if at > 0 {
                     out.push(b',');
                 }
-                write_value(out, model, ty, item, numbers);
+                write_value(out, model, ty, item, format);
             }
             out.push(b']');
         }
@@ -107,15 +179,16 @@ pub fn write_value(out: &mut Vec<u8>, model: &Model, ty: &PropertyType, value: &
 }
 
 /// A complex value, with its type where that is not the declared one (JSON Format §4.6.3).
-fn complex(out: &mut Vec<u8>, model: &Model, ty: &PropertyType, record: &Record, numbers: Numbers) {
+fn complex(out: &mut Vec<u8>, model: &Model, ty: &PropertyType, record: &Record, format: Format) {
     out.push(b'{');
     let derived = ty.kind != TypeKind::Complex(record.ty);
-    if derived {
-        out.extend_from_slice(b"\"@odata.type\":\"#");
-        out.extend_from_slice(model.ty(record.ty).qualified_name.as_bytes());
-        out.push(b'"');
+    let control = format.types.control().filter(|_| derived);
+    if let Some(control) = control {
+        quoted(out, control);
+        out.push(b':');
+        quoted(out, &format.types.uri(&model.ty(record.ty).qualified_name));
     }
-    write_record(out, model, record, None, true, !derived, numbers);
+    write_record(out, model, record, None, true, control.is_none(), format);
     out.push(b'}');
 }
 

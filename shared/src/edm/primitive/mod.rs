@@ -97,6 +97,12 @@ impl PrimitiveType {
         }
     }
 
+    /// Whether its values are numbers.
+    pub(crate) fn is_number(self) -> bool {
+        use PrimitiveType as P;
+        matches!(self, P::Byte | P::Decimal | P::Double | P::Int16 | P::Int32 | P::Int64 | P::SByte | P::Single)
+    }
+
     /// Reads the form a value has without quotes and prefixes: the `…Value` rules of the ABNF.
     ///
     /// Geo and untyped values have no such form.
