@@ -306,6 +306,7 @@ impl Engine {
             caller: call.caller,
             trace: Some(call.trace),
             batch: None,
+            trusted: false,
         }
     }
 }

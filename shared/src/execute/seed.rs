@@ -31,7 +31,8 @@ pub struct SeedError {
 impl Engine {
     /// Creates the rows of each service that has none of them yet. Returns how many were created.
     ///
-    /// A marker says that a service is done; rows that are there already (an earlier start was cut short) stay.
+    /// A marker says that a service is done; rows that are there already (an earlier start was cut short) stay: no key stands
+    /// twice in a seed.
     pub async fn seed(&self) -> Result<usize, SeedError> {
         let mut created = 0;
         for service in self.services.iter() {
@@ -59,7 +60,8 @@ impl Engine {
         let caller = Caller { name: "seed".into(), ..Caller::anonymous() };
         let now = jiff::Timestamp::now();
         let (services, origin) = (&*self.services, "seed://");
-        let context = Context { services, service, origin, root, now, caller: &caller, trace: None, batch: None };
+        let (caller, trace, batch, trusted) = (&caller, None, None, true);
+        let context = Context { services, service, origin, root, now, caller, trace, batch, trusted };
         let url = Collection::of_set(service, group.set, group.company).path;
         let mut created = 0;
         for (row, payload) in group.payloads.iter().enumerate() {

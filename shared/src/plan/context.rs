@@ -38,6 +38,8 @@ pub struct Context<'a> {
     pub trace: Option<&'a str>,
     /// The batch that they are part of, where it has an id for repeats.
     pub batch: Option<&'a BatchRepeat>,
+    /// The requests are those of a seed: what they give computed properties is kept.
+    pub trusted: bool,
 }
 
 /// An inner URL, found in the service: `<root>/<path>?<query>`.
