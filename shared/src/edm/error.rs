@@ -47,6 +47,9 @@ pub enum ValueError {
     /// The body, or an item of it, must be an object.
     #[error("{} must be a JSON object, not {got}", Named(property))]
     NotAnObject { property: String, got: String },
+    /// No JSON holds the value of a stream.
+    #[error("{} is a stream: PUT or PATCH its bytes at its own URL", Named(property))]
+    Stream { property: String },
     /// A key the service computes is given by the client. Raised by who knows the kind of request.
     #[error("{} is computed by the service", Named(property))]
     ComputedKey { property: String },
@@ -67,6 +70,7 @@ impl ValueError {
             | Self::TooDeep { property, .. }
             | Self::WrongTypeAnnotation { property, .. }
             | Self::NotAnObject { property, .. }
+            | Self::Stream { property }
             | Self::ComputedKey { property } => property,
         };
         Some(property.as_str()).filter(|path| !path.is_empty())
@@ -100,6 +104,7 @@ impl ValueError {
             | Self::TooDeep { property, .. }
             | Self::WrongTypeAnnotation { property, .. }
             | Self::NotAnObject { property, .. }
+            | Self::Stream { property }
             | Self::ComputedKey { property } => {
                 *property = if property.is_empty() { outer.into() } else { format!("{outer}/{property}") };
             }

@@ -28,7 +28,7 @@ pub use key::{EntityKey, KeyError};
 pub use literal::{parse_literal, write_literal, write_raw};
 pub use model::{
     Action, AlternateKey, EntitySet, EnumId, EnumMember, EnumType, Model, NavigationProperty, Property, PropertyType,
-    SetId, StructuredType, TypeId, TypeKind,
+    SetId, Stream, StructuredType, TypeId, TypeKind,
 };
 pub use primitive::{PrimitiveType, TextError};
 pub use value::{Record, Value};

@@ -2,7 +2,8 @@
 
 use super::{KeyPredicate, Segment, UriError};
 use crate::edm::{
-    EntityKey, Model, NavigationProperty, Property, SetId, StructuredType, TypeId, TypeKind, Value, parse_literal,
+    EntityKey, Model, NavigationProperty, Property, SetId, Stream, StructuredType, TypeId, TypeKind, Value,
+    parse_literal,
 };
 
 /// What a path addresses.
@@ -47,6 +48,16 @@ pub struct EntityPath {
     pub collection: bool,
 }
 
+impl EntityPath {
+    /// The stream property that the path leads to.
+    pub fn stream<'m>(&self, model: &'m Model) -> Option<&'m Stream> {
+        match self.property.as_slice() {
+            [position] => model.ty(self.ty).properties.get(*position)?.stream.as_ref(),
+            _ => None,
+        }
+    }
+}
+
 /// How an entity is named.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Key {
@@ -68,7 +79,7 @@ pub struct Step {
     pub nav: usize,
     /// The type it leads to.
     pub ty: TypeId,
-    /// Key of one of many; `None` for all of them, or for a single-valued navigation.
+    /// Key of one of many, or of the only one of a single-valued containment; `None` for all of them.
     pub key: Option<Key>,
 }
 
@@ -205,7 +216,8 @@ impl<'a> Walk<'a> {
 
     fn navigate(&mut self, nav: usize, property: &NavigationProperty, segment: &Segment) -> Result<(), UriError> {
         let ty = property.target;
-        if !property.collection {
+        // The key of the only one is redundant; clients of the Microsoft services write it (`picture(<id>)`).
+        if !property.collection && !property.contains_target {
             no_arguments(segment)?;
         }
         let key = key(self.model, ty, segment)?;

@@ -225,6 +225,9 @@ impl<'a> Reader<'_, 'a> {
             let member = path.member(&name);
             if let Some(at) = ty.property(&name) {
                 let (Some(slot), Some(property)) = (record.values.get_mut(at), ty.properties.get(at)) else { continue };
+                if property.stream.is_some() {
+                    return Err(ValueError::Stream { property: member.to_string() });
+                }
                 let value = self.value(&property.ty, raw, &member, &ty.name, depth);
                 let value = value.map_err(|error| if property.write_only { error.without_value() } else { error })?;
                 if slot.replace(value).is_some() {
