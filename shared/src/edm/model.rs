@@ -199,7 +199,8 @@ impl Stream {
             Some(kind) => media_type.split('/').next() == Some(kind),
             None => media_type == accepted,
         };
-        media_type.contains('/') && !json && (self.accepts.is_empty() || self.accepts.iter().any(fits))
+        let text = media_type.contains('/') && media_type.bytes().all(|byte| byte.is_ascii_graphic());
+        text && !json && (self.accepts.is_empty() || self.accepts.iter().any(fits))
     }
 }
 

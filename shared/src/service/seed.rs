@@ -57,11 +57,11 @@ pub(super) fn parse(
     })?;
     let (once, sets) = (Once::new(file, text, model), HashSet::new());
     let mut reader = Reader { file, json, text, model, companies, once, sets };
-    let mut names = HashSet::new();
+    let mut seen = HashSet::new();
     let default = companies.map(|companies| companies.default);
     let mut groups = Vec::new();
     for (name, section) in sections.0 {
-        if !names.insert(string(name)) {
+        if !seen.insert(string(name)) {
             return Err(reader.problem(name, Problem::SeedTwice(string(name))));
         }
         match section {
