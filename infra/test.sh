@@ -2,8 +2,7 @@
 # Builds what is deployed, deploys it into an emulator of AWS on this machine, and drives it through its gateway with signed
 # tokens. Fails where template and code differ in a route, a permission, a variable, a key, a metric.
 #
-# Needs rustup's toolchain, Python 3.11 with venv, and PyPI; what it installs and builds is in target. The documents'
-# batches are in ../shared, or where REBATCH_SHARED says.
+# Needs rustup's toolchain, Python 3.11 with venv, and PyPI; what it installs and builds is in target.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -18,13 +17,6 @@ fi
 PATH="$PWD/$tools/bin:$PATH"
 export PYTHONDONTWRITEBYTECODE=1
 
-seeds=${REBATCH_SHARED:-../shared}/seeds/runnable
-if [ ! -d "$seeds" ]; then
-  echo "$seeds is absent: the documents' batches are left out" >&2
-  [ "${CI:-}" != true ]
-  seeds=
-fi
-
 infra/build.sh
 cargo build --locked -p local
 python infra/test/main.py --translate target/lambda/translated.json
@@ -33,4 +25,4 @@ if [ ! -s target/actions ]; then
   REBATCH_ACTIONS="$PWD/target/actions" cargo test --workspace --locked --test it
 fi
 python infra/test/permissions.py infra/template.yaml target/actions
-python infra/test/main.py --rebatch "${CARGO_TARGET_DIR:-target}/debug/rebatch" ${seeds:+--seeds "$seeds"}
+python infra/test/main.py --rebatch "${CARGO_TARGET_DIR:-target}/debug/rebatch" --seeds tests/fixtures/documents

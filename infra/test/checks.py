@@ -2,7 +2,6 @@
 
 import json
 import uuid
-from pathlib import Path
 from urllib.parse import quote
 
 from world import until
@@ -218,9 +217,3 @@ class Checks:
 
         headers, _ = until(f"the business event of job {job}, of {self.world.received}", came, seconds)[0]
         assert any(name.lower() == "webhook-signature" for name in headers), headers
-
-
-def seeds_folder(workspace):
-    """The documents' batches, which are beside the workspace."""
-    folder = Path(workspace).parent / "shared/seeds/runnable"
-    return folder if folder.is_dir() else None

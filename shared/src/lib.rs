@@ -39,6 +39,7 @@
 //! sources and fails where an arrow of this table is broken. Where to look for what:
 //! a stale etag — `plan::update`; which methods a resource takes — `plan::allow`; a failed change set — `execute::form`; which status an error has — `respond::error`;
 //! why a snapshot was refused — `execute::isolated`; why a bad request fails alone, or its batch — [`wire`];
+//! what a contained entity is before its first write — `plan::implied`;
 //! why a job was not requeued — `jobs::action`; why an event requeued nothing — `policy::decide`, `ledger::record`; what was sent to an endpoint — `outbox::attempt`;
 //! what a target's answer means — `outbox::requeue`.
 //!

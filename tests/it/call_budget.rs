@@ -319,3 +319,20 @@ async fn a_conflict_that_the_client_caused_is_told_at_once() {
     assert_eq!((answer.statuses(), rig.calls().len()), (vec![424, 409], 1));
     assert_eq!(rig.get(&format!("{TRIPPIN}/Airlines('NEW')")).await.status, 404);
 }
+
+#[tokio::test]
+async fn a_picture_costs_no_more_than_another_contained_entity_once_it_is_written() {
+    const ITEM: &str = "a4d85f19-0c6b-4e73-8b92-5fd3071ec6aa";
+    let rig = Rig::seeded().await;
+    let url = format!("items({ITEM})/picture/contentValue");
+    let write = [if_match(member(None, "1", "PATCH", &url, json!({ "value": "x" })), "*")];
+    for calls in [
+        // The first write meets nothing, looks, and creates it.
+        vec!["GetItem", "UpdateItem", "GetItem", "TransactWriteItems"],
+        vec!["GetItem", "UpdateItem"],
+    ] {
+        rig.strict.forget();
+        all_good(&rig.batch(CENTRAL, &write).await.statuses(), 1);
+        assert_eq!(rig.calls(), calls);
+    }
+}

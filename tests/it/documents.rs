@@ -1,12 +1,13 @@
 //! The batches of the documents, over HTTP to the real host: every byte of the answers.
 
 use serde_json::Value;
-use tests::{golden::normalise, host::Host, shared_files};
+use tests::{fixtures, golden::normalise, host::Host};
 
 const COMPANY: &str = "9f161476-1d3d-eb11-bb72-000d3a2b9218";
 const JOURNAL: &str = "f91409ba-1d3d-eb11-bb72-000d3a2b9218";
 const SALARIES: &str = "ae4110b4-1d3d-eb11-bb72-000d3a2b9218";
 const LIABILITIES: &str = "844110b4-1d3d-eb11-bb72-000d3a2b9218";
+const NIL: &str = "00000000-0000-0000-0000-000000000000";
 const ITEM: &str = "7ce0af2e-0963-460f-9b1f-0014aea3e117";
 
 /// Status line, headers as the host sends them but for date and length, and body.
@@ -59,20 +60,20 @@ fn journal_line(id: &str, account: (&str, &str), number: u32, amount: &str, desc
 }
 
 /// The journal lines of the second document.
-async fn journal_lines(host: &Host) -> Option<(String, String)> {
-    let request = shared_files::read("seeds/runnable/002-journal-lines.json")?
+async fn journal_lines(host: &Host) -> (String, String) {
+    let request = fixtures::read("documents/002-journal-lines.json")
         .replace("{{companyId}}", COMPANY)
         .replace("{{journalId}}", JOURNAL)
         .replace("{{accountId}}", SALARIES)
         .replace("{{accountId2}}", LIABILITIES);
     let answer = post(&format!("{}/api/v2.0/$batch", host.url()), &[JSON, ACCEPT], request.clone()).await;
-    Some((request, answer))
+    (request, answer)
 }
 
 #[tokio::test]
 async fn three_journal_lines_are_answered_by_the_byte() {
     let host = Host::start(&["--memory"]).await;
-    let Some((request, answer)) = journal_lines(&host).await else { return };
+    let (request, answer) = journal_lines(&host).await;
     let known = format!("{request} 00000000-0000-0000-0000-000000000000");
     let answer = normalise(&answer.replace(host.url(), "<host>"), &known);
     let salaries = (SALARIES, "60700");
@@ -100,8 +101,8 @@ fn compact(json: &str) -> String {
 #[tokio::test]
 async fn three_journal_lines_are_answered_as_documented() {
     let host = Host::start(&["--memory"]).await;
-    let Some((request, answer)) = journal_lines(&host).await else { return };
-    let documented = compact(&shared_files::read("seeds/runnable/002-response.json").unwrap());
+    let (request, answer) = journal_lines(&host).await;
+    let documented = compact(&fixtures::read("documents/002-response.json"));
     let documented = documented.replace("https://bcsandbox.docker.local:7048/bc", "<host>");
     let ours = answer.split_once("\r\n\r\n").unwrap().1.replace(host.url(), "<host>");
     let known = format!("{request} 00000000-0000-0000-0000-000000000000");
@@ -111,22 +112,24 @@ async fn three_journal_lines_are_answered_as_documented() {
 #[tokio::test]
 async fn a_snapshot_batch_that_fails_applies_nothing() {
     let host = Host::start(&["--memory"]).await;
-    let Some(request) = shared_files::read("seeds/runnable/003-snapshot.json") else { return };
+    let request = fixtures::read("documents/003-snapshot.json");
     let item = format!("{}/api/v2.0/items({ITEM})", host.url());
     let picture = format!("{item}/picture({ITEM})");
     let before = (get(item.clone()).await, get(picture.clone()).await);
     let headers = [JSON, ACCEPT, ("Isolation", "snapshot")];
     let answer = post(&format!("{}/api/v2.0/$batch", host.url()), &headers, request).await;
-    let answer = normalise(&answer.replace(host.url(), "<host>"), ITEM);
+    let answer = normalise(&answer.replace(host.url(), "<host>").replace(NIL, "<nil>"), ITEM);
     let golden = [
         "200 OK\r\ncontent-type: application/json\r\nodata-version: 4.0\r\n\r\n",
         r#"{"responses":[{"id":null,"status":200,"headers":{"#,
         r#""content-type":"application/json; odata.metadata=minimal","odata-version":"4.0"},"body":"#,
         r#"{"@odata.context":"<host>/api/v2.0/$metadata#companies(<id>)/items/$entity","@odata.etag":"<etag>","#,
         r#""id":"7ce0af2e-0963-460f-9b1f-0014aea3e117","number":"1001","displayName":"Touring Bicycle v2","#,
-        r#""type":"Inventory","itemCategoryCode":"BIKES","blocked":false,"gtin":"4006381333931","inventory":32,"#,
-        r#""unitPrice":4000,"priceIncludesTax":false,"unitCost":1857.5,"taxGroupCode":"","#,
-        r#""baseUnitOfMeasureCode":"PCS","lastModifiedDateTime":"<time>"}"#,
+        r#""displayName2":"","type":"Inventory","itemCategoryId":"<nil>","itemCategoryCode":"BIKES","blocked":false,"#,
+        r#""gtin":"4006381333931","inventory":32,"unitPrice":4000,"priceIncludesTax":false,"unitCost":1857.5,"#,
+        r#""taxGroupId":"<nil>","taxGroupCode":"","baseUnitOfMeasureId":"<nil>","baseUnitOfMeasureCode":"PCS","#,
+        r#""generalProductPostingGroupId":"<nil>","generalProductPostingGroupCode":"","#,
+        r#""inventoryPostingGroupId":"<nil>","inventoryPostingGroupCode":"","lastModifiedDateTime":"<time>"}"#,
         r#"},{"id":null,"status":204,"headers":{}},{"id":null,"status":400,"headers":{"#,
         r#""content-type":"application/json; odata.metadata=minimal","odata-version":"4.0"},"#,
         r#""body":{"error":{"code":"Unknown","message":"'Invalid Type' is not an option. "#,
@@ -149,7 +152,7 @@ fn sorted(answer: &str) -> String {
 #[tokio::test]
 async fn a_change_set_and_a_read_are_answered_by_the_byte() {
     let host = Host::start(&["--memory"]).await;
-    let Some(request) = shared_files::read("seeds/runnable/004-change-set.multipart") else { return };
+    let request = fixtures::read("documents/004-change-set.multipart");
     let headers = [("Content-Type", "multipart/mixed;boundary=batch_AAA123"), ACCEPT];
     let url = format!("{}/api/data/v8.2/$batch", host.url());
     let answer = post(&url, &headers, request.replace("{{org}}", host.url())).await;
@@ -195,7 +198,7 @@ async fn a_change_set_and_a_read_are_answered_by_the_byte() {
 async fn a_failed_job_is_set_to_waiting_as_documented() {
     let host = Host::start(&["--memory"]).await;
     let url = format!("{}/data/BatchJobs/Microsoft.Dynamics.DataEntities.SetBatchJobToWaiting", host.url());
-    let Some(body) = shared_files::read("seeds/runnable/000-set-to-waiting.json") else { return };
+    let body = fixtures::read("documents/000-set-to-waiting.json");
     let headers = "content-type: application/json; odata.metadata=minimal\r\nodata-version: 4.0\r\n\r\n";
     let bearer = ("Authorization", "Bearer token");
     let done = concat!(

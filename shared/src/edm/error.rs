@@ -56,6 +56,9 @@ pub enum ValueError {
     /// `Core.Permissions` of a navigation property leaves out Write.
     #[error("{} is read-only", Named(property))]
     ReadOnly { property: String },
+    /// No JSON holds the value of a stream.
+    #[error("{} is a stream: PUT or PATCH its bytes at its own URL", Named(property))]
+    Stream { property: String },
     /// A key the service computes is given by the client. Raised by who knows the kind of request.
     #[error("{} is computed by the service", Named(property))]
     ComputedKey { property: String },
@@ -79,6 +82,7 @@ impl ValueError {
             | Self::UnsupportedControl { property }
             | Self::UnknownType { property, .. }
             | Self::ReadOnly { property }
+            | Self::Stream { property }
             | Self::ComputedKey { property } => property,
         };
         Some(property.as_str()).filter(|path| !path.is_empty())
@@ -115,6 +119,7 @@ impl ValueError {
             | Self::UnsupportedControl { property }
             | Self::UnknownType { property, .. }
             | Self::ReadOnly { property }
+            | Self::Stream { property }
             | Self::ComputedKey { property } => {
                 *property = if property.is_empty() { outer.into() } else { format!("{outer}/{property}") };
             }

@@ -29,7 +29,7 @@ pub use key::{EntityKey, KeyError};
 pub use literal::{parse_literal, write_literal, write_raw};
 pub use model::{
     Action, AlternateKey, Capabilities, EntitySet, EnumId, EnumMember, EnumType, Model, NavigationProperty, Property,
-    PropertyType, SetId, StructuredType, TypeId, TypeKind,
+    PropertyType, SetId, Stream, StructuredType, TypeId, TypeKind,
 };
 pub(crate) use primitive::number::integral;
 pub use primitive::{PrimitiveType, TextError};

@@ -56,6 +56,8 @@ pub struct StructuredType {
     pub key: Vec<usize>,
     /// Alternate keys (`Core.AlternateKeys`).
     pub alternate_keys: Vec<AlternateKey>,
+    /// Text properties that are never stored: position, and positions of the properties they are joined from.
+    pub concats: Vec<(usize, Vec<usize>)>,
     pub(crate) property_names: HashMap<String, usize>,
     pub(crate) navigation_names: HashMap<String, usize>,
 }
@@ -75,6 +77,17 @@ pub struct Property {
     pub write_only: bool,
     /// `DefaultValue`.
     pub default: Option<Value>,
+    /// `Edm.Stream`: no JSON holds its value, which are bytes ([`PrimitiveType::Binary`]) at a URL of its own.
+    pub stream: Option<Stream>,
+}
+
+/// A stream property (CSDL 4.01 §7.2, Protocol 4.01 §11.4.9.2).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stream {
+    /// Position of the property that holds its media type (`Core.MediaType` with a path).
+    pub media_type: Option<usize>,
+    /// Media types that are taken (`Core.AcceptableMediaTypes`), `image/*` for all of one kind; none given: any.
+    pub accepts: Vec<String>,
 }
 
 /// Type and facets of a property.
@@ -230,6 +243,20 @@ pub struct EntitySet {
     pub navigation: HashMap<String, Capabilities>,
 }
 
+impl Stream {
+    /// Whether bytes of this media type (lower case, without parameters) may be its value. JSON may not: in a batch it would
+    /// be taken for a part of the envelope.
+    pub fn takes(&self, media_type: &str) -> bool {
+        let json = media_type.ends_with("/json") || media_type.ends_with("+json");
+        let fits = |accepted: &String| match accepted.strip_suffix("/*") {
+            Some(kind) => media_type.split('/').next() == Some(kind),
+            None => media_type == accepted,
+        };
+        let text = media_type.contains('/') && media_type.bytes().all(|byte| byte.is_ascii_graphic());
+        text && !json && (self.accepts.is_empty() || self.accepts.iter().any(fits))
+    }
+}
+
 impl Model {
     /// The structured type of an id. Ids come from this model only.
     #[expect(clippy::indexing_slicing, reason = "a TypeId is made by the model it indexes")]
@@ -327,6 +354,27 @@ impl Model {
         }
     }
 
+    /// Joins the texts that the type's computed properties are made of: those that are not empty, with spaces between.
+    pub fn concatenate(&self, record: &mut Record) {
+        for (position, parts) in &self.ty(record.ty).concats {
+            let texts = parts.iter().filter_map(|part| match record.values.get(*part) {
+                Some(Some(Value::String(text))) if !text.is_empty() => Some(text.as_str()),
+                _ => None,
+            });
+            let joined = texts.collect::<Vec<_>>().join(" ");
+            if let Some(slot) = record.values.get_mut(*position) {
+                *slot = Some(if joined.is_empty() { Value::Null } else { Value::String(joined) });
+            }
+        }
+    }
+
+    /// Makes a property one that is joined from others.
+    pub(crate) fn set_concat(&mut self, ty: TypeId, position: usize, parts: &[usize]) {
+        if let Some(ty) = self.types.get_mut(ty.0 as usize) {
+            ty.concats.push((position, parts.to_vec()));
+        }
+    }
+
     /// Whether `derived` is `base` or derives from it.
     pub fn is_a(&self, derived: TypeId, base: TypeId) -> bool {
         let mut at = Some(derived);
@@ -349,6 +397,19 @@ impl StructuredType {
     /// Position of a navigation property.
     pub fn navigation(&self, name: &str) -> Option<usize> {
         self.navigation_names.get(name).copied()
+    }
+
+    /// The other targets of a lookup that has several: navigation properties that referential constraints tie to the same
+    /// computed properties (`customerid_account` and `customerid_contact` to `_customerid_value`). An entity has one of them.
+    pub fn alternatives(&self, nav: usize) -> impl Iterator<Item = usize> {
+        let dependents = |nav: &NavigationProperty| nav.constraints.iter().map(|(at, _)| *at).collect::<Vec<_>>();
+        let own = self.navigation.get(nav).map(dependents).unwrap_or_default();
+        let computed = |at: &usize| self.properties.get(*at).is_some_and(|property| property.computed);
+        let shared = !own.is_empty() && own.iter().all(computed);
+        let same = move |(at, other): &(usize, &NavigationProperty)| {
+            shared && *at != nav && !other.collection && dependents(other) == own
+        };
+        self.navigation.iter().enumerate().filter(same).map(|(at, _)| at)
     }
 }
 

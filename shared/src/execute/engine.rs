@@ -296,6 +296,7 @@ impl Engine {
             caller: call.caller,
             trace: Some(call.trace),
             batch: None,
+            trusted: false,
         }
     }
 }

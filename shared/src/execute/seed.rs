@@ -6,7 +6,7 @@ use uuid::Uuid;
 use crate::{
     auth::Caller,
     batch::{Headers, Request},
-    plan::{self, Collection, Context, Fresh, Job, Outcome, PlanError, References, SEED_ORIGIN},
+    plan::{self, Collection, Context, Fresh, Job, Outcome, PlanError, References},
     respond::Failure,
     service::{SeedGroup, Service},
     store::{Commit, Condition, ItemKey, Schedule, StoreError, Stored, Write, WriteKind},
@@ -31,7 +31,8 @@ pub struct SeedError {
 impl Engine {
     /// Creates the rows of each service that has none of them yet. Returns how many were created.
     ///
-    /// A marker says that a service is done; rows that are there already (an earlier start was cut short) stay.
+    /// A marker says that a service is done; rows that are there already (an earlier start was cut short) stay: no key stands
+    /// twice in a seed.
     pub async fn seed(&self) -> Result<usize, SeedError> {
         let mut created = 0;
         for service in self.services.iter() {
@@ -58,8 +59,9 @@ impl Engine {
         let root = "";
         let caller = Caller { name: "seed".into(), ..Caller::anonymous() };
         let now = jiff::Timestamp::now();
-        let (services, origin) = (&*self.services, SEED_ORIGIN);
-        let context = Context { services, service, origin, root, now, caller: &caller, trace: None, batch: None };
+        let (services, origin) = (&*self.services, "seed://");
+        let (caller, trace, batch, trusted) = (&caller, None, None, true);
+        let context = Context { services, service, origin, root, now, caller, trace, batch, trusted };
         let url = Collection::of_set(service, group.set, group.company).path;
         let mut created = 0;
         for (row, payload) in group.payloads.iter().enumerate() {

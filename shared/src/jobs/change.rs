@@ -153,6 +153,20 @@ impl Jobs {
         Ok(())
     }
 
+    /// Completes a job of a seed, which may have counters and a history already.
+    pub fn load(&self, job: &mut Record, touch: &Touch<'_>) -> Result<(), JobFault> {
+        self.status(job).ok_or(JobFault::NoStatus)?;
+        self.check_limits(job, job)?;
+        let generation = Value::Integer(self.generation(job).max(1));
+        set(job, vec![(self.fields.generation, generation)]);
+        for (at, value) in self.touched(touch).into_iter().chain([(self.fields.retry_count, Value::Integer(0))]) {
+            if let Some(slot) = job.values.get_mut(at) {
+                slot.get_or_insert(value);
+            }
+        }
+        Ok(())
+    }
+
     /// Whether a change puts a job back to waiting out of a state that no step leads out of.
     pub fn requeues(&self, old: &Record, new: &Record) -> bool {
         let states = self.status(old).zip(self.status(new));

@@ -19,9 +19,6 @@ use crate::{
 
 use super::{BatchRepeat, PlanError};
 
-/// The origin of the requests that load the rows of a service.
-pub const SEED_ORIGIN: &str = "seed://";
-
 /// What all requests of a batch share.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
@@ -41,6 +38,8 @@ pub struct Context<'a> {
     pub trace: Option<&'a str>,
     /// The batch that they are part of, where it has an id for repeats.
     pub batch: Option<&'a BatchRepeat>,
+    /// The requests load the rows of a seed: they give computed properties values, and create what clients may not.
+    pub trusted: bool,
 }
 
 /// An inner URL, found in the service: `<root>/<path>?<query>`.
@@ -58,11 +57,6 @@ impl Context<'_> {
     /// Whether the caller may do what needs this permission.
     pub fn permits(&self, permission: Permission) -> bool {
         self.service.permissions.permit(self.caller, permission)
-    }
-
-    /// Whether the service loads its own rows: what clients may not do does not matter then.
-    pub fn loads_seed(&self) -> bool {
-        self.origin == SEED_ORIGIN
     }
 
     /// Whether an earlier executor has decided the unit that begins with the request of this index: it is answered as it

@@ -34,18 +34,19 @@ impl Unit<'_> {
                 None if self.overlay.require(&spot.key) => {}
                 None => return Err(self.not_found(spot.collection.ty, &spot.path).into()),
             }
-        } else {
-            self.observe_and_unlink(request, &spot)?;
+            self.overlay.delete(&spot.key);
+        } else if self.observe_and_unlink(request, &spot)? {
+            self.overlay.delete(&spot.key);
         }
-        self.overlay.delete(&spot.key);
         self.forget_lookups(&spot.key);
         let mut headers = Headers::new();
         crate::respond::version_header(self.context, request, &mut headers, false);
         Ok(no_content(headers, Reference::Nothing))
     }
 
-    fn observe_and_unlink(&mut self, request: &Prepared, spot: &Spot) -> Step<()> {
-        let Some(entity) = self.overlay.observe(&spot.key)? else {
+    /// Takes an entity out of all that is kept of it elsewhere. False where there is none and nothing to delete.
+    fn observe_and_unlink(&mut self, request: &Prepared, spot: &Spot) -> Step<bool> {
+        let Some(entity) = self.observe_at(spot)? else {
             return Err(match &request.if_match {
                 Some(Tags::List(_)) if self.service().profile.upsert => PlanError::Stale,
                 _ => self.not_found(spot.collection.ty, &spot.path),
@@ -62,6 +63,9 @@ impl Unit<'_> {
         {
             return Err(PlanError::Stale.into());
         }
+        if spot.is_unwritten(&entity) {
+            return Ok(false);
+        }
         if let Some(jobs) = self.jobs_of(spot.collection.set, entity.record.ty) {
             self.note_deletion(jobs, &entity, request.company)?;
         }
@@ -76,7 +80,7 @@ impl Unit<'_> {
         {
             self.overlay.delete(&place::link_key(&owner.key, &navigation.name, &spot.key)?);
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Nothing of the entity is kept elsewhere, so it need not be read.

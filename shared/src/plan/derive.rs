@@ -48,6 +48,9 @@ impl<'a> Unit<'a> {
         for derived in self.rules(record) {
             let property = self.ty(record.ty).properties.get(derived.property).ok_or(PlanError::Internal)?;
             let given = record.values.get(derived.property).is_some_and(Option::is_some);
+            if given && self.context.trusted && derived.rule.overrules_client() {
+                continue;
+            }
             let value = match &derived.rule {
                 Rule::Default(value) if !given => value.clone(),
                 Rule::NewGuid if !given => Value::Guid(self.fresh()),
@@ -56,11 +59,12 @@ impl<'a> Unit<'a> {
                     self.next_number((collection, parent), property, given, *start, *step)?
                 }
                 Rule::CopyFromParent { property } => self.parent_value(parent, *property)?,
+                Rule::ByParent(values) => parent.map_or(Value::Null, |owner| self.by_parent(owner.ty, values)),
                 Rule::CopyFromLookup { nav, property: source } => {
                     self.looked_up(collection.set, record, lookups, *nav, *source, property, company)?
                 }
                 Rule::Now { .. } => self.now(property),
-                Rule::Default(_) | Rule::NewGuid => continue,
+                Rule::Default(_) | Rule::NewGuid | Rule::Concat(_) => continue,
             };
             set(record, derived.property, value);
         }
@@ -145,7 +149,7 @@ impl<'a> Unit<'a> {
                     }
                 }
                 Rule::CopyFromParent { .. } => parent.iter().for_each(|owner| self.overlay.prefetch(&owner.key)),
-                Rule::Default(_) | Rule::NewGuid | Rule::Now { .. } => {}
+                Rule::Default(_) | Rule::NewGuid | Rule::ByParent(_) | Rule::Now { .. } | Rule::Concat(_) => {}
             }
         }
         Ok(())

@@ -95,6 +95,22 @@ pub enum PlanError {
     /// The body's media type is not understood.
     #[error("the media type '{0}' of the request body is not supported; application/json is")]
     MediaType(String),
+    /// The media type of a stream is none that it takes.
+    #[error("the stream does not take the media type '{got}' but {accepts}")]
+    StreamMediaType {
+        /// The media type, empty where none is given.
+        got: String,
+        /// Those that it takes.
+        accepts: String,
+    },
+    /// A lookup that leads to one of several types is to lead to two entities.
+    #[error("'{navigation}' and '{other}' are one lookup; give one of them")]
+    TwoTargets {
+        /// Navigation property.
+        navigation: String,
+        /// The other one.
+        other: String,
+    },
     /// The body's encoding is not understood.
     #[error("the content encoding '{0}' is not supported")]
     ContentEncoding(String),

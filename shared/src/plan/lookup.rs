@@ -18,6 +18,9 @@ use super::{
 };
 
 /// The encoded key of the entity that a single-valued navigation leads to.
+///
+/// Of a lookup with several targets ([`crate::edm::StructuredType::alternatives`]) the table keeps which one it leads to
+/// as well. Where it does not, the entity was stored when there was one target: the first.
 pub(super) fn lookup_sort(
     service: &Service,
     record: &Record,
@@ -27,6 +30,15 @@ pub(super) fn lookup_sort(
     let navigation = service.model.ty(record.ty).navigation.get(nav)?;
     if navigation.constraints.is_empty() {
         return lookups.get(nav)?.clone();
+    }
+    let mut others = service.model.ty(record.ty).alternatives(nav).peekable();
+    if others.peek().is_some() {
+        if let Some(own) = lookups.get(nav)? {
+            return Some(own.clone());
+        }
+        if others.any(|other| other < nav || lookups.get(other).is_some_and(Option::is_some)) {
+            return None;
+        }
     }
     let key = constrained_key(service, record, navigation)?;
     key.encode().ok()
@@ -127,9 +139,33 @@ impl Unit<'_> {
             }
             return Ok(());
         }
+        let others: Vec<usize> = self.ty(record.ty).alternatives(nav).collect();
+        if !others.is_empty() && target.is_none() && lookup_sort(self.service(), record, lookups, nav).is_none() {
+            return Ok(());
+        }
+        for other in &others {
+            if let Some(slot) = lookups.get_mut(*other) {
+                *slot = None;
+            }
+        }
+        if let Some(slot) = lookups.get_mut(nav).filter(|_| !others.is_empty()) {
+            *slot = target.map(|spot| spot.key.sort.clone());
+        }
         for (dependent, value) in self.constraint_values(navigation, target)? {
             if let Some(slot) = record.values.get_mut(dependent) {
                 *slot = Some(value);
+            }
+        }
+        Ok(())
+    }
+
+    /// A lookup with several targets leads to one entity.
+    pub(super) fn check_one_target(&self, ty: TypeId, given: impl Iterator<Item = usize>) -> Result<(), PlanError> {
+        let given: Vec<usize> = given.collect();
+        for nav in &given {
+            if let Some(other) = self.ty(ty).alternatives(*nav).find(|other| given.contains(other)) {
+                let name = |nav| self.navigation(ty, nav).map(|nav| nav.name.clone());
+                return Err(PlanError::TwoTargets { navigation: name(*nav)?, other: name(other)? });
             }
         }
         Ok(())
@@ -193,7 +229,7 @@ impl Unit<'_> {
     fn check_lookup_value(&self, ty: TypeId, at: usize) -> Result<(), PlanError> {
         let ty = self.ty(ty);
         let Some(property) = ty.properties.get(at).filter(|property| property.computed) else { return Ok(()) };
-        if !self.service().profile.lookup_values_refused || self.context.loads_seed() {
+        if !self.service().profile.lookup_values_refused || self.context.trusted {
             return Ok(());
         }
         let follows = |nav: &&NavigationProperty| nav.constraints.iter().any(|(dependent, _)| *dependent == at);
@@ -265,4 +301,33 @@ impl Unit<'_> {
 /// The error for a lookup whose target does not exist.
 pub(super) fn missing_target(nav: &NavigationProperty, target: &str) -> PlanError {
     PlanError::MissingTarget { navigation: nav.name.clone(), target: target.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::service::Services;
+
+    #[test]
+    fn a_lookup_that_was_stored_when_it_had_one_target_leads_to_the_first() {
+        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../infra/services");
+        let services = Services::load(&folder).unwrap();
+        let service = services.iter().find(|service| service.name == "dataverse").unwrap();
+        let ty = service.model.type_id("Microsoft.Dynamics.CRM.task").unwrap();
+        let nav = |name: &str| service.model.ty(ty).navigation(name).unwrap();
+        let navs = ["account", "contact", "opportunity"].map(|of| nav(&format!("regardingobjectid_{of}_task")));
+        let leads = |record: &Record, lookups: &[Option<String>]| {
+            navs.map(|nav| lookup_sort(service, record, lookups, nav).is_some())
+        };
+        let mut record = Record::new(&service.model, ty);
+        let mut lookups = vec![None; service.model.ty(ty).navigation.len()];
+        assert_eq!(leads(&record, &lookups), [false; 3]);
+        let value = service.model.ty(ty).property("_regardingobjectid_value").unwrap();
+        record.values[value] = Some(Value::Guid(uuid::Uuid::from_u128(7)));
+        assert_eq!(leads(&record, &lookups), [true, false, false]);
+        lookups[navs[2]] = Some("x".into());
+        assert_eq!(leads(&record, &lookups), [false, false, true]);
+    }
 }

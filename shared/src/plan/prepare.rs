@@ -7,7 +7,7 @@ use http::Method;
 
 use crate::{
     batch::{Headers, Preferences, Request, RequestId, Return, takes_body},
-    edm::{ETag, Format, Numbers, Types},
+    edm::{ETag, Format, Numbers, Stream, Types},
     jobs::Status,
     repeat::Claim,
     service::profile::{Profile, Returned},
@@ -20,6 +20,7 @@ use super::{
     negotiate::{self, Metadata},
     options::check_custom_options,
     repeat::Repeats,
+    stream::check_media_type,
 };
 
 /// Longest `Change-Reason`, in bytes.
@@ -63,6 +64,8 @@ pub struct Prepared {
     pub body: Bytes,
     /// What is wrong with the body, if the resource takes the method at all.
     pub body_fault: Option<PlanError>,
+    /// Media type of the body, as sent.
+    pub media_type: Option<String>,
     /// An etag in the body counts (payloads of 4.01).
     pub body_etags: bool,
     /// The client's numbers of 64 bits are strings (`IEEE754Compatible=true`).
@@ -191,8 +194,14 @@ pub fn prepare_at(
     if resource == Resource::Batch {
         return Err(PlanError::NestedBatch);
     }
+    let stream = match &resource {
+        Resource::Entities(path) => path.stream(&context.service.model),
+        _ => None,
+    };
     let (metadata, numbers) = match resource {
         Resource::Metadata => negotiate::document(&place.options)?,
+        // A stream has one form, whatever the client would rather have.
+        _ if stream.is_some() => (Metadata::Minimal, Numbers::Plain),
         _ => negotiate::metadata(headers, &place.options, &resource)?,
     };
     let repeats = Repeats::of(context, request, (&place, query), &resource)?;
@@ -211,7 +220,8 @@ pub fn prepare_at(
         metadata,
         numbers,
         body: request.body.clone(),
-        body_fault: check_body(request).err(),
+        body_fault: check_body(request, stream).err(),
+        media_type: headers.get("content-type").map(str::to_owned),
         body_etags: headers.get("odata-version").is_some_and(|v| negotiate::version_number(v) == "4.01"),
         body_numbers: negotiate::body_numbers(headers),
         request_id: repeats.id,
@@ -250,13 +260,17 @@ fn requeue_from(headers: &Headers) -> Result<Option<Vec<Status>>, PlanError> {
 }
 
 /// POST, PATCH and PUT have a body that can be read.
-fn check_body(request: &Request) -> Result<(), PlanError> {
+fn check_body(request: &Request, stream: Option<&Stream>) -> Result<(), PlanError> {
     if !takes_body(&request.method) {
         return Ok(());
     }
     let empty = request.body.iter().all(u8::is_ascii_whitespace);
     if let Some(encoding) = negotiate::content_encoding(&request.headers) {
         return Err(PlanError::ContentEncoding(encoding.into()));
+    }
+    if let Some(stream) = stream {
+        check_media_type(stream, request.headers.get("content-type"))?;
+        return if request.body.is_empty() { Err(PlanError::MissingBody(request.method.to_string())) } else { Ok(()) };
     }
     let media_type = request.headers.get("content-type").unwrap_or("application/json");
     if !empty && !negotiate::is_json(media_type) {

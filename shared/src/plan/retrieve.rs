@@ -48,7 +48,7 @@ impl Unit<'_> {
     }
 
     fn retrieve_entity(&mut self, request: &Prepared, path: &EntityPath, spot: &Spot) -> Step<Outcome> {
-        let entity = self.overlay.entity(&spot.key)?;
+        let entity = self.entity_at(spot)?;
         let entity = entity.ok_or_else(|| self.not_found(spot.collection.ty, &spot.path))?;
         self.show(request, path, &spot.collection.path, &spot.path, &entity)
     }

@@ -83,9 +83,15 @@ impl<'a> Unit<'a> {
         let spot = self.property_owner(request, path)?;
         self.check_token(request)?;
         let property = self.property_of(&spot, path)?;
-        let value = edm::read_property(&self.service().model, &property.ty, &property.name, &request.body);
-        let value = value.map_err(|error| if property.write_only { error.without_value() } else { error })?;
-        self.set_property(request, path, &spot, value)
+        let values = match (&property.stream, path.property.first()) {
+            (Some(stream), Some(position)) => Self::stream_written(request, *position, stream),
+            (_, position) => {
+                let value = edm::read_property(&self.service().model, &property.ty, &property.name, &request.body);
+                let value = value.map_err(|error| if property.write_only { error.without_value() } else { error })?;
+                position.map(|position| (*position, value)).into_iter().collect()
+            }
+        };
+        self.set_property(request, &spot, values)
     }
 
     /// DELETE of a property: it becomes null.
@@ -95,7 +101,11 @@ impl<'a> Unit<'a> {
         if !property.ty.nullable || property.ty.collection {
             return Err(edm::ValueError::NotNullable { property: property.name.clone() }.into());
         }
-        self.set_property(request, path, &spot, Value::Null)
+        let values = match (&property.stream, path.property.first()) {
+            (Some(stream), Some(position)) => self.stream_deleted(spot.collection.ty, *position, stream),
+            (_, position) => position.map(|position| (*position, Value::Null)).into_iter().collect(),
+        };
+        self.set_property(request, &spot, values)
     }
 
     fn property_owner(&mut self, request: &Prepared, path: &EntityPath) -> Step<Spot> {
@@ -125,8 +135,7 @@ impl<'a> Unit<'a> {
         Ok(property)
     }
 
-    fn set_property(&mut self, request: &Prepared, path: &EntityPath, spot: &Spot, value: Value) -> Step<Outcome> {
-        let values = path.property.first().map(|position| (*position, value)).into_iter().collect();
+    fn set_property(&mut self, request: &Prepared, spot: &Spot, values: Vec<(usize, Value)>) -> Step<Outcome> {
         let change = Change { values, merge: request.method == Method::PATCH, ..Change::default() };
         match self.modify(request, spot, change, false)? {
             Some(updated) => Ok(respond::property_changed(self.context, request, &spot.path, &updated)),
@@ -219,7 +228,7 @@ impl<'a> Unit<'a> {
         if !representation && self.can_be_blind(request, spot, &change) {
             return self.patch_blindly(request, spot, change).map(Some);
         }
-        let Some(old) = self.overlay.observe(&spot.key)? else {
+        let Some(old) = self.observe_at(spot)? else {
             self.absent(request, spot)?;
             return if change.etag.is_some() { Err(PlanError::Stale.into()) } else { Ok(None) };
         };
@@ -331,6 +340,10 @@ impl<'a> Unit<'a> {
         self.check_access(&spot.collection, Access::Update)?;
         let claims = !change.with_etag && self.status_given(&change).is_some();
         let mut new = Entity::clone(old);
+        if spot.is_unwritten(old) {
+            new.incarnation = self.new_incarnation();
+            self.rely_on_parent(spot);
+        }
         if change.replace {
             new.record.dynamic.clear();
         }
@@ -344,6 +357,8 @@ impl<'a> Unit<'a> {
             }
         }
         self.check_immutable(&old.record, &new.record)?;
+        let given = change.lookups.iter().filter(|(_, target)| target.is_some()).map(|(nav, _)| *nav);
+        self.check_one_target(new.record.ty, given)?;
         for (nav, target) in &change.lookups {
             self.set_lookup(&mut new.record, &mut new.lookups, *nav, target.as_ref())?;
         }
@@ -369,6 +384,7 @@ impl<'a> Unit<'a> {
             return Ok(Arc::clone(old));
         }
         self.claim_alternate_keys(&spot.collection, Some(old), Some(&new), &spot.key)?;
+        self.service().model.concatenate(&mut new.record);
         new.version = self.version();
         let new = Arc::new(new);
         self.overlay.put(&spot.key, Stored::Entity(new.clone()));

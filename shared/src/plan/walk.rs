@@ -1,7 +1,9 @@
 //! From a resolved resource path to places in the table.
 
+use std::sync::Arc;
+
 use crate::{
-    edm::{EntityKey, NavigationProperty, SetId, TypeId, Value},
+    edm::{Entity, EntityKey, NavigationProperty, SetId, TypeId, Value},
     store::{Condition, Stored},
     uri::{self, EntityPath, Key},
 };
@@ -53,6 +55,8 @@ pub(super) struct Spot {
     pub(super) via: Option<(Owner, usize)>,
     /// The path as the client addressed it by an alternate key.
     pub(super) alternate_path: Option<String>,
+    /// What is there while no item says otherwise: an entity that exists with its parent.
+    pub(super) implied: Option<Arc<Entity>>,
 }
 
 impl Spot {
@@ -124,16 +128,18 @@ impl<'a> Unit<'a> {
     }
 
     fn follow_contained(&mut self, spot: &Spot, nav: &NavigationProperty, step: &uri::Step) -> Step<Target> {
-        let Some(parent) = self.overlay.entity(&spot.key)? else {
+        let Some(parent) = self.entity_at(spot)? else {
             return Err(self.not_found(spot.collection.ty, &spot.path).into());
         };
         let owner = Owner { ty: parent.record.ty, incarnation: Some(parent.incarnation.clone()), ..spot.owner() };
+        if !nav.collection {
+            return self.follow_single(&parent, owner, nav, step);
+        }
         let service = self.service();
         let collection = Collection::contained(service, &parent.incarnation, &nav.name, nav.target, &spot.path);
-        match (&step.key, nav.collection) {
-            (Some(key), true) => self.by_key(collection, key, Some(owner)),
-            (None, true) => Ok(Target::Collection { collection, parent: Some(owner) }),
-            (_, false) => Err(PlanError::Unsupported(format!("the single contained entity '{}'", nav.name)).into()),
+        match &step.key {
+            Some(key) => self.by_key(collection, key, Some(owner)),
+            None => Ok(Target::Collection { collection, parent: Some(owner) }),
         }
     }
 
@@ -154,6 +160,7 @@ impl<'a> Unit<'a> {
                     parent,
                     via: None,
                     alternate_path,
+                    implied: None,
                 }));
             }
             Key::Alternate { index, values } => (*index, values),
@@ -194,7 +201,7 @@ impl<'a> Unit<'a> {
         };
         let path = format!("{}{}", collection.path, self.key_text(&entity));
         let entity_key = EntityKey::of(&self.service().model, &entity.record);
-        Ok(Spot { collection, key, path, entity_key, parent, via, alternate_path: None })
+        Ok(Spot { collection, key, path, entity_key, parent, via, alternate_path: None, implied: None })
     }
 
     /// The error for an alternate key that no entity has.

@@ -71,7 +71,7 @@ impl<'a> Binder<'a> {
         }
         match (left, right) {
             (Side::Link(at, nav), Side::Literal("null")) | (Side::Literal("null"), Side::Link(at, nav)) => {
-                link_to_nothing(operator, at, nav)
+                self.link_to_nothing(operator, at, nav)
             }
             (Side::LinkKey(at, ty), Side::Literal(text)) | (Side::Literal(text), Side::LinkKey(at, ty)) => {
                 self.link_key(operator, at, ty, text)
@@ -140,6 +140,32 @@ impl<'a> Binder<'a> {
             Ok(value) => Ok(Operand::Literal(value)),
             Err(source) => Err(QueryError::BadLiteral { text: text.to_owned(), source }),
         }
+    }
+
+    /// `nav eq null`, `nav ne null`: by the lookup, or by the properties that a referential constraint keeps it in.
+    fn link_to_nothing(
+        &self,
+        operator: Operator,
+        at: usize,
+        nav: &NavigationProperty,
+    ) -> Result<Condition, QueryError> {
+        let is = |operator, left| Condition::Compare { operator, left, right: Operand::Literal(Value::Null) };
+        let test = |left| is(operator, left);
+        let mut kept: Vec<_> = nav.constraints.iter().map(|(from, _)| test(Operand::Property(vec![*from]))).collect();
+        let eq = match operator {
+            Operator::Eq | Operator::Ne if nav.constraints.is_empty() => return Ok(test(Operand::Lookup(at))),
+            Operator::Eq => true,
+            Operator::Ne => false,
+            _ => return Err(QueryError::unsupported("an order of entities")),
+        };
+        // A lookup with several targets leads nowhere by this one where it leads somewhere by another.
+        let others: Vec<usize> = self.ty.alternatives(at).collect();
+        let other = if eq { Operator::Ne } else { Operator::Eq };
+        kept.extend(others.iter().map(|alternative| is(other, Operand::Lookup(*alternative))));
+        if others.iter().any(|alternative| *alternative < at) {
+            kept.push(test(Operand::Lookup(at)));
+        }
+        Ok(if eq { Condition::Any(kept) } else { Condition::All(kept) })
     }
 
     fn link_key(&self, operator: Operator, nav: usize, ty: &PropertyType, text: &str) -> Result<Condition, QueryError> {
@@ -225,22 +251,11 @@ impl<'a> Binder<'a> {
     }
 }
 
-/// `nav eq null`, `nav ne null`: by the lookup, or by the properties that a referential constraint keeps it in.
-fn link_to_nothing(operator: Operator, at: usize, nav: &NavigationProperty) -> Result<Condition, QueryError> {
-    let test = |left| Condition::Compare { operator, left, right: Operand::Literal(Value::Null) };
-    let kept = || nav.constraints.iter().map(|(from, _)| test(Operand::Property(vec![*from]))).collect();
-    match operator {
-        Operator::Eq | Operator::Ne if nav.constraints.is_empty() => Ok(test(Operand::Lookup(at))),
-        Operator::Eq => Ok(Condition::Any(kept())),
-        Operator::Ne => Ok(Condition::All(kept())),
-        _ => Err(QueryError::unsupported("an order of entities")),
-    }
-}
-
 fn property<'t>(ty: &'t StructuredType, name: &str) -> Result<(usize, &'t Property), QueryError> {
     let found = ty.property(name).and_then(|at| Some((at, ty.properties.get(at)?)));
     match found {
         Some((_, property)) if property.write_only => Err(QueryError::WriteOnly(property.name.clone())),
+        Some((_, property)) if property.stream.is_some() => Err(QueryError::Stream(property.name.clone())),
         found => found.ok_or_else(|| bad_property(ty, name)),
     }
 }

@@ -16,6 +16,9 @@ pub enum QueryError {
     /// Nothing can be asked about a property that only writes may name (400).
     #[error("'{0}' is write-only")]
     WriteOnly(String),
+    /// Nothing can be asked about the bytes of a stream (400).
+    #[error("'{0}' is a stream, which no filter looks into")]
+    Stream(String),
     /// A literal that the other side of the comparison does not take (400).
     #[error("'{text}' cannot be compared here: {source}")]
     BadLiteral {

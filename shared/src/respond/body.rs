@@ -14,7 +14,10 @@ use crate::{
     uri::{EntityPath, Last},
 };
 
-use super::headers::{self, ODATA_ENTITY_ID, preference_applied, version_header};
+use super::{
+    headers::{self, ODATA_ENTITY_ID, preference_applied, version_header},
+    stream::{stream_content, write_streams},
+};
 
 /// 201 with the entity, or 204 with where it is.
 pub(crate) fn created(context: &Context<'_>, request: &Prepared, created: &Created) -> Outcome {
@@ -62,7 +65,7 @@ fn stored(
     let mut body = Vec::with_capacity(512);
     let collection_path = parent_path(&created.path);
     open_entity(&mut body, context, request, selection.as_ref(), collection_path);
-    write_members(&mut body, context, request, selection.as_ref(), &created.entity);
+    write_members(&mut body, context, request, selection.as_ref(), &created.entity, &|| created.path.clone());
     write_inline(&mut body, context, request, created);
     body.push(b'}');
     outcome(StatusCode::CREATED, all, body.into(), reference)
@@ -123,7 +126,7 @@ pub(crate) fn entity(
     headers::etag(context, &mut all, &entity.etag());
     let mut body = Vec::with_capacity(512);
     open_entity(&mut body, context, request, selection, collection_path);
-    write_members(&mut body, context, request, selection, entity);
+    write_members(&mut body, context, request, selection, entity, &|| path.to_owned());
     body.push(b'}');
     outcome(StatusCode::OK, all, body.into(), entity_reference(path, entity))
 }
@@ -149,6 +152,9 @@ pub(crate) fn property(
     let (value, ty, names) = value_at(context, path, entity)?;
     let reference = Reference::Nothing;
     let mut all = Headers::new();
+    if let (Value::Binary(bytes), Some(stream)) = (&value, path.stream(model)) {
+        return Some(stream_content(context, request, stream, bytes, entity));
+    }
     if value == Value::Null {
         version_header(context, request, &mut all, false);
         return Some(outcome(StatusCode::NO_CONTENT, all, Bytes::new(), reference));
@@ -317,8 +323,22 @@ fn open_entity(
     }
 }
 
-/// Etag, type where it is not the declared one, and properties.
+/// Etag, type where it is not the declared one, properties, and where the streams are. `path` is that of the entity.
 pub(super) fn write_members(
+    body: &mut Vec<u8>,
+    context: &Context<'_>,
+    request: &Prepared,
+    selection: Option<&Selection>,
+    entity: &Entity,
+    path: &dyn Fn() -> String,
+) {
+    write_properties(body, context, request, selection, entity);
+    if request.metadata == Metadata::Minimal {
+        write_streams(body, context, request, selection, entity, path);
+    }
+}
+
+fn write_properties(
     body: &mut Vec<u8>,
     context: &Context<'_>,
     request: &Prepared,
@@ -366,7 +386,7 @@ fn write_inline(body: &mut Vec<u8>, context: &Context<'_>, request: &Prepared, c
         body.extend_from_slice(if navigation.collection { b":[" } else { b":" });
         for (position, inner) in entities.iter().enumerate() {
             body.extend_from_slice(if position > 0 { b",{" } else { b"{" });
-            write_members(body, context, request, None, &inner.entity);
+            write_members(body, context, request, None, &inner.entity, &|| inner.path.clone());
             write_inline(body, context, request, inner);
             body.push(b'}');
         }

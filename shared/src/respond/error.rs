@@ -146,7 +146,9 @@ fn plan_row(error: &PlanError, profile: Option<&Profile>) -> Row {
         E::CompanyNotFound(_) => (404, "CompanyNotFound", "Internal_CompanyNotFound", "0x80040217"),
         E::MethodNotAllowed { .. } => (405, "MethodNotAllowed", "BadRequest_MethodNotAllowed", "0x80060888"),
         E::NotAcceptable(_) => (406, "NotAcceptable", "BadRequest", "0x80060888"),
-        E::MediaType(_) | E::ContentEncoding(_) => (415, "UnsupportedMediaType", "BadRequest", "0x80048d19"),
+        E::MediaType(_) | E::StreamMediaType { .. } | E::ContentEncoding(_) => {
+            (415, "UnsupportedMediaType", "BadRequest", "0x80048d19")
+        }
         E::Version(_) => (400, "UnsupportedVersion", "BadRequest", "0x80060888"),
         E::Stale => (stale, "PreconditionFailed", "Request_EntityChanged", "0x80060882"),
         E::AlreadyThere => (412, "PreconditionFailed", "Internal_EntityWithSameKeyExists", "0x80040237"),
@@ -163,7 +165,7 @@ fn plan_row(error: &PlanError, profile: Option<&Profile>) -> Row {
         E::KeyChange(_) => (400, "KeyChange", "BadRequest", "0x80040203"),
         E::Immutable(_) => (400, "ImmutableProperty", "BadRequest", "0x80040203"),
         E::MissingTarget { .. } => (400, "MissingTarget", "Internal_InvalidTableRelation", "0x80040217"),
-        E::BadTarget { .. } => (400, "InvalidTarget", "BadRequest", "0x80048d19"),
+        E::BadTarget { .. } | E::TwoTargets { .. } => (400, "InvalidTarget", "BadRequest", "0x80048d19"),
         E::MissingBody(_) => (400, "InvalidBody", "BadRequest", "0x80048d19"),
         E::Faulty(fault) => (fault.status.as_u16(), "MalformedRequest", "BadRequest", "0x80048d19"),
         E::NestedBatch | E::ReadInChangeSet(_) => (400, "InvalidBatch", "BadRequest", "0x80048d19"),

@@ -74,11 +74,13 @@ pub(crate) fn collection(
         }
         body.push(b'{');
         if listing.references {
-            let url = entity_url(context, request, &listing.collection.path, entity);
+            let path = entity_path(context, &listing.collection.path, entity);
+            let url = format!("{}/{path}", context.root_url(&request.root));
             let _ = write!(body, "\"{prefix}id\":");
             write_text(&mut body, &url);
         } else {
-            write_members(&mut body, context, request, selection, entity);
+            let path = || entity_path(context, &listing.collection.path, entity);
+            write_members(&mut body, context, request, selection, entity, &path);
         }
         body.push(b'}');
         weight = weight + Weight::of(body.get(start..).unwrap_or_default());
@@ -97,8 +99,8 @@ pub(crate) fn collection(
     outcome(StatusCode::OK, all, body.into(), Reference::Nothing)
 }
 
-fn entity_url(context: &Context<'_>, request: &Prepared, collection: &str, entity: &Entity) -> String {
+fn entity_path(context: &Context<'_>, collection: &str, entity: &Entity) -> String {
     let model = &context.service.model;
     let key = EntityKey::of(model, &entity.record).unwrap_or(EntityKey(Vec::new()));
-    format!("{}/{collection}{}", context.root_url(&request.root), write_key(model, entity.record.ty, &key))
+    format!("{collection}{}", write_key(model, entity.record.ty, &key))
 }

@@ -8,6 +8,7 @@ mod failure;
 mod headers;
 mod listing;
 mod requeue;
+mod stream;
 
 pub(crate) use body::{count, created, entity, not_modified, property, property_changed, reference, updated, upserted};
 pub(crate) use document::{metadata, service_document};

@@ -30,6 +30,9 @@ pub(super) struct ServiceConfig {
     /// Entity set → number of partitions it is spread over.
     #[serde(default)]
     pub(super) shards: BTreeMap<Spanned<String>, Spanned<u16>>,
+    /// Contained entities that exist with their parent: `type/navigation`.
+    #[serde(default)]
+    pub(super) with_parent: Vec<Spanned<String>>,
     /// Companies, when the service keeps the data of several apart.
     pub(super) companies: Option<Spanned<CompaniesConfig>>,
     /// Batch jobs, when the service has them.
@@ -133,8 +136,12 @@ pub(super) enum RuleConfig {
     Copy(String),
     /// `{ copy_from_parent = "property" }`
     CopyFromParent(String),
+    /// `{ by_parent = { type = …, … } }`
+    ByParent(BTreeMap<String, Value>),
     /// `{ now = "create" }` or `{ now = "change" }`
     Now(NowConfig),
+    /// `{ concat = ["property", …] }`
+    Concat(Vec<String>),
     /// `"new_guid"`
     NewGuid,
 }

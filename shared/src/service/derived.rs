@@ -40,6 +40,8 @@ pub enum Rule {
         /// Position in the parent's type.
         property: usize,
     },
+    /// At creation, by the type of the parent: the first type that it is or derives from.
+    ByParent(Vec<(TypeId, Value)>),
     /// A property of the entity that a single-valued navigation property leads to, at creation and whenever that
     /// changes; without target the default of the property's type.
     CopyFromLookup {
@@ -53,12 +55,22 @@ pub enum Rule {
         /// At every change too, not at creation only.
         on_update: bool,
     },
+    /// The texts of these properties with spaces between them. Not stored: joined whenever the entity is read
+    /// ([`Model::concatenate`]).
+    Concat(Vec<usize>),
 }
 
 impl Rule {
     /// Whether the value is the service's alone: one that a client sends does not count.
     pub fn overrules_client(&self) -> bool {
-        matches!(self, Self::CopyFromParent { .. } | Self::CopyFromLookup { .. } | Self::Now { .. })
+        match self {
+            Self::Default(_) | Self::NewGuid | Self::Sequence { .. } => false,
+            Self::CopyFromParent { .. }
+            | Self::ByParent(_)
+            | Self::CopyFromLookup { .. }
+            | Self::Now { .. }
+            | Self::Concat(_) => true,
+        }
     }
 
     /// Rules are applied in this order, so that a copy sees the defaults.
@@ -67,9 +79,10 @@ impl Rule {
             Self::Default(_) => 0,
             Self::NewGuid => 1,
             Self::Sequence { .. } => 2,
-            Self::CopyFromParent { .. } => 3,
+            Self::CopyFromParent { .. } | Self::ByParent(_) => 3,
             Self::CopyFromLookup { .. } => 4,
             Self::Now { .. } => 5,
+            Self::Concat(_) => 6,
         }
     }
 }
@@ -143,7 +156,52 @@ fn check(model: &Model, id: TypeId, position: usize, rule: &RuleConfig) -> Resul
         }
         RuleConfig::Copy(path) => copy_from_lookup(model, ty, target, path),
         RuleConfig::CopyFromParent(name) => copy_from_parent(model, id, target, name),
+        RuleConfig::ByParent(values) => by_parent(model, id, position, values),
+        RuleConfig::Concat(names) => concat(ty, position, target, names),
     }
+}
+
+/// The types whose entities contain those of a type.
+fn parents(model: &Model, id: TypeId) -> impl Iterator<Item = TypeId> {
+    let contains = move |parent: &TypeId| {
+        model.ty(*parent).navigation.iter().any(|nav| nav.contains_target && model.is_a(id, nav.target))
+    };
+    type_ids(model).filter(contains)
+}
+
+fn by_parent(
+    model: &Model,
+    id: TypeId,
+    position: usize,
+    values: &BTreeMap<String, toml::Value>,
+) -> Result<Rule, Problem> {
+    let mut by = Vec::with_capacity(values.len());
+    for (name, value) in values {
+        let parent = parents(model, id)
+            .find(|parent| [&model.ty(*parent).name, &model.ty(*parent).qualified_name].contains(&name));
+        let parent =
+            parent.ok_or_else(|| Problem::NotParent { ty: model.ty(id).qualified_name.clone(), name: name.clone() })?;
+        by.push((parent, literal::value(model, id, position, value)?));
+    }
+    Ok(Rule::ByParent(by))
+}
+
+/// A property that is joined from others, which have values of their own.
+fn concat(ty: &StructuredType, position: usize, target: &Property, names: &[String]) -> Result<Rule, Problem> {
+    let text = |kind| kind == PrimitiveType::String;
+    needs(target, "concat", "a string", text)?;
+    let mut parts = Vec::with_capacity(names.len());
+    for name in names {
+        let part = property(ty, name)?;
+        if part == position {
+            return Err(Problem::ConcatOfItself(name.clone()));
+        }
+        if let Some(part) = ty.properties.get(part) {
+            needs(part, "concat", "strings", text)?;
+        }
+        parts.push(part);
+    }
+    Ok(Rule::Concat(parts))
 }
 
 fn needs(
@@ -175,10 +233,7 @@ fn copy_from_lookup(model: &Model, ty: &StructuredType, target: &Property, path:
 fn copy_from_parent(model: &Model, id: TypeId, target: &Property, name: &str) -> Result<Rule, Problem> {
     let ty = model.ty(id);
     let mut place = None;
-    for parent in type_ids(model).map(|parent| model.ty(parent)) {
-        if !parent.navigation.iter().any(|nav| nav.contains_target && model.is_a(id, nav.target)) {
-            continue;
-        }
+    for parent in parents(model, id).map(|parent| model.ty(parent)) {
         let position = property(parent, name)?;
         same_type("copy_from_parent", parent, position, target)?;
         if *place.get_or_insert(position) != position {

@@ -65,6 +65,18 @@ pub enum Problem {
     CopyPath(String),
     #[error("type '{0}' is contained in no other, so it has no parent to copy from")]
     NoParent(String),
+    #[error("no '{name}' contains a '{ty}'")]
+    NotParent { ty: String, name: String },
+    #[error("'{0}' cannot be joined from itself")]
+    ConcatOfItself(String),
+    #[error("'{0}' is not 'type/navigation'")]
+    WithParentPath(String),
+    #[error("navigation property '{0}' does not contain one single entity, which could exist with its parent")]
+    NotContained(String),
+    #[error(
+        "'{property}' of '{ty}' is not known before it is written: a rule copy_from_parent, by_parent or default is missing"
+    )]
+    Unknowable { ty: String, property: String },
     #[error("the parents of '{ty}' do not all have '{name}' in the same place")]
     ParentsDiffer { ty: String, name: String },
     #[error("rule '{rule}' needs {needs}, and '{property}' is none")]
@@ -111,6 +123,12 @@ pub enum Problem {
     SeedCompanies,
     #[error("'{0}' is read-only: its rows come from service.toml")]
     SeedReadOnly(String),
+    #[error("'{0}' stands here a second time")]
+    SeedTwice(String),
+    #[error("{0}")]
+    SeedRow(Box<ValueError>),
+    #[error("another row of '{set}' has the key {key} (line {line})")]
+    SeedKey { set: String, key: String, line: usize },
 }
 
 impl Problem {

@@ -11,10 +11,12 @@ mod jobs;
 mod limits;
 mod literal;
 mod load;
+mod once;
 pub mod profile;
 mod requeue;
 mod roots;
 mod seed;
+mod with_parent;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -34,6 +36,7 @@ pub use self::{
     profile::Profile,
     roots::{HEALTH, READY},
     seed::SeedGroup,
+    with_parent::WithParent,
 };
 use self::{
     config::ServiceConfig,
@@ -71,6 +74,8 @@ pub struct Service {
     pub companies: Option<Companies>,
     /// Derived values by type (inherited ones included), in the order they are to be applied.
     pub derived: HashMap<TypeId, Vec<Derived>>,
+    /// Contained entities that exist with their parent.
+    pub with_parent: Vec<WithParent>,
     /// Number of partitions of the sets that are spread over more than one.
     pub shards: HashMap<SetId, u16>,
     /// Entities on one page of a collection.
@@ -226,6 +231,10 @@ impl Service {
             Some(json) => seed::parse(&format!("{}/seed.json", source.name), json, &model, companies.as_ref())?,
             None => Vec::new(),
         };
+        let derived = derived_values(&model, &default_namespace, config).map_err(located)?;
+        for (ty, at, parts) in concats(&derived) {
+            model.set_concat(ty, at, parts);
+        }
         let profile = profile(config).map_err(located)?;
         if model.snapshots && profile.isolation == Isolation::Refused {
             return Err(Problem::NoSnapshots.in_file(&model_file));
@@ -235,7 +244,8 @@ impl Service {
             root: config.roots.as_ref().first().map(|root| root.as_ref().clone()).unwrap_or_default(),
             profile,
             limits: Limits::new(config.profile.base, &config.limits).map_err(located)?,
-            derived: derived_values(&model, &default_namespace, config).map_err(located)?,
+            with_parent: with_parent::with_parent(&model, &default_namespace, config, &derived).map_err(located)?,
+            derived,
             shards: shards(&model, config).map_err(located)?,
             page_size: page_size(config).map_err(located)?,
             jobs: config.jobs.as_ref().map(|config| jobs::jobs(&model, config)).transpose().map_err(located)?,
@@ -340,6 +350,16 @@ fn derived_values(
         derived::add_rules(model, ty, rules, &mut values)?;
     }
     Ok(values)
+}
+
+/// The properties that are joined from others: type, position and positions of the parts.
+fn concats(derived: &HashMap<TypeId, Vec<Derived>>) -> impl Iterator<Item = (TypeId, usize, &[usize])> {
+    derived.iter().flat_map(|(ty, rules)| {
+        rules.iter().filter_map(|derived| match &derived.rule {
+            Rule::Concat(parts) => Some((*ty, derived.property, parts.as_slice())),
+            _ => None,
+        })
+    })
 }
 
 #[cfg(test)]

@@ -2,15 +2,22 @@
 //!
 //! `{"set": [{…}, …], …}`, created in the order of the file. Where the service keeps companies apart, these rows are the
 //! default company's; `{"companies": {"name or key": {"set": [{…}]}}}` names others. A payload is OData JSON: nested
-//! collections (deep insert) and `@odata.bind` with paths relative to the service root work as in a request.
+//! collections (deep insert) and `@odata.bind` with paths relative to the service root work as in a request. It is trusted:
+//! it may give values of computed properties, too, so that historic data keeps its times and counters.
+//!
+//! What stands twice stops the start with its line: a member of an object, a set of one company, a key of a set.
 
-use std::{fmt, marker::PhantomData};
+use std::{collections::HashSet, fmt, marker::PhantomData};
 
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, de};
 use serde_json::value::RawValue;
 
-use super::{Companies, Problem, ServiceError, error::Position};
+use super::{
+    Companies, Problem, ServiceError,
+    error::Position,
+    once::{Once, Place},
+};
 use crate::edm::{Model, SetId};
 
 /// Rows of one entity set.
@@ -26,7 +33,7 @@ pub struct SeedGroup {
 
 /// The members of a JSON object in their order; repeated names stay.
 #[derive(Debug)]
-struct Members<'a, T>(Vec<(&'a RawValue, T)>);
+pub(super) struct Members<'a, T>(pub(super) Vec<(&'a RawValue, T)>);
 
 /// What stands behind a name at the top.
 #[derive(Debug)]
@@ -48,10 +55,15 @@ pub(super) fn parse(
         position: Some(Position { line: error.line(), column: error.column() }),
         problem: Box::new(Problem::Json(error.to_string())),
     })?;
-    let reader = Reader { file, json, text, model, companies };
+    let (once, sets) = (Once::new(file, text, model), HashSet::new());
+    let mut reader = Reader { file, json, text, model, companies, once, sets };
+    let mut seen = HashSet::new();
     let default = companies.map(|companies| companies.default);
     let mut groups = Vec::new();
     for (name, section) in sections.0 {
+        if !seen.insert(string(name)) {
+            return Err(reader.problem(name, Problem::SeedTwice(string(name))));
+        }
         match section {
             Section::Rows(rows) => groups.push(reader.group(default, name, &rows)?),
             Section::Groups(named) => reader.companies(name, named, &mut groups)?,
@@ -66,11 +78,14 @@ struct Reader<'a> {
     text: &'a str,
     model: &'a Model,
     companies: Option<&'a Companies>,
+    once: Once<'a>,
+    /// The sets that were named, by company.
+    sets: HashSet<(Option<usize>, SetId)>,
 }
 
 impl Reader<'_> {
     fn companies(
-        &self,
+        &mut self,
         section: &RawValue,
         named: Vec<(&RawValue, Members<'_, Vec<&RawValue>>)>,
         groups: &mut Vec<SeedGroup>,
@@ -90,12 +105,22 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn group(&self, company: Option<usize>, name: &RawValue, rows: &[&RawValue]) -> Result<SeedGroup, ServiceError> {
+    fn group(
+        &mut self,
+        company: Option<usize>,
+        name: &RawValue,
+        rows: &[&RawValue],
+    ) -> Result<SeedGroup, ServiceError> {
         let set =
             self.model.set_id(&string(name)).ok_or_else(|| self.problem(name, Problem::UnknownSet(string(name))))?;
         if self.companies.is_some_and(|companies| companies.set == set) {
             return Err(self.problem(name, Problem::SeedReadOnly(string(name))));
         }
+        if !self.sets.insert((company, set)) {
+            return Err(self.problem(name, Problem::SeedTwice(string(name))));
+        }
+        let place = Place::of_set(self.model, company, set);
+        rows.iter().try_for_each(|row| self.once.row(&place, row))?;
         let payloads = rows.iter().map(|row| self.json.slice_ref(row.get().as_bytes())).collect();
         Ok(SeedGroup { company, set, payloads })
     }

@@ -135,9 +135,11 @@ fn entity_attributes(model: &Model, entity: &Entity, item: &mut Item) {
 }
 
 fn values(model: &Model, record: &Record) -> HashMap<String, AttributeValue> {
-    let properties = model.ty(record.ty).properties.iter().zip(&record.values);
+    let ty = model.ty(record.ty);
+    let properties = ty.properties.iter().zip(&record.values).enumerate();
+    let stored = properties.filter(|(at, _)| ty.concats.iter().all(|(joined, _)| joined != at));
     let mut map = HashMap::with_capacity(record.values.iter().flatten().count());
-    map.extend(properties.filter_map(|(p, v)| Some((p.name.clone(), to_attribute(model, v.as_ref()?)))));
+    map.extend(stored.filter_map(|(_, (p, v))| Some((p.name.clone(), to_attribute(model, v.as_ref()?)))));
     map
 }
 
@@ -247,6 +249,7 @@ fn record(
         }
         record.dynamic.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
     }
+    model.concatenate(&mut record);
     Ok(record)
 }
 

@@ -32,6 +32,7 @@ impl Patch {
                 slot.clone_from(target);
             }
         }
+        model.concatenate(&mut new.record);
         new.marks.extend(self.mark.clone());
         new.version = Version(self.version.clone());
         new

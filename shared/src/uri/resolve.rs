@@ -2,7 +2,7 @@
 
 use super::{KeyPredicate, Segment, UriError, literal::is_identifier};
 use crate::edm::{
-    EntityKey, Model, NavigationProperty, Property, PropertyType, SetId, StructuredType, TypeId, TypeKind, Value,
+    EntityKey, Model, NavigationProperty, Property, PropertyType, SetId, Stream, StructuredType, TypeId, TypeKind, Value,
     parse_literal,
 };
 
@@ -59,6 +59,14 @@ impl EntityPath {
         }
         Some(ty)
     }
+
+    /// The stream property that the path leads to.
+    pub fn stream<'m>(&self, model: &'m Model) -> Option<&'m Stream> {
+        match self.property.as_slice() {
+            [position] => model.ty(self.ty).properties.get(*position)?.stream.as_ref(),
+            _ => None,
+        }
+    }
 }
 
 /// How an entity is named.
@@ -82,7 +90,7 @@ pub struct Step {
     pub nav: usize,
     /// The type it leads to.
     pub ty: TypeId,
-    /// Key of one of many; `None` for all of them, or for a single-valued navigation.
+    /// Key of one of many, or of the only one of a single-valued containment; `None` for all of them.
     pub key: Option<Key>,
 }
 
@@ -219,7 +227,8 @@ impl<'a> Walk<'a> {
 
     fn navigate(&mut self, nav: usize, property: &NavigationProperty, segment: &Segment) -> Result<(), UriError> {
         let ty = property.target;
-        if !property.collection {
+        // The key of the only one is redundant; clients of the Microsoft services write it (`picture(<id>)`).
+        if !property.collection && !property.contains_target {
             no_arguments(segment)?;
         }
         let key = key(self.model, ty, segment)?;

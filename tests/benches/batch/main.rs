@@ -65,6 +65,7 @@ fn plan_and_respond(criterion: &mut Criterion) {
         caller: &Caller::anonymous(),
         trace: None,
         batch: None,
+        trusted: false,
     };
     let make = Uuid::new_v4;
     for count in SIZES {

@@ -8,7 +8,7 @@ use std::{
 use shared::service::Services;
 
 use super::Subject;
-use crate::binaries::workspace;
+use crate::{binaries::workspace, fixtures};
 
 /// Batches: their `Content-Type`, a line break, the body.
 const BATCHES: [&str; 7] = [
@@ -130,9 +130,8 @@ impl Corpus {
                 corpus.entities.extend(group.payloads.iter().map(|row| [place.as_bytes(), row.as_ref()].concat()));
             }
         }
-        if let Some(folder) = reference() {
-            corpus.add_reference(&folder);
-        }
+        corpus.add_fixtures();
+        corpus.add_grammar();
         corpus
     }
 
@@ -147,19 +146,29 @@ impl Corpus {
         }
     }
 
-    /// Adds recorded and documented batches, and the examples of the standard's grammar.
-    fn add_reference(&mut self, folder: &Path) {
-        for file in files(&folder.join("reference/captures"), "http") {
+    /// Adds recorded and documented batches.
+    fn add_fixtures(&mut self) {
+        for file in files(&fixtures::folder().join("captures"), "http") {
             self.add_recorded(&file);
         }
         for (extension, content_type) in
             [("json", "application/json"), ("multipart", "multipart/mixed;boundary=batch_AAA123")]
         {
-            for file in files(&folder.join("seeds/runnable"), extension) {
+            for file in files(&fixtures::folder().join("documents"), extension) {
                 self.batches.push([content_type.as_bytes(), b"\n", &file].concat());
             }
         }
-        for file in files(&folder.join("reference"), "yaml") {
+    }
+
+    /// Adds the examples of the standard's grammar, where they are beside the workspace.
+    fn add_grammar(&mut self) {
+        let beside = || workspace().join("../shared");
+        let folder = env::var_os("REBATCH_SHARED").map_or_else(beside, PathBuf::from).join("reference");
+        if !folder.is_dir() {
+            eprintln!("{} is absent: the grammar's examples are left out", folder.display());
+            return;
+        }
+        for file in files(&folder, "yaml") {
             let text = String::from_utf8_lossy(&file);
             let inputs = text.lines().filter_map(|line| line.trim_start().strip_prefix("Input: "));
             self.urls.extend(inputs.map(|input| input.as_bytes().to_vec()));
@@ -186,21 +195,9 @@ impl Corpus {
     }
 }
 
-/// The folder of reference material beside the workspace; only continuous integration insists on it.
-fn reference() -> Option<PathBuf> {
-    let beside = || workspace().join("../shared");
-    let folder = env::var_os("REBATCH_SHARED").map_or_else(beside, PathBuf::from);
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    assert!(env::var("CI").as_deref() != Ok("true"), "{} is absent", folder.display());
-    eprintln!("{} is absent: only the built-in seeds are used", folder.display());
-    None
-}
-
 /// The contents of the files with that extension, in the order of their names.
 fn files(folder: &Path, extension: &str) -> Vec<Vec<u8>> {
-    let entries = fs::read_dir(folder).expect("the reference material is complete");
+    let entries = fs::read_dir(folder).expect("the folder is there");
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("readable").path()).collect();
     paths.retain(|path| path.extension().is_some_and(|found| found == extension));
     paths.sort();

@@ -110,6 +110,7 @@ impl Reader {
                 caller: &Caller::anonymous(),
                 trace: None,
                 batch: None,
+                trusted: false,
             };
             if let Ok(located) = context.locate(url) {
                 understood |= self.path(service, &located.path, Encoding::Percent);

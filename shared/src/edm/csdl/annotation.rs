@@ -25,6 +25,10 @@ pub(super) struct Facts {
     pub(super) stated: Stated,
     /// `Core.AlternateKeys`: for each key (path, alias) of its properties
     pub(super) alternate_keys: Vec<Vec<(String, String)>>,
+    /// `Core.MediaType`: path of the property that holds it
+    pub(super) media_type: Option<String>,
+    /// `Core.AcceptableMediaTypes`
+    pub(super) accepts: Vec<String>,
     /// `Capabilities.IsolationSupported` is Snapshot
     pub(super) snapshots: bool,
 }
@@ -38,6 +42,8 @@ impl Facts {
         self.write_only |= other.write_only;
         self.stated.merge(other.stated);
         self.alternate_keys.extend(other.alternate_keys);
+        self.media_type = self.media_type.take().or(other.media_type);
+        self.accepts.extend(other.accepts);
         self.snapshots |= other.snapshots;
     }
 
@@ -55,6 +61,11 @@ impl Facts {
                 let members = members(source, element)?;
                 (self.read_only, self.write_only) = (lacks(&members, "/Write"), lacks(&members, "/Read"));
             }
+            (CORE, "MediaType") => {
+                self.media_type = element.get("Path").map(str::to_owned);
+                source.skip()?;
+            }
+            (CORE, "AcceptableMediaTypes") => self.accepts.extend(strings(source)?),
             (CORE, "AlternateKeys") => self.alternate_keys.extend(alternate_keys(source)?),
             (CAPABILITIES, "IsolationSupported") => {
                 self.snapshots = members(source, element)?.split_whitespace().any(|level| level.ends_with("/Snapshot"));
@@ -103,6 +114,19 @@ fn members(source: &mut Source<'_>, element: &Element) -> Result<String, Fault> 
 fn lacks(members: &str, permission: &str) -> bool {
     let mut all = members.split([' ', ',', '\n', '\t']).filter(|member| !member.is_empty());
     !members.trim().is_empty() && !all.any(|member| member.ends_with(permission) || member.ends_with("/ReadWrite"))
+}
+
+/// `Collection` of `String`s.
+fn strings(source: &mut Source<'_>) -> Result<Vec<String>, Fault> {
+    let mut strings = Vec::new();
+    while source.child()?.is_some() {
+        while let Some(item) = source.child()? {
+            let is_string = item.name() == "String";
+            let text = source.text()?;
+            strings.extend(is_string.then_some(text));
+        }
+    }
+    Ok(strings)
 }
 
 /// `Collection` of `Record`s with a `PropertyValue` named `Key`.

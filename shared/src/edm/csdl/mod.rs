@@ -58,7 +58,7 @@ pub enum CsdlProblem {
 
 impl Model {
     /// Reads a CSDL document (CSDL XML 4.01). Operations, singletons and annotations that mean nothing to this
-    /// service are passed over, and so are properties of type `Edm.Stream`. A Decimal without `Scale` takes any.
+    /// service are passed over, and so are collections of `Edm.Stream`. A Decimal without `Scale` takes any.
     pub fn from_csdl(xml: impl Into<Bytes>) -> Result<Self, CsdlError> {
         let document: Bytes = xml.into();
         let text = match std::str::from_utf8(&document) {

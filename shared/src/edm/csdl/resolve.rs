@@ -11,7 +11,7 @@ use super::facets::Facets;
 use super::source::Fault;
 use crate::edm::{
     Action, AlternateKey, Capabilities, EntitySet, EnumId, EnumMember, EnumType, Model, NavigationProperty,
-    PrimitiveType, Property, PropertyType, SetId, StructuredType, TypeId, TypeKind, Value,
+    PrimitiveType, Property, PropertyType, SetId, Stream, StructuredType, TypeId, TypeKind, Value,
 };
 
 /// Resolves a document's declarations.
@@ -79,15 +79,16 @@ impl Names {
         self.types.get(&self.aliases.qualify(name)).copied().ok_or_else(unknown)
     }
 
-    /// Type and facets of a property; `None` for a stream, which is no structural value.
-    fn property_type(&self, mut facets: Facets, offset: usize) -> Result<Option<PropertyType>, Fault> {
+    /// Type and facets of a property, and whether it is a stream, whose value are bytes. `None` for a collection of streams.
+    fn property_type(&self, mut facets: Facets, offset: usize) -> Result<Option<(PropertyType, bool)>, Fault> {
         let mut name = self.aliases.qualify(&facets.type_name);
         if let Some(definition) = self.definitions.get(&name) {
             facets.inherit(definition);
             name.clone_from(&definition.type_name);
         }
         let kind = match name.strip_prefix("Edm.") {
-            Some("Stream") => return Ok(None),
+            Some("Stream") if facets.collection => return Ok(None),
+            Some("Stream") => Some(TypeKind::Primitive(PrimitiveType::Binary)),
             Some("ComplexType") => Some(TypeKind::Primitive(PrimitiveType::Untyped)),
             Some(primitive) => PrimitiveType::from_name(primitive).map(TypeKind::Primitive),
             None => match self.enums.get(&name) {
@@ -97,7 +98,8 @@ impl Names {
         };
         let Some(kind) = kind else { return Err(Fault { offset, problem: CsdlProblem::UnknownType(name) }) };
         let Facets { collection, nullable, max_length, precision, scale, .. } = facets;
-        Ok(Some(PropertyType { kind, collection, nullable, max_length, precision, scale }))
+        let ty = PropertyType { kind, collection, nullable, max_length, precision, scale };
+        Ok(Some((ty, name == "Edm.Stream")))
     }
 }
 
@@ -250,11 +252,13 @@ fn structured_type(
         navigation: inherited.map(|base| base.navigation.clone()).unwrap_or_default(),
         key: inherited.map(|base| base.key.clone()).unwrap_or_default(),
         alternate_keys: inherited.map(|base| base.alternate_keys.clone()).unwrap_or_default(),
+        concats: Vec::new(),
         property_names: inherited.map(|base| base.property_names.clone()).unwrap_or_default(),
         navigation_names: inherited.map(|base| base.navigation_names.clone()).unwrap_or_default(),
     };
+    let mut media_types = Vec::new();
     for property in declared.properties {
-        let Some(property_type) = names.property_type(property.facets, property.offset)? else { continue };
+        let Some((property_type, is_stream)) = names.property_type(property.facets, property.offset)? else { continue };
         let default = property.default.map(|text| {
             let bad = CsdlProblem::BadAttribute {
                 owner: property.name.clone(),
@@ -263,12 +267,22 @@ fn structured_type(
             };
             default_value(&property_type, &text, enums).ok_or(Fault { offset: property.offset, problem: bad })
         });
-        let Facts { computed, immutable, read_only, write_only, .. } = property.facts;
+        let Facts { computed, immutable, read_only, write_only, media_type, accepts, .. } = property.facts;
         let read_only = read_only && !declared.key.contains(&property.name);
         let (name, computed) = (property.name, computed || read_only);
         add_name(&mut ty.property_names, &name, ty.properties.len(), &ty.qualified_name, property.offset)?;
         let default = default.transpose()?;
-        ty.properties.push(Property { name, ty: property_type, computed, immutable, write_only, default });
+        let stream = is_stream.then_some(Stream { media_type: None, accepts });
+        if let Some(path) = media_type.filter(|_| is_stream) {
+            media_types.push((ty.properties.len(), path, property.offset));
+        }
+        ty.properties.push(Property { name, ty: property_type, computed, immutable, write_only, default, stream });
+    }
+    for (at, path, offset) in media_types {
+        let media_type = Some(position(&ty, &path, offset)?);
+        if let Some(stream) = ty.properties.get_mut(at).and_then(|property| property.stream.as_mut()) {
+            stream.media_type = media_type;
+        }
     }
     for navigation in declared.navigation {
         add_name(&mut ty.navigation_names, &navigation.name, ty.navigation.len(), &ty.qualified_name, offset)?;

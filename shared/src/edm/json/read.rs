@@ -258,6 +258,9 @@ impl<'a> Reader<'_, 'a> {
             let member = path.member(name);
             if let Some(at) = ty.property(name) {
                 let (Some(slot), Some(property)) = (record.values.get_mut(at), ty.properties.get(at)) else { continue };
+                if property.stream.is_some() {
+                    return Err(ValueError::Stream { property: member.to_string() });
+                }
                 if let Some(stated) = stated.get(name) {
                     self.check_type(&property.ty, stated, &member)?;
                 }

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::super::primitive::number;
-use crate::edm::{Dynamic, Model, PrimitiveType, PropertyType, Record, TypeKind, Value};
+use crate::edm::{Dynamic, Model, PrimitiveType, Property, PropertyType, Record, TypeKind, Value};
 
 /// How `Edm.Int64` and `Edm.Decimal` are written (JSON Format §3.2, `IEEE754Compatible`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +42,7 @@ impl Format {
 /// Appends the members of a record, `"name":value` separated by commas, without braces.
 ///
 /// `select` holds the positions of the declared properties to write, in the order to write them (`None`: all); a
-/// property without value is null, or `[]`; a write-only one is left out. `dynamic` also writes the undeclared ones. `first` says that no member
+/// property without value is null, or `[]`; a write-only one and a stream are left out. `dynamic` also writes the undeclared ones. `first` says that no member
 /// stands before. Returns whether anything was written.
 pub fn write_record(
     out: &mut Vec<u8>,
@@ -57,7 +57,8 @@ pub fn write_record(
     let mut first = first;
     let ty = model.ty(record.ty);
     let mut member = |out: &mut Vec<u8>, at: usize| {
-        let Some(property) = ty.properties.get(at).filter(|property| !property.write_only) else { return };
+        let written = |property: &&Property| !property.write_only && property.stream.is_none();
+        let Some(property) = ty.properties.get(at).filter(written) else { return };
         name(out, &property.name, &mut first);
         match record.values.get(at) {
             Some(Some(value)) => write_value(out, model, &property.ty, value, format),

@@ -1,19 +1,11 @@
-//! Documented and recorded batches, read from the folder of reference material beside the workspace.
+//! Documented and recorded batches: `tests/fixtures`.
 
 use std::{fs, path::PathBuf};
 
 use super::*;
 
-/// That folder; without it these tests show nothing, which only continuous integration refuses.
-fn folder(name: &str) -> Option<PathBuf> {
-    let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared");
-    let path = std::env::var_os("REBATCH_SHARED").map_or_else(beside, PathBuf::from).join(name);
-    if path.is_dir() {
-        return Some(path);
-    }
-    assert!(std::env::var("CI").as_deref() != Ok("true"), "{} is absent", path.display());
-    eprintln!("skipped: {} is absent", path.display());
-    None
+fn folder(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures").join(name)
 }
 
 /// Each operation: `<id> <method>`, those of change sets in brackets.
@@ -28,7 +20,7 @@ fn outline(batch: &BatchRequest) -> String {
 
 #[test]
 fn documented_batches_read_as_printed() {
-    let Some(folder) = folder("seeds/runnable") else { return };
+    let folder = folder("documents");
     for (file, content_type, expected) in [
         ("002-journal-lines.json", "application/json", "r1 POST, r2 POST, r3 POST"),
         ("003-snapshot.json", "application/json", "- PATCH, - PATCH, - PATCH"),
@@ -51,7 +43,7 @@ fn documented_batches_read_as_printed() {
 
 #[test]
 fn recorded_batches_read() {
-    let Some(folder) = folder("reference/captures") else { return };
+    let folder = folder("captures");
     for (file, expected) in [
         ("dataverse-python.1", "[1 POST, 2 POST, 3 PATCH], - GET"),
         ("dataverse-python.2", "[1 POST, 2 POST, 3 PATCH, 4 DELETE]"),
