@@ -16,6 +16,7 @@ mod auth;
 mod bank;
 mod batch_json;
 mod batch_multipart;
+mod by_number;
 mod call_budget;
 mod captures;
 mod check_rules;

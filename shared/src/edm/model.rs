@@ -272,6 +272,11 @@ impl StructuredType {
     pub fn navigation(&self, name: &str) -> Option<usize> {
         self.navigation_names.get(name).copied()
     }
+
+    /// Index of the alternate key that consists of this property alone.
+    pub fn alternate_key_of(&self, property: usize) -> Option<usize> {
+        self.alternate_keys.iter().position(|key| matches!(key.properties.as_slice(), [(_, one)] if *one == property))
+    }
 }
 
 impl PropertyType {

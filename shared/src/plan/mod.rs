@@ -5,6 +5,7 @@
 //! committing around it.
 
 mod action;
+mod alternate;
 mod context;
 mod create;
 mod delete;
@@ -12,6 +13,7 @@ mod derive;
 mod ending;
 mod endpoint;
 mod error;
+mod given;
 mod job;
 mod lookup;
 mod negotiate;

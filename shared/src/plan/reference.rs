@@ -125,7 +125,7 @@ impl Unit<'_> {
             return Err(self.not_found(target.collection.ty, &target.path).into());
         };
         let change = Change { lookups: vec![(back, Some(owner_spot))], ..Change::default() };
-        self.apply(target, &old, change, company).map(|_| ())
+        self.apply(target, &old, &change, company).map(|_| ())
     }
 
     /// Takes the target out of the owner's collection, when it still is in it.
@@ -149,7 +149,7 @@ impl Unit<'_> {
             return Err(edm::ValueError::NotNullable { property: navigation.name.clone() }.into());
         }
         let change = Change { lookups: vec![(back, None)], ..Change::default() };
-        self.apply(target, &old, change, company).map(|_| ())
+        self.apply(target, &old, &change, company).map(|_| ())
     }
 
     /// The navigation property of the targets that leads back to one owner.

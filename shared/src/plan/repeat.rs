@@ -241,6 +241,8 @@ impl PlanError {
             | Self::AlreadyThere
             | Self::Duplicate { .. }
             | Self::MissingTarget { .. }
+            | Self::NoneWithKey { .. }
+            | Self::Contradiction { .. }
             | Self::SequenceExhausted(_)
             | Self::Job(_)
             | Self::Rerun(_) => true,

@@ -7,13 +7,14 @@ use http::Method;
 use crate::{
     edm::{self, Bind, Entity, Record, Value},
     respond,
-    service::{Rule, profile::Returned},
+    service::{Client, Rule, profile::Returned},
     store::{Condition, Patch, Stored},
     uri::EntityPath,
 };
 
 use super::{
     PlanError,
+    given::{Draft, Given},
     lookup::{inverse, lookup_sort, missing_target},
     overlay::Step,
     prepare::{Prepared, Tags},
@@ -32,6 +33,8 @@ pub(super) struct Change {
     pub(super) values: Vec<(usize, Value)>,
     /// Undeclared properties.
     pub(super) dynamic: Vec<(String, Box<str>)>,
+    /// Values that the client gave for what the service makes.
+    pub(super) given: Given,
     /// Lookups: position of the navigation property, target.
     pub(super) lookups: Vec<(usize, Option<Spot>)>,
     /// The etag that the body gives.
@@ -117,7 +120,7 @@ impl<'a> Unit<'a> {
         if ty.key.contains(position) {
             return Err(PlanError::KeyChange(property.name.clone()));
         }
-        let made = self.rule(spot.collection.ty, *position).is_some_and(Rule::overrules_client);
+        let made = self.makes(spot.collection.ty, *position).is_some_and(|client| client == Client::Refuse);
         if property.computed || property.immutable || made {
             return Err(PlanError::Unsupported(format!("changing the read-only property '{}'", property.name)));
         }
@@ -125,8 +128,10 @@ impl<'a> Unit<'a> {
     }
 
     fn set_property(&mut self, request: &Prepared, path: &EntityPath, spot: &Spot, value: Value) -> Step<Outcome> {
-        let values = path.property.first().map(|position| (*position, value)).into_iter().collect();
-        let change = Change { values, merge: request.method == Method::PATCH, ..Change::default() };
+        let [position] = path.property.as_slice() else { return Err(PlanError::Internal.into()) };
+        let made = self.makes(spot.collection.ty, *position).is_some();
+        let mut change = Change { merge: request.method == Method::PATCH, ..Change::default() };
+        if made { &mut change.given } else { &mut change.values }.push((*position, value));
         match self.modify(request, spot, change, false)? {
             Some(updated) => Ok(respond::property_changed(self.context, request, &spot.path, &updated)),
             None => Err(self.not_found(spot.collection.ty, &spot.path).into()),
@@ -175,11 +180,16 @@ impl<'a> Unit<'a> {
             if key {
                 self.check_same_key(spot, position, slot.as_ref())?;
             }
-            let rule = self.rule(payload.record.ty, position);
-            if key || property.computed || property.immutable || rule.is_some_and(Rule::overrules_client) {
+            if key || property.computed || property.immutable {
                 continue;
             }
-            match (slot, rule) {
+            if self.makes(payload.record.ty, position).is_some() {
+                // In what replaces an entity, null is as good as nothing.
+                let value = slot.filter(|value| !put || *value != Value::Null);
+                change.given.extend(value.map(|value| (position, value)));
+                continue;
+            }
+            match (slot, self.rule(payload.record.ty, position).map(|derived| &derived.rule)) {
                 (Some(value), _) => change.values.push((position, value)),
                 // Nobody can repeat what nobody can read.
                 (None, _) if property.write_only || self.counts_retries(spot, position) => {}
@@ -218,6 +228,7 @@ impl<'a> Unit<'a> {
         if !representation && self.can_be_blind(request, spot, &change) {
             return self.patch_blindly(request, spot, change).map(Some);
         }
+        self.look_ahead_change(spot, &change, request.company)?;
         let Some(old) = self.overlay.observe(&spot.key)? else {
             self.absent(request, spot)?;
             return if change.etag.is_some() { Err(PlanError::Stale.into()) } else { Ok(None) };
@@ -234,7 +245,7 @@ impl<'a> Unit<'a> {
             Some(tags) if tags.matches(&old.etag()) => return Err(PlanError::Stale.into()),
             _ => {}
         }
-        self.apply(spot, &old, change, request.company).map(|entity| Some(Updated::Known(entity)))
+        self.apply(spot, &old, &change, request.company).map(|entity| Some(Updated::Known(entity)))
     }
 
     /// Whether a missing entity may be created by this request; an error when not.
@@ -260,6 +271,7 @@ impl<'a> Unit<'a> {
             && !self.overlay.knows(&spot.key)
             && !change.derived
             && !change.replace
+            && change.given.is_empty()
             && change.values.len() + change.dynamic.len() <= BLIND_PROPERTIES
             && !self.job_needs_old(spot, change)
             && !change.values.iter().any(|(position, value)| self.needs_old(spot, change, *position, value))
@@ -272,14 +284,15 @@ impl<'a> Unit<'a> {
         let in_alternate = ty.alternate_keys.iter().any(|k| k.properties.iter().any(|(_, p)| *p == position));
         let mut navigation = ty.navigation.iter().enumerate();
         let in_lookup = navigation.any(|(_, nav)| nav.constraints.iter().any(|(dependent, _)| *dependent == position));
-        in_alternate || in_lookup || change.merge && matches!(value, Value::Complex(_))
+        in_alternate
+            || in_lookup
+            || self.copies(spot.collection.ty, |copied| copied.by == Some(position))
+            || change.merge && matches!(value, Value::Complex(_))
     }
 
     fn lookup_needs_old(&self, spot: &Spot, nav: usize) -> bool {
         let Ok(navigation) = self.navigation(spot.collection.ty, nav) else { return true };
-        let copied = self.service().derived.get(&spot.collection.ty).is_some_and(|rules| {
-            rules.iter().any(|d| matches!(d.rule, Rule::CopyFromLookup { nav: from, .. } if from == nav))
-        });
+        let copied = self.copies(spot.collection.ty, |copied| copied.sources.iter().any(|source| source.nav == nav));
         copied || inverse(&self.service().model, navigation).is_some() || !navigation.constraints.is_empty()
     }
 
@@ -322,34 +335,40 @@ impl<'a> Unit<'a> {
         &mut self,
         spot: &Spot,
         old: &Arc<Entity>,
-        change: Change,
+        change: &Change,
         company: Option<usize>,
     ) -> Step<Arc<Entity>> {
         self.check_writable(&spot.collection)?;
-        let claims = !change.with_etag && self.status_given(&change).is_some();
+        let claims = !change.with_etag && self.status_given(change).is_some();
         let mut new = Entity::clone(old);
         if change.replace {
             new.record.dynamic.clear();
         }
-        for (name, json) in change.dynamic {
-            new.record.dynamic.retain(|(n, _)| *n != name);
-            new.record.dynamic.push((name, json));
+        for (name, json) in &change.dynamic {
+            new.record.dynamic.retain(|(n, _)| n != name);
+            new.record.dynamic.push((name.clone(), json.clone()));
         }
-        for (position, value) in change.values {
-            if let Some(slot) = new.record.values.get_mut(position) {
-                *slot = Some(if change.merge { merged(slot.take(), value) } else { value });
+        for (position, value) in &change.values {
+            if let Some(slot) = new.record.values.get_mut(*position) {
+                *slot = Some(if change.merge { merged(slot.take(), value.clone()) } else { value.clone() });
             }
         }
         for (nav, target) in &change.lookups {
             self.set_lookup(&mut new.record, &mut new.lookups, *nav, target.as_ref())?;
         }
         let set = spot.collection.set;
+        let named = self.named(change, &new);
+        self.leave_sources(old, &mut new, &named)?;
+        let given = self.news(change, old, &new, &[]);
+        self.prefetch_given(&new.record, (set, company), &given, &named)?;
+        let mut draft = Draft { record: &mut new.record, lookups: &mut new.lookups, set, company };
+        let looked_up = self.look_up(&mut draft, &given, &named)?;
         let mut moved = Vec::new();
         for nav in 0..new.lookups.len() {
             let before = lookup_sort(self.service(), &old.record, &old.lookups, nav);
             let after = lookup_sort(self.service(), &new.record, &new.lookups, nav);
             // A bind says that its target is there, also when the link was there before.
-            if before != after || change.lookups.iter().any(|(bound, _)| *bound == nav) {
+            if before != after || change.lookups.iter().any(|(bound, _)| *bound == nav) || looked_up.contains(&nav) {
                 self.require_target(set, &new.record, &new.lookups, nav, company)?;
                 moved.push(nav);
             }
@@ -357,7 +376,9 @@ impl<'a> Unit<'a> {
                 self.relink(&spot.key, set, new.record.ty, nav, (before, after), company)?;
             }
         }
-        self.derive_changed(set, &mut new.record, &new.lookups, &moved, company)?;
+        let given = self.news(change, old, &new, &moved);
+        let mut draft = Draft { record: &mut new.record, lookups: &mut new.lookups, set, company };
+        self.derive_changed(&mut draft, &old.record, &moved, &given, change.replace)?;
         if let Some(jobs) = self.jobs_of(set, new.record.ty) {
             self.change_job(jobs, &spot.key, old, &mut new, claims)?;
         }

@@ -159,7 +159,10 @@ fn plan_row(error: &PlanError, profile: Option<&Profile>) -> Row {
         E::ReadOnly(_) => (405, "ReadOnly", "BadRequest_MethodNotAllowed", "0x80060888"),
         E::WriteOnly(_) => (403, "WriteOnly", "BadRequest", "0x80040220"),
         E::KeyChange(_) => (400, "KeyChange", "BadRequest", "0x80040203"),
-        E::MissingTarget { .. } => (400, "MissingTarget", "Internal_InvalidTableRelation", "0x80040217"),
+        E::Contradiction { .. } => (400, "Contradiction", "Application_FieldValidationException", "0x80048d19"),
+        E::MissingTarget { .. } | E::NoneWithKey { .. } => {
+            (400, "MissingTarget", "Internal_InvalidTableRelation", "0x80040217")
+        }
         E::BadTarget { .. } => (400, "InvalidTarget", "BadRequest", "0x80048d19"),
         E::UnexpectedBody(_) | E::MissingBody(_) => (400, "InvalidBody", "BadRequest", "0x80048d19"),
         E::NestedBatch | E::ReadInChangeSet(_) => (400, "InvalidBatch", "BadRequest", "0x80048d19"),
@@ -321,6 +324,9 @@ fn target(failure: &Failure) -> Option<&str> {
     match failure {
         Failure::Plan(PlanError::Value(error)) => error.property(),
         Failure::Plan(PlanError::Required { property, .. } | PlanError::KeyChange(property)) => Some(property),
+        Failure::Plan(PlanError::NoneWithKey { property, .. } | PlanError::Contradiction { property, .. }) => {
+            Some(property)
+        }
         Failure::Plan(PlanError::MissingTarget { navigation, .. } | PlanError::BadTarget { navigation, .. }) => {
             Some(navigation)
         }

@@ -63,6 +63,14 @@ pub enum Problem {
     CollectionNavigation(String),
     #[error("'{0}' is not 'navigation/property'")]
     CopyPath(String),
+    #[error("'copy' with several sources needs 'by', the property whose value says which one counts")]
+    CopyBy,
+    #[error("'client = \"lookup\"' needs an alternate key of '{ty}' that is '{name}' alone")]
+    NoAlternateKey { ty: String, name: String },
+    #[error("'client = \"lookup\"' is for 'copy'")]
+    LookupOfNone,
+    #[error("a client's value always wins over this rule: 'client' has no meaning")]
+    ClientWins,
     #[error("type '{0}' is contained in no other, so it has no parent to copy from")]
     NoParent(String),
     #[error("the parents of '{ty}' do not all have '{name}' in the same place")]

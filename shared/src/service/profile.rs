@@ -52,6 +52,9 @@ pub struct Profile {
     pub entity_id_with_body: bool,
     /// The zero GUID in a referential constraint means "no target".
     pub empty_guid_is_null: bool,
+    /// The empty string in an alternate key means "no value": several entities may have it, and none is found by it.
+    /// To plain OData it is a value like others (`Items(number='')`); a Dynamics service has no other way to say null.
+    pub empty_string_is_no_key: bool,
     /// Strings in `$filter` compare without case.
     pub filter_ignores_case: bool,
     /// Shape of the error object.
@@ -157,6 +160,7 @@ impl Profile {
                 version_on_no_content: false,
                 etag_header: false,
                 empty_guid_is_null: true,
+                empty_string_is_no_key: true,
                 errors: ErrorShape::BusinessCentral,
                 ..Self::odata()
             },
@@ -170,6 +174,7 @@ impl Profile {
                 isolation: Isolation::Refused,
                 filter_ignores_case: true,
                 ids_by_change_set: true,
+                empty_string_is_no_key: true,
                 errors: ErrorShape::Dataverse,
                 ..Self::odata()
             },
@@ -199,6 +204,7 @@ impl Profile {
             filter_wildcards: false,
             entity_id_with_body: false,
             empty_guid_is_null: false,
+            empty_string_is_no_key: false,
             filter_ignores_case: false,
             errors: ErrorShape::Odata,
         }
@@ -258,6 +264,7 @@ profile_config! {
     filter_wildcards: bool,
     entity_id_with_body: bool,
     empty_guid_is_null: bool,
+    empty_string_is_no_key: bool,
     filter_ignores_case: bool,
     errors: ErrorShape,
 }
