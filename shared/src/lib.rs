@@ -134,7 +134,7 @@
 //! Navigation by a lookup reads link items that are written with the entity, because an index of DynamoDB cannot be
 //! read consistently. They exist only where the model has the inverse navigation. See [`store`] for all kinds of items.
 //!
-//! An alternate key is an item that leads to its entity, written with it.
+//! An alternate key is an item that leads to its entity, written with it ([`Engine::reindex`] writes those of older rows).
 //! A client's copy of one, such as the number of an account, leads to the entity as well (`plan::given`): one read more,
 //! and a condition of the commit that the key still leads there.
 //!
@@ -213,4 +213,4 @@ pub mod uri;
 pub mod webhook;
 pub mod wire;
 
-pub use execute::{Engine, SeedError, Serves, Settings};
+pub use execute::{DuplicateKey, Engine, Reindexed, SeedError, Serves, Settings};

@@ -38,6 +38,7 @@ pub use ending::Ending;
 pub use error::PlanError;
 pub use negotiate::{Metadata, OdataVersion, isolation, version};
 pub use place::Collection;
+pub(crate) use place::alternate_key;
 pub use prepare::{Place, Prepared, Tags, prepare_at, reference, refers};
 pub use repeat::{Answered, BatchRepeat};
 pub use rerun::RerunFault;

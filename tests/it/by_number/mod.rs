@@ -1,6 +1,7 @@
 //! Copies that lead to what they are copied from: an account, an item, a customer by its number.
 
 mod plain;
+mod reindex;
 
 use serde_json::{Value, json};
 use tests::service::{Answer, TestService};
