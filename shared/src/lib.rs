@@ -37,7 +37,8 @@
 //!
 //! The pure modules have no clock, no random source and no I/O: `now` and fresh keys are arguments. A test reads the
 //! sources and fails where an arrow of this table is broken. Where to look for what:
-//! a stale etag — `plan::update`; which methods a resource takes — `plan::allow`; a failed change set — `execute::form`; which status an error has — `respond::error`;
+//! a stale etag — `plan::update`; which methods a resource takes — `plan::allow`; why a number was refused — `plan::given`;
+//! a failed change set — `execute::form`; which status an error has — `respond::error`;
 //! why a snapshot was refused — `execute::isolated`; why a bad request fails alone, or its batch — [`wire`];
 //! what a contained entity is before its first write — `plan::implied`;
 //! why a job was not requeued — `jobs::action`; why an event requeued nothing — `policy::decide`, `ledger::record`; what was sent to an endpoint — `outbox::attempt`;
@@ -135,6 +136,10 @@
 //! Navigation by a lookup reads link items that are written with the entity, because an index of DynamoDB cannot be
 //! read consistently. They exist only where the model has the inverse navigation. See [`store`] for all kinds of items.
 //!
+//! An alternate key is an item that leads to its entity, written with it ([`Engine::reindex`] writes those of older rows).
+//! A client's copy of one, such as the number of an account, leads to the entity as well (`plan::given`): one read more,
+//! and a condition of the commit that the key still leads there.
+//!
 //! # Batch jobs
 //!
 //! A service with `[jobs]` has an entity set whose entities are jobs ([`jobs`]). Every write of one goes through
@@ -211,4 +216,4 @@ pub mod uri;
 pub mod webhook;
 pub mod wire;
 
-pub use execute::{Engine, SeedError, Serves, Settings};
+pub use execute::{DuplicateKey, Engine, Reindexed, SeedError, Serves, Settings};

@@ -69,6 +69,51 @@ async fn creates_with_copied_and_sequenced_values_are_two_calls() {
     }
 }
 
+/// What is found by its number is one read more: that of the key, beside what else has to be read first.
+#[tokio::test]
+async fn what_is_looked_up_by_its_number_is_one_read_more() {
+    let rig = Rig::seeded().await;
+    let url = format!("journals({JOURNAL})/journalLines");
+    let line = |at: usize| {
+        let number = ["60700", "20700"][at % 2];
+        let body = json!({ "accountNumber": number, "balancingAccountNumber": "40100" });
+        member(Some("g"), &at.to_string(), "POST", &url, body)
+    };
+    for count in [1, 3, 50] {
+        rig.strict.forget();
+        all_good(&rig.batch(CENTRAL, &group(count, line)).await.statuses(), count);
+        assert_eq!(rig.calls(), ["BatchGetItem", "BatchGetItem", "TransactWriteItems"], "{count}");
+    }
+    let invoice = |customer: (&str, &str), items: [(&str, &str); 2]| {
+        let lines = items.map(|(name, value)| json!({ name: value }));
+        json!({ customer.0: customer.1, "salesInvoiceLines": lines }).to_string()
+    };
+    let (hillside, bicycle) = ("b7e1c045-2f96-4d83-a51b-8c07d3e9f621", "7ce0af2e-0963-460f-9b1f-0014aea3e117");
+    let wheel = "a4d85f19-0c6b-4e73-8b92-5fd3071ec6aa";
+    for (body, reads) in [
+        (invoice(("customerId", hillside), [("itemId", bicycle), ("itemId", wheel)]), 2),
+        (invoice(("customerNumber", "10000"), [("lineObjectNumber", "1001"), ("lineObjectNumber", "1100")]), 3),
+    ] {
+        let created = rig.send("POST", &format!("{CENTRAL}/salesInvoices"), &[], body).await;
+        assert_eq!(created.status, 201, "{}", created.text());
+        let calls = rig.calls();
+        assert_eq!((calls.len(), calls.last().unwrap().as_str()), (reads + 1, "TransactWriteItems"), "{calls:?}");
+    }
+    let created =
+        rig.send("POST", &format!("{CENTRAL}/{url}"), &[], json!({ "accountId": SALARIES }).to_string()).await;
+    let patched = format!("{CENTRAL}/{url}({})", created.json()["id"].as_str().unwrap());
+    for (body, calls) in [
+        (json!({ "accountId": "844110b4-1d3d-eb11-bb72-000d3a2b9218" }), 4),
+        (json!({ "accountNumber": "60700" }), 4),
+        (json!({ "accountNumber": "60700", "accountId": SALARIES, "description": "the same" }), 3),
+        (json!({ "description": "another" }), 3),
+    ] {
+        rig.strict.forget();
+        let answer = rig.send("PATCH", &patched, &["if-match: *"], body.to_string()).await;
+        assert_eq!((answer.status, rig.calls().len()), (200, calls), "{body}: {}", answer.text());
+    }
+}
+
 #[tokio::test]
 async fn updates_and_deletes_are_one_call_where_no_old_value_is_needed() {
     let rig = Rig::seeded().await;

@@ -17,6 +17,7 @@ mod bank;
 mod batch_faults;
 mod batch_json;
 mod batch_multipart;
+mod by_number;
 mod call_budget;
 mod captures;
 mod check_rules;

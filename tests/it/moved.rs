@@ -11,6 +11,7 @@ use tests::strict::{Call, Plan};
 use crate::rig::{Answer, Rig, member};
 
 const ROOT: &str = "/api/data/v9.2";
+const CENTRAL: &str = "/api/v2.0";
 const ONE: &str = "accounts(00000000-0000-0000-0000-000000000001)";
 const TWO: &str = "accounts(5e8d20a4-61fb-4c39-97e2-0bd4f8136ac7)";
 const TASK: &str = "tasks(c40a7be1-2f58-4d96-b3ac-916e0d27f584)";
@@ -21,7 +22,9 @@ type Step = (&'static str, String, Value);
 async fn send(rig: &Rig, (method, url, body): Step) -> Answer {
     let body = if body.is_null() { String::new() } else { body.to_string() };
     let url = if url.starts_with('/') { url } else { format!("{ROOT}/{url}") };
-    rig.send(method, &url, &[], body).await
+    // Business Central changes nothing without it.
+    let any: &[&str] = if method == "PATCH" && url.starts_with(CENTRAL) { &["if-match: *"] } else { &[] };
+    rig.send(method, &url, any, body).await
 }
 
 /// Seeds, and somebody else who does this right before the first write.
@@ -229,4 +232,57 @@ async fn a_number_is_given_once_and_a_parent_must_be_there() {
     let steps = [("1", airline), ("2", other)];
     let requests = steps.map(|(id, body)| member(Some("g"), id, "POST", "Airlines", body));
     assert_eq!(rig.batch("/trippin", &requests).await.statuses(), [409, 424], "the first is the culprit");
+}
+
+/// Whatever is done to an account while its number is looked up: nothing is linked to what has another number.
+#[tokio::test]
+async fn a_number_leads_to_what_has_it_at_the_commit() {
+    const SALARIES: &str = "ae4110b4-1d3d-eb11-bb72-000d3a2b9218";
+    const PAYROLL: &str = "844110b4-1d3d-eb11-bb72-000d3a2b9218";
+    let account = |id: &str| format!("{CENTRAL}/accounts({id})");
+    let change = |id: &str, number: &str| -> Step { ("PATCH", account(id), json!({ "number": number })) };
+    let line = || {
+        let url = format!("{CENTRAL}/journals(f91409ba-1d3d-eb11-bb72-000d3a2b9218)/journalLines");
+        ("POST", url, json!({ "accountNumber": "60700", "amount": 1 }))
+    };
+    for (name, rival, expected) in [
+        ("renumbered", change(SALARIES, "N"), None),
+        ("deleted", ("DELETE", account(SALARIES), Value::Null), None),
+        ("renamed", ("PATCH", account(SALARIES), json!({ "displayName": "theirs" })), Some(SALARIES)),
+    ] {
+        for call in 0..3 {
+            let seen = std::sync::atomic::AtomicUsize::new(0);
+            let rig = with_rival_at(rival.clone(), move |_| seen.fetch_add(1, Ordering::SeqCst) == call).await;
+            let answer = send(&rig, line()).await;
+            if let Some(id) = expected {
+                assert_eq!((answer.status, &answer.json()["accountId"]), (201, &json!(id)), "{name} {call}");
+            } else {
+                assert_eq!(answer.status, 400, "{name} {call}: {}", answer.text());
+                assert!(answer.text().contains("60700"), "{name} {call}: {}", answer.text());
+            }
+        }
+    }
+    // Another account has the number from then on.
+    for call in 0..3 {
+        let seen = std::sync::atomic::AtomicUsize::new(0);
+        let swap = [
+            json!({ "method": "PATCH", "url": format!("accounts({SALARIES})"), "body": { "number": "N" } }),
+            json!({ "method": "PATCH", "url": format!("accounts({PAYROLL})"), "body": { "number": "60700" } }),
+        ];
+        let headers = json!({ "content-type": "application/json", "if-match": "*" });
+        let swap: Vec<Value> = swap
+            .into_iter()
+            .enumerate()
+            .map(|(id, mut request)| {
+                request["id"] = id.to_string().into();
+                request["atomicityGroup"] = "g".into();
+                request["headers"] = headers.clone();
+                request
+            })
+            .collect();
+        let swap = ("POST", format!("{CENTRAL}/$batch"), json!({ "requests": swap }));
+        let rig = with_rival_at(swap, move |_| seen.fetch_add(1, Ordering::SeqCst) == call).await;
+        let answer = send(&rig, line()).await;
+        assert_eq!((answer.status, &answer.json()["accountId"]), (201, &json!(PAYROLL)), "{call}: {}", answer.text());
+    }
 }

@@ -87,7 +87,14 @@ async fn what_the_service_makes_stays_when_an_entity_is_replaced() {
     let line = service.post(journal, line).await.json();
     let url = format!("{journal}({})", line["id"].as_str().unwrap());
     for (method, prefer, comment) in [("PUT", "return=representation", ""), ("PATCH", "return=minimal", "")] {
-        let body = json!({ "accountId": "844110b4-1d3d-eb11-bb72-000d3a2b9218", "accountNumber": "mine", "journalDisplayName": "mine" });
+        let id = "844110b4-1d3d-eb11-bb72-000d3a2b9218";
+        for name in ["accountNumber", "journalDisplayName"] {
+            let body = json!({ "accountId": id, name: "mine" });
+            let answer = service.write(method, &url, &[("If-Match", "*"), ("Prefer", prefer)], body).await;
+            assert_eq!(answer.status, 400, "{}", answer.text());
+            assert!(answer.message().contains(name) && answer.message().contains("mine"), "{}", answer.text());
+        }
+        let body = json!({ "accountId": id, "accountNumber": "20700", "journalDisplayName": "DEFAULT" });
         let answer = service.write(method, &url, &[("If-Match", "*"), ("Prefer", prefer)], body).await;
         assert!(answer.status < 300, "{}", answer.text());
         let made = service.get(&url).await.json();
@@ -96,11 +103,14 @@ async fn what_the_service_makes_stays_when_an_entity_is_replaced() {
         }
         assert_eq!((&made["accountNumber"], &made["comment"]), (&json!("20700"), &json!(comment)));
         let body = json!({ "accountNumber": "mine" });
-        service.write("PATCH", &url, &[("If-Match", "*"), ("Prefer", "return=minimal")], body).await;
+        let answer = service.write("PATCH", &url, &[("If-Match", "*"), ("Prefer", "return=minimal")], body).await;
+        assert_eq!(answer.status, 400, "{}", answer.text());
         assert_eq!(service.get(&url).await.json()["accountNumber"], "20700");
     }
     let number = format!("{url}/accountNumber");
-    assert_eq!(service.write("PUT", &number, &[("If-Match", "*")], json!({ "value": "mine" })).await.status, 501);
+    assert_eq!(service.write("PUT", &number, &[("If-Match", "*")], json!({ "value": "mine" })).await.status, 400);
+    let name = format!("{url}/journalDisplayName");
+    assert_eq!(service.write("PUT", &name, &[("If-Match", "*")], json!({ "value": "mine" })).await.status, 501);
 }
 
 #[tokio::test]

@@ -35,6 +35,8 @@ enum Subcommands {
     Demo(Demo),
     /// Say what the rules would do about an event, and why, without doing it.
     CheckRules(CheckRules),
+    /// Make stored entities found by alternate keys that their model has gained since, and name those that share one.
+    Reindex(Reindex),
 }
 
 /// What a command line asks for.
@@ -48,6 +50,8 @@ pub(crate) enum Command {
     Demo(Box<Serve>),
     /// To say what would be done about an event.
     CheckRules(CheckRules),
+    /// To write the items of alternate keys.
+    Reindex(Reindex),
 }
 
 /// How to serve.
@@ -185,6 +189,30 @@ impl Demo {
     }
 }
 
+/// Whose entities to go through.
+#[derive(Clone, Debug, Args, PartialEq, Eq)]
+pub(crate) struct Reindex {
+    /// File of the embedded database; no host may use it meanwhile.
+    #[arg(long, value_name = "FILE", default_value = DATA)]
+    pub(crate) data: PathBuf,
+    /// Folder of services, one folder each.
+    #[arg(long, value_name = "DIR", env = "REBATCH_SERVICES")]
+    services: Option<PathBuf>,
+    /// DynamoDB at this URL instead of the embedded one.
+    #[arg(long, value_name = "URL", requires = "table", conflicts_with = "data")]
+    pub(crate) endpoint: Option<String>,
+    /// A real table instead of the embedded one; hosts and functions may go on using it.
+    #[arg(long, value_name = "NAME", conflicts_with = "data")]
+    pub(crate) table: Option<String>,
+}
+
+impl Reindex {
+    /// The folder of services: the one that was named, else `infra/services`.
+    pub(crate) fn services_folder(&self) -> PathBuf {
+        infra(self.services.as_deref(), "services")
+    }
+}
+
 /// Which event to check, and against what.
 #[derive(Clone, Debug, Args, PartialEq, Eq)]
 pub(crate) struct CheckRules {
@@ -226,6 +254,7 @@ impl Command {
                 Self::Token(data, Grant { name, scopes, lifetime })
             }
             Some(Subcommands::CheckRules(options)) => Self::CheckRules(options),
+            Some(Subcommands::Reindex(options)) => Self::Reindex(options),
             Some(Subcommands::Serve(serve)) => Self::Serve(serve),
             Some(Subcommands::Demo(demo)) => Self::Demo(Box::new(demo.serve())),
             None => Self::Serve(Box::new(cli.serve)),
@@ -331,8 +360,19 @@ mod tests {
     }
 
     #[test]
+    fn what_is_reindexed_is_what_a_host_serves() {
+        let Ok(Command::Reindex(options)) = read(&["reindex"]) else { panic!("no reindex") };
+        assert_eq!((options.data.as_path(), &options.table), (Path::new(DATA), &None));
+        assert!(options.services_folder().ends_with("infra/services") && options.services_folder().is_dir());
+        let real = ["reindex", "--table", "t", "--endpoint", "http://127.0.0.1:8000"];
+        assert!(matches!(read(&real), Ok(Command::Reindex(Reindex { table: Some(_), endpoint: Some(_), .. }))));
+    }
+
+    #[test]
     fn mistakes_are_one_line() {
-        let misuses: [&[&str]; 12] = [
+        let misuses: [&[&str]; 14] = [
+            &["reindex", "--data", "x.db", "--table", "t"],
+            &["reindex", "--endpoint", "http://127.0.0.1:8000"],
             &["--nonsense"],
             &["serve", "--memory", "--data", "x.db"],
             &["--endpoint", "http://127.0.0.1:8000"],

@@ -1,6 +1,6 @@
 //! The host: everything that the command line asks for, brought together.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use local::{
     embedded::{Embedded, EmbeddedError},
@@ -9,7 +9,7 @@ use local::{
     outbox::{Background, Running},
 };
 use shared::{
-    Engine, SeedError, Settings,
+    Engine, Reindexed, SeedError, Settings,
     cors::{Cors, CorsError},
     ledger::{Ledger, LedgerError},
     outbox::{Courier, CourierError, Outbox, OutboxError, RequeueError},
@@ -22,7 +22,7 @@ use tokio::net::{TcpListener, lookup_host};
 
 use crate::{
     auth::{self, AuthError},
-    cli::Serve,
+    cli::{Reindex, Serve},
 };
 
 /// The table of the embedded database.
@@ -63,6 +63,8 @@ pub(crate) enum StartError {
     Outbox(#[from] OutboxError),
     #[error(transparent)]
     Requeues(#[from] RequeueError),
+    #[error("there is no data file {}", .0.display())]
+    NoData(PathBuf),
     #[error("cannot load the seeds: {0}")]
     Seed(#[from] SeedError),
     #[error(transparent)]
@@ -87,7 +89,8 @@ impl Host {
         let address = listener.local_addr()?;
         let services = Arc::new(Services::load(&args.services_folder())?);
         let requeues = requeues(args, policy, &services, address)?;
-        let (store, embedded, lock) = open(args).await?;
+        let (store, embedded, lock) =
+            open(args.table.as_deref(), args.endpoint.as_deref(), (!args.memory).then_some(&args.data)).await?;
         store.ensure_table().await?;
         let webhook =
             requeues.as_ref().map(|(policy, ledger)| Webhook::new(Arc::clone(policy), ledger.clone(), store.clone()));
@@ -189,16 +192,33 @@ async fn listen(address: &str, open: bool) -> Result<TcpListener, StartError> {
     TcpListener::bind(resolved.as_slice()).await.map_err(|error| StartError::Listen(address.to_owned(), error))
 }
 
-async fn open(args: &Serve) -> Result<(Store, Option<Embedded>, Option<DataLock>), StartError> {
-    if let Some(table) = &args.table {
-        let client = store::from_environment(args.endpoint.as_deref()).await;
-        return Ok((Store::new(client, table.clone()), None, None));
+/// The store of a real table, of a data file, or of memory where none is named.
+async fn open(
+    table: Option<&str>,
+    endpoint: Option<&str>,
+    data: Option<&PathBuf>,
+) -> Result<(Store, Option<Embedded>, Option<DataLock>), StartError> {
+    if let Some(table) = table {
+        let client = store::from_environment(endpoint).await;
+        return Ok((Store::new(client, table.to_owned()), None, None));
     }
-    let (database, lock) = if args.memory {
-        (Embedded::memory()?, None)
-    } else {
-        let lock = DataLock::acquire(&args.data)?;
-        (Embedded::open(&args.data)?, Some(lock))
+    let (database, lock) = match data {
+        None => (Embedded::memory()?, None),
+        Some(data) => {
+            let lock = DataLock::acquire(data)?;
+            (Embedded::open(data)?, Some(lock))
+        }
     };
     Ok((Store::new(store::through(database.clone()), EMBEDDED_TABLE.to_owned()), Some(database), lock))
+}
+
+/// Writes the items of alternate keys that stored entities lack.
+pub(crate) async fn reindex(options: &Reindex) -> Result<Reindexed, StartError> {
+    if options.table.is_none() && !options.data.is_file() {
+        return Err(StartError::NoData(options.data.clone()));
+    }
+    let services = Arc::new(Services::load(&options.services_folder())?);
+    let (store, _embedded, _lock) =
+        open(options.table.as_deref(), options.endpoint.as_deref(), Some(&options.data)).await?;
+    Ok(Engine::new(services, store, Settings::default()).reindex().await?)
 }

@@ -12,7 +12,7 @@ use std::{
     process::ExitCode,
 };
 
-use cli::{CheckRules, Command, LogFormat, Refused, Serve};
+use cli::{CheckRules, Command, LogFormat, Refused, Reindex, Serve};
 use demo::DemoError;
 use host::{Host, StartError};
 use jiff::Timestamp;
@@ -31,6 +31,8 @@ enum RunError {
     Start(#[from] StartError),
     #[error(transparent)]
     Demo(#[from] DemoError),
+    #[error("{0} alternate keys are those of several entities; only one of these is found by each")]
+    Duplicates(usize),
     #[error(transparent)]
     System(#[from] io::Error),
 }
@@ -46,6 +48,7 @@ fn main() -> ExitCode {
             Err(error) => failed(&error.to_string(), ExitCode::FAILURE),
         },
         Ok(Command::CheckRules(options)) => check_rules(&options),
+        Ok(Command::Reindex(options)) => block_on(reindex(&options)),
         Err(Refused::Told(text)) => told(&text),
         Err(Refused::Misused(line)) => failed(&line, ExitCode::from(MISUSE)),
     }
@@ -117,6 +120,14 @@ async fn demonstrate(args: &Serve) -> Result<(), RunError> {
     };
     let ((), shown) = tokio::join!(server, show);
     Ok(shown?)
+}
+
+/// Says what was written, and fails where entities share a key.
+async fn reindex(options: &Reindex) -> Result<(), RunError> {
+    let done = host::reindex(options).await?;
+    let told = format!("{} entities with alternate keys, {} keys written\n", done.entities, done.written);
+    announce(&done.duplicates.iter().fold(told, |told, duplicate| format!("{told}{duplicate}\n")))?;
+    if done.duplicates.is_empty() { Ok(()) } else { Err(RunError::Duplicates(done.duplicates.len())) }
 }
 
 fn token(data: &Path, grant: &Grant) -> Result<String, DevIssuerError> {

@@ -411,6 +411,11 @@ impl StructuredType {
         };
         self.navigation.iter().enumerate().filter(same).map(|(at, _)| at)
     }
+
+    /// Index of the alternate key that consists of this property alone.
+    pub fn alternate_key_of(&self, property: usize) -> Option<usize> {
+        self.alternate_keys.iter().position(|key| matches!(key.properties.as_slice(), [(_, one)] if *one == property))
+    }
 }
 
 impl PropertyType {

@@ -16,6 +16,7 @@ mod one_unit;
 mod origin;
 mod reads;
 mod ready;
+mod reindex;
 mod seed;
 mod serves;
 mod turn;
@@ -23,5 +24,6 @@ mod unit;
 mod view;
 
 pub use engine::{Engine, Settings};
+pub use reindex::{DuplicateKey, Reindexed};
 pub use seed::SeedError;
 pub use serves::Serves;

@@ -12,6 +12,7 @@ use crate::{
 use super::{
     PlanError,
     allow::Access,
+    given::Draft,
     lookup::{inverse, lookup_sort, missing_target},
     overlay::{Halt, Step},
     place::{self, Collection},
@@ -143,12 +144,19 @@ impl Unit<'_> {
             }
         }
         let mut lookups = vec![None; model.ty(record.ty).navigation.len()];
+        let given = self.take_given(&mut record);
         let (targets, inline) = self.lookup_targets(birth, &payload)?;
         self.check_one_target(record.ty, targets.iter().map(|(nav, _)| *nav))?;
         for (nav, spot) in &targets {
             self.set_lookup(&mut record, &mut lookups, *nav, Some(spot))?;
         }
-        self.derive_new(birth.collection, birth.parent, &mut record, &lookups, birth.company)?;
+        let (set, company) = (birth.collection.set, birth.company);
+        let mut draft = Draft { record: &mut record, lookups: &mut lookups, set, company };
+        let derived = self.derive_new(birth.collection, birth.parent, &mut draft, &given);
+        if matches!(derived, Err(Halt::Need)) {
+            self.look_ahead_inline(birth, &payload)?;
+        }
+        derived?;
         let key = self.complete_key(birth.collection, &mut record)?;
         self.complete(&mut record)?;
         self.check_endpoint(birth.collection.set, record.ty, |at| record.values.get(at)?.as_ref())?;
@@ -303,48 +311,6 @@ impl Unit<'_> {
         Ok(Created { entity, key: item, path, inline: Vec::new() })
     }
 
-    /// Alternate keys are unique: those of `new` are claimed, those of `old` that differ are given up.
-    pub(super) fn claim_alternate_keys(
-        &mut self,
-        collection: &Collection,
-        old: Option<&Entity>,
-        new: Option<&Entity>,
-        item: &ItemKey,
-    ) -> Step<()> {
-        for index in 0..self.ty(collection.ty).alternate_keys.len() {
-            let place = |unit: &Self, entity: &Entity| -> Result<_, PlanError> {
-                let values = unit.alternate_values(collection, index, entity);
-                let item = place::alternate_key(collection, index, &values)?;
-                Ok(item.map(|item| (item, values)))
-            };
-            let before = old.map(|old| place(self, old)).transpose()?.flatten();
-            let after = new.map(|new| place(self, new)).transpose()?.flatten();
-            let same = before.as_ref().map(|(key, _)| key) == after.as_ref().map(|(key, _)| key);
-            if same {
-                continue;
-            }
-            if let Some((key, _)) = before {
-                self.overlay.delete(&key);
-            }
-            if let Some((key, values)) = after {
-                if !self.overlay.claim(&key) {
-                    let set = collection.path.rsplit('/').next().unwrap_or_default().to_owned();
-                    let model = &self.service().model;
-                    let key = crate::uri::write_alternate_key(model, collection.ty, index, &values);
-                    return Err(PlanError::Duplicate { set, key }.into());
-                }
-                self.overlay.put(&key, Stored::AlternateKey(item.sort.clone()));
-            }
-        }
-        Ok(())
-    }
-
-    pub(super) fn alternate_values(&self, collection: &Collection, index: usize, entity: &Entity) -> Vec<Value> {
-        let alternate = self.ty(collection.ty).alternate_keys.get(index);
-        let positions = alternate.into_iter().flat_map(|key| &key.properties).map(|(_, position)| *position);
-        positions.map(|p| entity.record.values.get(p).cloned().flatten().unwrap_or(Value::Null)).collect()
-    }
-
     /// What comes with an entity and needs it to exist: contained and linked collections, binds of collections.
     fn create_inline(&mut self, birth: Birth<'_>, payload: &EntityPayload<'_>, mut created: Created) -> Step<Created> {
         let owner = Owner {
@@ -361,8 +327,18 @@ impl Unit<'_> {
                 Nested::One(_) => continue,
             };
             let mut entities = Vec::with_capacity(bodies.len());
+            let mut halted = false;
             for body in bodies {
-                entities.push(self.create_member(birth, &owner, &created, *nav, body.get().as_bytes())?);
+                match self.create_member(birth, &owner, &created, *nav, body.get().as_bytes()) {
+                    Ok(entity) => entities.push(entity),
+                    // The others are still looked at, to ask for all that they need at once.
+                    Err(Halt::Need) => halted = true,
+                    Err(Halt::Fail(_)) if halted => {}
+                    Err(fail) => return Err(fail),
+                }
+            }
+            if halted {
+                return Err(Halt::Need);
             }
             created.inline.push((*nav, entities));
         }

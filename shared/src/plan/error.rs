@@ -156,6 +156,28 @@ pub enum PlanError {
         /// The target as in a URL.
         target: String,
     },
+    /// A copy that says which entity is meant is that of none.
+    #[error("'{property}': no entity of '{set}' has the {key} '{value}'")]
+    NoneWithKey {
+        /// The property with the copy.
+        property: String,
+        /// The set that was looked in.
+        set: String,
+        /// The alternate key there.
+        key: String,
+        /// The value.
+        value: String,
+    },
+    /// A value that is not the one that the service makes.
+    #[error("the value '{value}' of '{property}' contradicts the service's own, which is {made}")]
+    Contradiction {
+        /// The property.
+        property: String,
+        /// The client's value.
+        value: String,
+        /// How the service's comes about.
+        made: String,
+    },
     /// The URL of a bind leads to something that the navigation property cannot lead to.
     #[error("'{url}' is not an entity that '{navigation}' can lead to")]
     BadTarget {

@@ -1,7 +1,9 @@
 //! Lookups (single-valued navigation), the links that lead back, and what must hold of their targets.
 
 use crate::{
-    edm::{EntityKey, Model, NavigationProperty, Record, SetId, TypeId, Value},
+    edm::{
+        EntityKey, Model, NavigationProperty, PrimitiveType, Record, SetId, StructuredType, TypeId, TypeKind, Value,
+    },
     service::Service,
     store::{ItemKey, Stored},
     uri::{self, Encoding, EntityPath, Last, QueryOptions, Resource},
@@ -151,7 +153,7 @@ impl Unit<'_> {
         if let Some(slot) = lookups.get_mut(nav).filter(|_| !others.is_empty()) {
             *slot = target.map(|spot| spot.key.sort.clone());
         }
-        for (dependent, value) in self.constraint_values(navigation, target)? {
+        for (dependent, value) in self.constraint_values(self.ty(record.ty), navigation, target)? {
             if let Some(slot) = record.values.get_mut(dependent) {
                 *slot = Some(value);
             }
@@ -172,13 +174,20 @@ impl Unit<'_> {
     }
 
     /// What the properties that follow a lookup become: (position, value).
-    pub(super) fn constraint_values(
+    fn constraint_values(
         &mut self,
+        from: &StructuredType,
         nav: &NavigationProperty,
         target: Option<&Spot>,
     ) -> Step<Vec<(usize, Value)>> {
         let Some(spot) = target else {
-            return Ok(nav.constraints.iter().map(|(dependent, _)| (*dependent, Value::Null)).collect());
+            let empty = |dependent: usize| {
+                let kind = from.properties.get(dependent).map(|property| property.ty.kind);
+                let is_guid = kind == Some(TypeKind::Primitive(PrimitiveType::Guid));
+                let nil = is_guid && self.service().profile.empty_guid_is_null;
+                if nil { Value::Guid(uuid::Uuid::nil()) } else { Value::Null }
+            };
+            return Ok(nav.constraints.iter().map(|(dependent, _)| (*dependent, empty(*dependent))).collect());
         };
         let key_positions = &self.ty(nav.target).key;
         let from_key = |referenced: &usize| {

@@ -6,6 +6,7 @@
 
 mod action;
 mod allow;
+mod alternate;
 mod context;
 mod create;
 mod delete;
@@ -13,6 +14,7 @@ mod derive;
 mod ending;
 mod endpoint;
 mod error;
+mod given;
 mod implied;
 mod job;
 mod lookup;
@@ -43,6 +45,7 @@ pub use error::PlanError;
 pub use negotiate::{Metadata, content_encoding, isolation, version, version_number};
 pub use options::check_custom_options;
 pub use place::Collection;
+pub(crate) use place::alternate_key;
 pub use prepare::{Place, Prepared, Tags, prepare_at, reference, refers};
 pub use repeat::{Answered, BatchRepeat};
 pub use rerun::RerunFault;

@@ -173,6 +173,22 @@ impl<'s> Overlay<'s> {
         true
     }
 
+    /// Whether an alternate key leads to the entity with that sort key; when that is not known it is assumed, and the
+    /// commit checks it.
+    pub(super) fn leads_to(&mut self, key: &ItemKey, sort: &str) -> bool {
+        let leads = |stored: &Stored| matches!(stored, Stored::AlternateKey(target) if target == sort);
+        match self.states.get(key).map(|state| &state.now) {
+            Some(Now::Stored(stored)) => return leads(stored),
+            Some(Now::Gone) => return false,
+            Some(Now::Patched(_) | Now::Untouched) | None => {}
+        }
+        if self.snapshot.items.get(key).is_some_and(|known| !known.as_ref().is_some_and(leads)) {
+            return false;
+        }
+        self.rely(key, Condition::AlternateKey(sort.to_owned()));
+        true
+    }
+
     /// What is kept under a key at that time (in seconds since 1970). Where nothing is known to be, nothing is assumed
     /// to be, and the commit checks it.
     pub(super) fn kept(&mut self, key: &ItemKey, now: i64) -> Option<Kept> {

@@ -6,6 +6,8 @@ use crate::{
     store::{ItemKey, KeyTooLong},
 };
 
+use super::given::is_no_key;
+
 /// A collection of entities that live together: an entity set of a company, or the contained children of an entity.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Collection {
@@ -114,12 +116,13 @@ pub(super) fn link_key(owner: &ItemKey, nav: &str, target: &ItemKey) -> Result<I
 }
 
 /// The key of an alternate key's item; `None` when one of its values is missing.
-pub(super) fn alternate_key(
+pub(crate) fn alternate_key(
+    service: &Service,
     collection: &Collection,
     index: usize,
     values: &[Value],
 ) -> Result<Option<ItemKey>, PlaceError> {
-    if values.contains(&Value::Null) {
+    if values.iter().any(|value| is_no_key(service, value)) {
         return Ok(None);
     }
     let sort = EntityKey(values.to_vec()).encode()?;

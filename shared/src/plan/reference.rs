@@ -121,7 +121,7 @@ impl Unit<'_> {
             return Err(self.not_found(target.collection.ty, &target.path).into());
         };
         let change = Change { lookups: vec![(back, Some(owner_spot))], ..Change::default() };
-        self.apply(target, &old, change, company).map(|_| ())
+        self.apply(target, &old, &change, company).map(|_| ())
     }
 
     /// Takes the target out of the owner's collection, when it still is in it.
@@ -141,7 +141,7 @@ impl Unit<'_> {
             return Err(PlanError::NoTarget(format!("{}/{nav}", owner.path)).into());
         };
         let change = Change { lookups: vec![(back, None)], ..Change::default() };
-        self.apply(target, &old, change, company).map(|_| ())
+        self.apply(target, &old, &change, company).map(|_| ())
     }
 
     /// The navigation property of the targets that leads back to one owner.

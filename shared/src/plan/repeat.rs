@@ -242,6 +242,8 @@ impl PlanError {
             | Self::Duplicate { .. }
             | Self::Immutable(_)
             | Self::MissingTarget { .. }
+            | Self::NoneWithKey { .. }
+            | Self::Contradiction { .. }
             | Self::SequenceExhausted(_)
             | Self::Job(_)
             | Self::Rerun(_) => true,

@@ -33,7 +33,7 @@ impl Unit<'_> {
 
     /// What a stream and the property that holds its media type are when it is deleted.
     pub(super) fn stream_deleted(&self, ty: TypeId, position: usize, stream: &Stream) -> Vec<(usize, Value)> {
-        let nothing = |at| match self.rule(ty, at) {
+        let nothing = |at| match self.rule(ty, at).map(|derived| &derived.rule) {
             Some(Rule::Default(value)) => value.clone(),
             _ => Value::Null,
         };

@@ -7,7 +7,7 @@ use http::Method;
 use crate::{
     edm::{self, Bind, Dynamic, Entity, Record, Value},
     respond,
-    service::{Rule, profile::Returned},
+    service::{Client, Rule, profile::Returned},
     store::{Condition, Patch, Stored},
     uri::EntityPath,
 };
@@ -15,6 +15,7 @@ use crate::{
 use super::{
     PlanError,
     allow::Access,
+    given::{Draft, Given},
     lookup::{inverse, lookup_sort, missing_target},
     overlay::Step,
     prepare::{Prepared, Tags},
@@ -33,6 +34,8 @@ pub(super) struct Change {
     pub(super) values: Vec<(usize, Value)>,
     /// Undeclared properties.
     pub(super) dynamic: Vec<(String, Dynamic)>,
+    /// Values that the client gave for what the service makes.
+    pub(super) given: Given,
     /// Lookups: position of the navigation property, target.
     pub(super) lookups: Vec<(usize, Option<Spot>)>,
     /// The etag that the body gives.
@@ -128,7 +131,7 @@ impl<'a> Unit<'a> {
         if ty.key.contains(position) {
             return Err(PlanError::KeyChange(property.name.clone()));
         }
-        let made = self.rule(spot.collection.ty, *position).is_some_and(Rule::overrules_client);
+        let made = self.makes(spot.collection.ty, *position).is_some_and(|client| client == Client::Refuse);
         if property.computed || property.immutable || made {
             return Err(PlanError::Unsupported(format!("changing the read-only property '{}'", property.name)));
         }
@@ -136,7 +139,9 @@ impl<'a> Unit<'a> {
     }
 
     fn set_property(&mut self, request: &Prepared, spot: &Spot, values: Vec<(usize, Value)>) -> Step<Outcome> {
-        let change = Change { values, merge: request.method == Method::PATCH, ..Change::default() };
+        let ty = spot.collection.ty;
+        let (given, values) = values.into_iter().partition(|(position, _)| self.makes(ty, *position).is_some());
+        let change = Change { values, given, merge: request.method == Method::PATCH, ..Change::default() };
         match self.modify(request, spot, change, false)? {
             Some(updated) => Ok(respond::property_changed(self.context, request, &spot.path, &updated)),
             None => Err(self.not_found(spot.collection.ty, &spot.path).into()),
@@ -185,11 +190,16 @@ impl<'a> Unit<'a> {
             if key {
                 self.check_same_key(spot, position, slot.as_ref())?;
             }
-            let rule = self.rule(payload.record.ty, position);
-            if key || property.computed || rule.is_some_and(Rule::overrules_client) {
+            if key || property.computed {
                 continue;
             }
-            match (slot, rule) {
+            if self.makes(payload.record.ty, position).is_some() {
+                // In what replaces an entity, null is as good as nothing.
+                let value = slot.filter(|value| !put || *value != Value::Null);
+                change.given.extend(value.map(|value| (position, value)));
+                continue;
+            }
+            match (slot, self.rule(payload.record.ty, position).map(|derived| &derived.rule)) {
                 (Some(value), _) => change.values.push((position, value)),
                 // Nobody can repeat what nobody can read.
                 (None, _) if property.write_only || property.immutable || self.counts_retries(spot, position) => {}
@@ -228,6 +238,7 @@ impl<'a> Unit<'a> {
         if !representation && self.can_be_blind(request, spot, &change) {
             return self.patch_blindly(request, spot, change).map(Some);
         }
+        self.look_ahead_change(spot, &change, request.company)?;
         let Some(old) = self.observe_at(spot)? else {
             self.absent(request, spot)?;
             return if change.etag.is_some() { Err(PlanError::Stale.into()) } else { Ok(None) };
@@ -244,7 +255,7 @@ impl<'a> Unit<'a> {
             Some(tags) if tags.matches(&old.etag()) => return Err(PlanError::Stale.into()),
             _ => {}
         }
-        self.apply(spot, &old, change, request.company).map(|entity| Some(Updated::Known(entity)))
+        self.apply(spot, &old, &change, request.company).map(|entity| Some(Updated::Known(entity)))
     }
 
     /// Whether a missing entity may be created by this request; an error when not.
@@ -270,6 +281,7 @@ impl<'a> Unit<'a> {
             && !self.overlay.knows(&spot.key)
             && !change.derived
             && !change.replace
+            && change.given.is_empty()
             && change.values.len() + change.dynamic.len() <= BLIND_PROPERTIES
             && !self.job_needs_old(spot, change)
             && !change.values.iter().any(|(position, value)| self.needs_old(spot, change, *position, value))
@@ -283,14 +295,16 @@ impl<'a> Unit<'a> {
         let mut navigation = ty.navigation.iter().enumerate();
         let in_lookup = navigation.any(|(_, nav)| nav.constraints.iter().any(|(dependent, _)| *dependent == position));
         let immutable = ty.properties.get(position).is_some_and(|property| self.gives_immutable(property, value));
-        in_alternate || in_lookup || immutable || change.merge && matches!(value, Value::Complex(_))
+        in_alternate
+            || in_lookup
+            || immutable
+            || self.copies(spot.collection.ty, |copied| copied.by == Some(position))
+            || change.merge && matches!(value, Value::Complex(_))
     }
 
     fn lookup_needs_old(&self, spot: &Spot, nav: usize) -> bool {
         let Ok(navigation) = self.navigation(spot.collection.ty, nav) else { return true };
-        let copied = self.service().derived.get(&spot.collection.ty).is_some_and(|rules| {
-            rules.iter().any(|d| matches!(d.rule, Rule::CopyFromLookup { nav: from, .. } if from == nav))
-        });
+        let copied = self.copies(spot.collection.ty, |copied| copied.sources.iter().any(|source| source.nav == nav));
         copied || inverse(&self.service().model, navigation).is_some() || !navigation.constraints.is_empty()
     }
 
@@ -334,11 +348,11 @@ impl<'a> Unit<'a> {
         &mut self,
         spot: &Spot,
         old: &Arc<Entity>,
-        change: Change,
+        change: &Change,
         company: Option<usize>,
     ) -> Step<Arc<Entity>> {
         self.check_access(&spot.collection, Access::Update)?;
-        let claims = !change.with_etag && self.status_given(&change).is_some();
+        let claims = !change.with_etag && self.status_given(change).is_some();
         let mut new = Entity::clone(old);
         if spot.is_unwritten(old) {
             new.incarnation = self.new_incarnation();
@@ -347,13 +361,13 @@ impl<'a> Unit<'a> {
         if change.replace {
             new.record.dynamic.clear();
         }
-        for (name, value) in change.dynamic {
-            new.record.dynamic.retain(|(n, _)| *n != name);
-            new.record.dynamic.push((name, value));
+        for (name, value) in &change.dynamic {
+            new.record.dynamic.retain(|(n, _)| n != name);
+            new.record.dynamic.push((name.clone(), value.clone()));
         }
-        for (position, value) in change.values {
-            if let Some(slot) = new.record.values.get_mut(position) {
-                *slot = Some(if change.merge { merged(slot.take(), value) } else { value });
+        for (position, value) in &change.values {
+            if let Some(slot) = new.record.values.get_mut(*position) {
+                *slot = Some(if change.merge { merged(slot.take(), value.clone()) } else { value.clone() });
             }
         }
         self.check_immutable(&old.record, &new.record)?;
@@ -363,12 +377,18 @@ impl<'a> Unit<'a> {
             self.set_lookup(&mut new.record, &mut new.lookups, *nav, target.as_ref())?;
         }
         let set = spot.collection.set;
+        let named = self.named(change, &new);
+        self.leave_sources(old, &mut new, &named)?;
+        let given = self.news(change, old, &new, &[]);
+        self.prefetch_given(&new.record, (set, company), &given, &named)?;
+        let mut draft = Draft { record: &mut new.record, lookups: &mut new.lookups, set, company };
+        let looked_up = self.look_up(&mut draft, &given, &named)?;
         let mut moved = Vec::new();
         for nav in 0..new.lookups.len() {
             let before = lookup_sort(self.service(), &old.record, &old.lookups, nav);
             let after = lookup_sort(self.service(), &new.record, &new.lookups, nav);
             // A bind says that its target is there, also when the link was there before.
-            if before != after || change.lookups.iter().any(|(bound, _)| *bound == nav) {
+            if before != after || change.lookups.iter().any(|(bound, _)| *bound == nav) || looked_up.contains(&nav) {
                 self.require_target(set, &new.record, &new.lookups, nav, company)?;
                 moved.push(nav);
             }
@@ -376,7 +396,9 @@ impl<'a> Unit<'a> {
                 self.relink(&spot.key, set, new.record.ty, nav, (before, after), company)?;
             }
         }
-        self.derive_changed(set, &mut new.record, &new.lookups, &moved, company)?;
+        let given = self.news(change, old, &new, &moved);
+        let mut draft = Draft { record: &mut new.record, lookups: &mut new.lookups, set, company };
+        self.derive_changed(&mut draft, &old.record, &moved, &given, change.replace)?;
         self.note_lookups(&spot.key, Some(old), &new);
         if let Some(jobs) = self.jobs_of(set, new.record.ty)
             && !self.change_job(jobs, &spot.key, old, &mut new, claims)?

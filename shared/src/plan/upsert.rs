@@ -6,7 +6,7 @@ use super::{
     PlanError,
     create::{Birth, Created},
     overlay::Step,
-    place::Collection,
+    place::{self, Collection},
     prepare::Prepared,
     unit::{Outcome, Owner, Unit},
     walk::Spot,
@@ -32,6 +32,9 @@ impl Unit<'_> {
         self.check_token(request)?;
         if request.if_match.is_some() || !self.service().profile.upsert || !self.may_insert(request) {
             return Err(self.no_alternate(collection, index, values).into());
+        }
+        if place::alternate_key(self.service(), collection, index, values).map_err(PlanError::from)?.is_none() {
+            return Err(PlanError::Unsupported("an empty value in the alternate key of a new entity".into()).into());
         }
         let key = self.ty(collection.ty).alternate_keys.get(index).ok_or(PlanError::Internal)?;
         let given = key.properties.iter().map(|(_, position)| *position).zip(values.iter().cloned());

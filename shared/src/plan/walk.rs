@@ -144,7 +144,7 @@ impl<'a> Unit<'a> {
     }
 
     /// The entity of a key predicate in a collection.
-    fn by_key(&mut self, collection: Collection, key: &Key, parent: Option<Owner>) -> Step<Target> {
+    pub(super) fn by_key(&mut self, collection: Collection, key: &Key, parent: Option<Owner>) -> Step<Target> {
         let model = &self.service().model;
         let (index, values) = match key {
             Key::Primary(entity_key) => {
@@ -165,8 +165,12 @@ impl<'a> Unit<'a> {
             }
             Key::Alternate { index, values } => (*index, values),
         };
-        let Some(item) = place::alternate_key(&collection, index, values).map_err(PlanError::from)? else {
-            return Err(PlanError::Unsupported("null in an alternate key".into()).into());
+        let service = self.service();
+        let Some(item) = place::alternate_key(service, &collection, index, values).map_err(PlanError::from)? else {
+            if values.contains(&Value::Null) {
+                return Err(PlanError::Unsupported("null in an alternate key".into()).into());
+            }
+            return Ok(Target::NoAlternate { collection, index, values: values.clone() });
         };
         match self.overlay.peek(&item)? {
             Some(Stored::AlternateKey(sort)) => {

@@ -164,7 +164,10 @@ fn plan_row(error: &PlanError, profile: Option<&Profile>) -> Row {
         E::WriteOnly(_) => (403, "WriteOnly", "BadRequest", "0x80040220"),
         E::KeyChange(_) => (400, "KeyChange", "BadRequest", "0x80040203"),
         E::Immutable(_) => (400, "ImmutableProperty", "BadRequest", "0x80040203"),
-        E::MissingTarget { .. } => (400, "MissingTarget", "Internal_InvalidTableRelation", "0x80040217"),
+        E::Contradiction { .. } => (400, "Contradiction", "Application_FieldValidationException", "0x80048d19"),
+        E::MissingTarget { .. } | E::NoneWithKey { .. } => {
+            (400, "MissingTarget", "Internal_InvalidTableRelation", "0x80040217")
+        }
         E::BadTarget { .. } | E::TwoTargets { .. } => (400, "InvalidTarget", "BadRequest", "0x80048d19"),
         E::MissingBody(_) => (400, "InvalidBody", "BadRequest", "0x80048d19"),
         E::Faulty(fault) => (fault.status.as_u16(), "MalformedRequest", "BadRequest", "0x80048d19"),
@@ -333,6 +336,8 @@ fn target(failure: &Failure) -> Option<&str> {
         Failure::Plan(
             PlanError::Required { property, .. }
             | PlanError::LookupValue { property, .. }
+            | PlanError::NoneWithKey { property, .. }
+            | PlanError::Contradiction { property, .. }
             | PlanError::KeyChange(property)
             | PlanError::Immutable(property),
         ) => Some(property),

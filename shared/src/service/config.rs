@@ -1,8 +1,11 @@
 //! `service.toml` as it is written. Names are checked against the model afterwards; their spans lead back to the file.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, MapAccess, Visitor, value::MapAccessDeserializer},
+};
 use toml::{Spanned, Table, Value};
 
 use super::{
@@ -124,16 +127,24 @@ pub(super) struct RequeuesConfig {
     pub(super) attempts: Spanned<String>,
 }
 
+/// How a property's value comes about, and what becomes of a client's: [`super::Derived`].
+#[derive(Debug)]
+pub(super) struct RuleConfig {
+    /// How it comes about.
+    pub(super) way: WayConfig,
+    /// What becomes of a client's value.
+    pub(super) client: Option<ClientConfig>,
+}
+
 /// How a property's value comes about: [`super::Rule`].
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum RuleConfig {
+#[derive(Debug)]
+pub(super) enum WayConfig {
     /// `{ default = … }`
     Default(Value),
     /// `{ sequence = { start = …, step = … } }`
     Sequence(SequenceConfig),
-    /// `{ copy = "navigation/property" }`
-    Copy(String),
+    /// `{ copy = "navigation/property" }`, or `{ copy = { value = "navigation/property", … }, by = "property" }`
+    Copy(CopyConfig, Option<String>),
     /// `{ copy_from_parent = "property" }`
     CopyFromParent(String),
     /// `{ by_parent = { type = …, … } }`
@@ -144,6 +155,93 @@ pub(super) enum RuleConfig {
     Concat(Vec<String>),
     /// `"new_guid"`
     NewGuid,
+}
+
+/// Where a value is copied from.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum CopyConfig {
+    /// From there.
+    Path(String),
+    /// From one of these, by the value of another property.
+    Paths(BTreeMap<String, String>),
+}
+
+/// What becomes of a client's value: [`super::Client`].
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum ClientConfig {
+    /// The entity that has it is looked up.
+    Lookup,
+    /// It stays.
+    Keep,
+    /// Another one than the service's is refused.
+    Refuse,
+}
+
+/// A rule that is a table.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RuleTable {
+    default: Option<Value>,
+    sequence: Option<SequenceConfig>,
+    copy: Option<CopyConfig>,
+    by: Option<String>,
+    copy_from_parent: Option<String>,
+    by_parent: Option<BTreeMap<String, Value>>,
+    now: Option<NowConfig>,
+    concat: Option<Vec<String>>,
+    client: Option<ClientConfig>,
+}
+
+impl RuleTable {
+    fn rule(self) -> Result<RuleConfig, &'static str> {
+        if self.by.is_some() && !matches!(self.copy, Some(CopyConfig::Paths(_))) {
+            return Err("'by' says which of several sources 'copy' copies from");
+        }
+        let by = self.by;
+        let ways = [
+            self.default.map(WayConfig::Default),
+            self.sequence.map(WayConfig::Sequence),
+            self.copy.map(|copy| WayConfig::Copy(copy, by)),
+            self.copy_from_parent.map(WayConfig::CopyFromParent),
+            self.by_parent.map(WayConfig::ByParent),
+            self.now.map(WayConfig::Now),
+            self.concat.map(WayConfig::Concat),
+        ];
+        let mut ways = ways.into_iter().flatten();
+        match (ways.next(), ways.next()) {
+            (Some(way), None) => Ok(RuleConfig { way, client: self.client }),
+            _ => Err("a rule has one of 'default', 'sequence', 'copy', 'copy_from_parent', 'by_parent', 'now' and 'concat'"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for RuleConfig {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(RuleVisitor)
+    }
+}
+
+struct RuleVisitor;
+
+impl<'de> Visitor<'de> for RuleVisitor {
+    type Value = RuleConfig;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("\"new_guid\" or a table with a rule")
+    }
+
+    fn visit_str<E: de::Error>(self, name: &str) -> Result<RuleConfig, E> {
+        match name {
+            "new_guid" => Ok(RuleConfig { way: WayConfig::NewGuid, client: None }),
+            _ => Err(E::unknown_variant(name, &["new_guid"])),
+        }
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RuleConfig, A::Error> {
+        RuleTable::deserialize(MapAccessDeserializer::new(map))?.rule().map_err(de::Error::custom)
+    }
 }
 
 /// Start and step of a sequence.

@@ -6,10 +6,10 @@ use toml::Spanned;
 
 use super::{
     Problem,
-    config::{NowConfig, RuleConfig},
+    config::{ClientConfig, CopyConfig, NowConfig, RuleConfig, WayConfig},
     literal,
 };
-use crate::edm::{Model, PrimitiveType, Property, StructuredType, TypeId, TypeKind, Value};
+use crate::edm::{Model, PrimitiveType, Property, Record, StructuredType, TypeId, TypeKind, Value};
 
 /// A property whose value the service fills in.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,10 +18,24 @@ pub struct Derived {
     pub property: usize,
     /// How its value comes about.
     pub rule: Rule,
+    /// What becomes of a client's value.
+    pub client: Client,
 }
 
-/// How a derived value comes about. What the client sends wins over [`Rule::Default`], [`Rule::Sequence`] and
-/// [`Rule::NewGuid`]; the other rules overrule it.
+/// What becomes of a value that a client gives for a derived property. None is overwritten by another one in silence;
+/// those of properties that the model declares as `Core.Computed` do not count, as the protocol says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Client {
+    /// A copy is looked up: it is an alternate key of the entity that the navigation property leads to, and points the
+    /// navigation property there. Where that is said otherwise too, both have to agree.
+    Lookup,
+    /// It stays.
+    Keep,
+    /// It has to be the one that the service makes.
+    Refuse,
+}
+
+/// How a derived value comes about.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Rule {
     /// This value at creation, when the client gave none.
@@ -44,12 +58,7 @@ pub enum Rule {
     ByParent(Vec<(TypeId, Value)>),
     /// A property of the entity that a single-valued navigation property leads to, at creation and whenever that
     /// changes; without target the default of the property's type.
-    CopyFromLookup {
-        /// Position of the navigation property.
-        nav: usize,
-        /// Position of the property in the navigation's target type.
-        property: usize,
-    },
+    CopyFromLookup(Copied),
     /// The time of the write.
     Now {
         /// At every change too, not at creation only.
@@ -60,17 +69,39 @@ pub enum Rule {
     Concat(Vec<usize>),
 }
 
+/// What is copied along a navigation property.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Copied {
+    /// Position of the property whose value says which source counts; `None` where there is one.
+    pub by: Option<usize>,
+    /// The sources.
+    pub sources: Vec<CopySource>,
+}
+
+/// Where a value is copied from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CopySource {
+    /// The value of [`Copied::by`] for which it counts.
+    pub when: Option<Value>,
+    /// Position of the navigation property.
+    pub nav: usize,
+    /// Position of the property in the navigation's target type.
+    pub property: usize,
+}
+
+impl Copied {
+    /// The source that counts for an entity. Without one its value is what the client gives.
+    pub fn source(&self, record: &Record) -> Option<&CopySource> {
+        let value = self.by.and_then(|by| record.values.get(by)?.as_ref());
+        self.sources.iter().find(|source| source.when.is_none() || source.when.as_ref() == value)
+    }
+}
+
 impl Rule {
-    /// Whether the value is the service's alone: one that a client sends does not count.
-    pub fn overrules_client(&self) -> bool {
-        match self {
-            Self::Default(_) | Self::NewGuid | Self::Sequence { .. } => false,
-            Self::CopyFromParent { .. }
-            | Self::ByParent(_)
-            | Self::CopyFromLookup { .. }
-            | Self::Now { .. }
-            | Self::Concat(_) => true,
-        }
+    /// Whether the service makes the value also where a client gives one: [`Client`] says what becomes of that. A value that
+    /// is joined from others is computed in the model too, so that a client's does not count.
+    pub fn makes_value(&self) -> bool {
+        matches!(self, Self::CopyFromParent { .. } | Self::ByParent(_) | Self::CopyFromLookup(_) | Self::Now { .. })
     }
 
     /// Rules are applied in this order, so that a copy sees the defaults.
@@ -80,7 +111,7 @@ impl Rule {
             Self::NewGuid => 1,
             Self::Sequence { .. } => 2,
             Self::CopyFromParent { .. } | Self::ByParent(_) => 3,
-            Self::CopyFromLookup { .. } => 4,
+            Self::CopyFromLookup(_) => 4,
             Self::Now { .. } => 5,
             Self::Concat(_) => 6,
         }
@@ -102,8 +133,7 @@ pub(super) fn add_rules(
     let mut own = Vec::with_capacity(rules.len());
     for (name, rule) in rules {
         let property = property(model.ty(declared), name.as_ref()).map_err(|problem| (name.span().start, problem))?;
-        let rule = check(model, declared, property, rule.as_ref()).map_err(|problem| (rule.span().start, problem))?;
-        own.push(Derived { property, rule });
+        own.push(check(model, declared, property, rule.as_ref()).map_err(|problem| (rule.span().start, problem))?);
     }
     for id in type_ids(model).filter(|id| model.is_a(*id, declared)) {
         // What a derived type declares itself stays, whichever of the two was read first.
@@ -130,18 +160,33 @@ fn property(ty: &StructuredType, name: &str) -> Result<usize, Problem> {
     ty.property(name).ok_or_else(|| Problem::UnknownProperty { ty: ty.qualified_name.clone(), name: name.to_owned() })
 }
 
-fn check(model: &Model, id: TypeId, position: usize, rule: &RuleConfig) -> Result<Rule, Problem> {
+fn check(model: &Model, id: TypeId, position: usize, config: &RuleConfig) -> Result<Derived, Problem> {
     let ty = model.ty(id);
     let Some(target) = ty.properties.get(position) else {
         return Err(Problem::UnknownProperty { ty: ty.qualified_name.clone(), name: position.to_string() });
     };
-    match rule {
-        RuleConfig::Default(value) => literal::value(model, id, position, value).map(Rule::Default),
-        RuleConfig::NewGuid => {
+    let rule = rule(model, id, position, target, &config.way)?;
+    let client = match (config.client, &rule) {
+        (Some(_), rule) if !rule.makes_value() => return Err(Problem::ClientWins),
+        (Some(ClientConfig::Lookup), Rule::CopyFromLookup(copied)) => {
+            copied.sources.iter().try_for_each(|source| has_alternate_key(model, ty, source))?;
+            Client::Lookup
+        }
+        (Some(ClientConfig::Lookup), _) => return Err(Problem::LookupOfNone),
+        (None | Some(ClientConfig::Refuse), rule) if rule.makes_value() => Client::Refuse,
+        (None | Some(ClientConfig::Keep | ClientConfig::Refuse), _) => Client::Keep,
+    };
+    Ok(Derived { property: position, rule, client })
+}
+
+fn rule(model: &Model, id: TypeId, position: usize, target: &Property, way: &WayConfig) -> Result<Rule, Problem> {
+    match way {
+        WayConfig::Default(value) => literal::value(model, id, position, value).map(Rule::Default),
+        WayConfig::NewGuid => {
             needs(target, "new_guid", "a Guid", |kind| kind == PrimitiveType::Guid)?;
             Ok(Rule::NewGuid)
         }
-        RuleConfig::Sequence(sequence) => {
+        WayConfig::Sequence(sequence) => {
             needs(target, "sequence", "an integer of 16 bits or more", |kind| {
                 matches!(kind, PrimitiveType::Int16 | PrimitiveType::Int32 | PrimitiveType::Int64)
             })?;
@@ -150,14 +195,14 @@ fn check(model: &Model, id: TypeId, position: usize, rule: &RuleConfig) -> Resul
             }
             Ok(Rule::Sequence { start: sequence.start, step: sequence.step })
         }
-        RuleConfig::Now(when) => {
+        WayConfig::Now(when) => {
             needs(target, "now", "a DateTimeOffset", |kind| kind == PrimitiveType::DateTimeOffset)?;
             Ok(Rule::Now { on_update: *when == NowConfig::Change })
         }
-        RuleConfig::Copy(path) => copy_from_lookup(model, ty, target, path),
-        RuleConfig::CopyFromParent(name) => copy_from_parent(model, id, target, name),
-        RuleConfig::ByParent(values) => by_parent(model, id, position, values),
-        RuleConfig::Concat(names) => concat(ty, position, target, names),
+        WayConfig::Copy(copy, by) => copied(model, id, target, copy, by.as_deref()).map(Rule::CopyFromLookup),
+        WayConfig::CopyFromParent(name) => copy_from_parent(model, id, target, name),
+        WayConfig::ByParent(values) => by_parent(model, id, position, values),
+        WayConfig::Concat(names) => concat(model.ty(id), position, target, names),
     }
 }
 
@@ -190,6 +235,12 @@ fn by_parent(
 fn concat(ty: &StructuredType, position: usize, target: &Property, names: &[String]) -> Result<Rule, Problem> {
     let text = |kind| kind == PrimitiveType::String;
     needs(target, "concat", "a string", text)?;
+    if !target.computed {
+        return Err(Problem::ConcatNotComputed(target.name.clone()));
+    }
+    if !target.computed {
+        return Err(Problem::ConcatNotComputed(target.name.clone()));
+    }
     let mut parts = Vec::with_capacity(names.len());
     for name in names {
         let part = property(ty, name)?;
@@ -216,7 +267,32 @@ fn needs(
     }
 }
 
-fn copy_from_lookup(model: &Model, ty: &StructuredType, target: &Property, path: &str) -> Result<Rule, Problem> {
+fn copied(
+    model: &Model,
+    id: TypeId,
+    target: &Property,
+    copy: &CopyConfig,
+    by: Option<&str>,
+) -> Result<Copied, Problem> {
+    let ty = model.ty(id);
+    match (copy, by) {
+        (CopyConfig::Path(path), _) => {
+            let source = copy_source(model, ty, target, path)?;
+            Ok(Copied { by: None, sources: vec![source] })
+        }
+        (CopyConfig::Paths(_), None) => Err(Problem::CopyBy),
+        (CopyConfig::Paths(paths), Some(by)) => {
+            let by = property(ty, by)?;
+            let source = |(value, path): (&String, &String)| {
+                let when = literal::value(model, id, by, &toml::Value::String(value.clone()))?;
+                Ok(CopySource { when: Some(when), ..copy_source(model, ty, target, path)? })
+            };
+            Ok(Copied { by: Some(by), sources: paths.iter().map(source).collect::<Result<_, Problem>>()? })
+        }
+    }
+}
+
+fn copy_source(model: &Model, ty: &StructuredType, target: &Property, path: &str) -> Result<CopySource, Problem> {
     let (navigation, name) = path.split_once('/').ok_or_else(|| Problem::CopyPath(path.into()))?;
     let unknown = || Problem::UnknownNavigation { ty: ty.qualified_name.clone(), name: navigation.into() };
     let nav = ty.navigation(navigation).ok_or_else(unknown)?;
@@ -227,7 +303,18 @@ fn copy_from_lookup(model: &Model, ty: &StructuredType, target: &Property, path:
     let source = model.ty(lookup.target);
     let property = property(source, name)?;
     same_type("copy", source, property, target)?;
-    Ok(Rule::CopyFromLookup { nav, property })
+    Ok(CopySource { when: None, nav, property })
+}
+
+/// A lookup needs the property to be an alternate key by itself: else several entities could be meant.
+fn has_alternate_key(model: &Model, ty: &StructuredType, source: &CopySource) -> Result<(), Problem> {
+    let target = ty.navigation.get(source.nav).map(|nav| model.ty(nav.target));
+    if target.is_some_and(|target| target.alternate_key_of(source.property).is_some()) {
+        return Ok(());
+    }
+    let name = target.and_then(|target| Some(target.properties.get(source.property)?.name.clone()));
+    let ty = target.map(|target| target.qualified_name.clone()).unwrap_or_default();
+    Err(Problem::NoAlternateKey { ty, name: name.unwrap_or_default() })
 }
 
 fn copy_from_parent(model: &Model, id: TypeId, target: &Property, name: &str) -> Result<Rule, Problem> {

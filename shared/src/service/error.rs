@@ -63,12 +63,22 @@ pub enum Problem {
     CollectionNavigation(String),
     #[error("'{0}' is not 'navigation/property'")]
     CopyPath(String),
+    #[error("'copy' with several sources needs 'by', the property whose value says which one counts")]
+    CopyBy,
+    #[error("'client = \"lookup\"' needs an alternate key of '{ty}' that is '{name}' alone")]
+    NoAlternateKey { ty: String, name: String },
+    #[error("'client = \"lookup\"' is for 'copy'")]
+    LookupOfNone,
+    #[error("a client's value always wins over this rule: 'client' has no meaning")]
+    ClientWins,
     #[error("type '{0}' is contained in no other, so it has no parent to copy from")]
     NoParent(String),
     #[error("no '{name}' contains a '{ty}'")]
     NotParent { ty: String, name: String },
     #[error("'{0}' cannot be joined from itself")]
     ConcatOfItself(String),
+    #[error("'{0}' is joined from others: the model has to declare it as Core.Computed")]
+    ConcatNotComputed(String),
     #[error("'{0}' is not 'type/navigation'")]
     WithParentPath(String),
     #[error("navigation property '{0}' does not contain one single entity, which could exist with its parent")]

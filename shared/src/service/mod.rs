@@ -30,7 +30,7 @@ use bytes::Bytes;
 
 pub use self::{
     companies::Companies,
-    derived::{Derived, Rule},
+    derived::{Client, Copied, CopySource, Derived, Rule},
     error::{Position, Problem, ServiceError},
     limits::Limits,
     profile::Profile,

@@ -62,6 +62,9 @@ pub struct Profile {
     pub entity_id_with_body: bool,
     /// The zero GUID in a referential constraint means "no target".
     pub empty_guid_is_null: bool,
+    /// The empty string in an alternate key means "no value": several entities may have it, and none is found by it.
+    /// To plain OData it is a value like others (`Items(number='')`); a Dynamics service has no other way to say null.
+    pub empty_string_is_no_key: bool,
     /// Strings in `$filter` compare without case.
     pub filter_ignores_case: bool,
     /// A value for a computed property that follows a lookup is refused; it is ignored elsewhere (Protocol §11.4.3).
@@ -226,6 +229,7 @@ impl Profile {
                 version_on_no_content: false,
                 etag_header: false,
                 empty_guid_is_null: true,
+                empty_string_is_no_key: true,
                 errors: ErrorShape::BusinessCentral,
                 ..Self::odata()
             },
@@ -243,6 +247,7 @@ impl Profile {
                 filter_ignores_case: true,
                 ids_by_change_set: true,
                 lookup_values_refused: true,
+                empty_string_is_no_key: true,
                 errors: ErrorShape::Dataverse,
                 ..Self::odata()
             },
@@ -276,6 +281,7 @@ impl Profile {
             filter_wildcards: false,
             entity_id_with_body: false,
             empty_guid_is_null: false,
+            empty_string_is_no_key: false,
             filter_ignores_case: false,
             lookup_values_refused: false,
             errors: ErrorShape::Odata,
@@ -344,6 +350,7 @@ profile_config! {
     filter_wildcards: bool,
     entity_id_with_body: bool,
     empty_guid_is_null: bool,
+    empty_string_is_no_key: bool,
     filter_ignores_case: bool,
     lookup_values_refused: bool,
     errors: ErrorShape,

@@ -263,7 +263,10 @@ fn derived_types_inherit_rules_and_may_replace_them() {
     let services = shop(toml, None).unwrap();
     let shop = services.iter().next().unwrap();
     let rule = |name: &str| shop.derived[&shop.model.type_id(name).unwrap()].clone();
-    let default = |text: &str| vec![Derived { property: 0, rule: Rule::Default(edm::Value::String(text.into())) }];
+    let default = |text: &str| {
+        let rule = Rule::Default(edm::Value::String(text.into()));
+        vec![Derived { property: 0, rule, client: Client::Keep }]
+    };
     assert_eq!(rule("Shop.Customer"), default("x"));
     assert_eq!(rule("Shop.Firm"), default("y"));
 }
@@ -344,6 +347,42 @@ fn a_wrong_rule_is_named_with_its_line_and_column() {
             "roots = ['/s']\n[derived.Line]\nOrderNote = { copy_from_parent = 'Number' }",
             "shop/service.toml:3:13: rule 'copy_from_parent' needs a property of the same type",
         ),
+    ] {
+        let error = shop(toml, None).expect_err(toml).to_string();
+        assert!(error.starts_with(expected), "{error}\nexpected {expected}");
+    }
+}
+
+#[test]
+fn a_wrong_setting_of_a_copy_is_named_with_its_line_and_column() {
+    for (toml, expected) in [
+        (
+            "roots = ['/s']\n[derived.Order]\nNote = { copy = { a = 'Customer/Name' } }",
+            "shop/service.toml:3:8: 'copy' with several sources needs 'by'",
+        ),
+        (
+            "roots = ['/s']\n[derived.Order]\nNote = { copy = { a = 'Customer/Name' }, by = 'Nope' }",
+            "shop/service.toml:3:8: type 'Shop.Order' has no property 'Nope'",
+        ),
+        (
+            "roots = ['/s']\n[derived.Order]\nNote = { copy = { a = 'Customer/Name' }, by = 'Number' }",
+            "shop/service.toml:3:8: value of 'Number'",
+        ),
+        (
+            "roots = ['/s']\n[derived.Order]\nNote = { copy = 'Customer/Name', client = 'lookup' }",
+            "shop/service.toml:3:8: 'client = \"lookup\"' needs an alternate key of 'Shop.Customer' that is 'Name' alone",
+        ),
+        (
+            "roots = ['/s']\n[derived.Order]\nAt = { now = 'create', client = 'lookup' }",
+            "shop/service.toml:3:6: 'client = \"lookup\"' is for 'copy'",
+        ),
+        (
+            "roots = ['/s']\n[derived.Order]\nNote = { default = 'a', client = 'keep' }",
+            "shop/service.toml:3:8: a client's value always wins",
+        ),
+        ("roots = ['/s']\n[derived.Order]\nNote = { by = 'Number' }", "shop/service.toml:3:8: 'by' says which"),
+        ("roots = ['/s']\n[derived.Order]\nNote = { client = 'keep' }", "shop/service.toml:3:8: a rule has one of"),
+        ("roots = ['/s']\n[derived.Order]\nNote = { copy = 'a', colour = 1 }", "shop/service.toml:3:"),
     ] {
         let error = shop(toml, None).expect_err(toml).to_string();
         assert!(error.starts_with(expected), "{error}\nexpected {expected}");
