@@ -212,7 +212,9 @@ impl RuleTable {
         let mut ways = ways.into_iter().flatten();
         match (ways.next(), ways.next()) {
             (Some(way), None) => Ok(RuleConfig { way, client: self.client }),
-            _ => Err("a rule has one of 'default', 'sequence', 'copy', 'copy_from_parent', 'by_parent', 'now' and 'concat'"),
+            _ => Err(
+                "a rule has one of 'default', 'sequence', 'copy', 'copy_from_parent', 'by_parent', 'now' and 'concat'",
+            ),
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use super::{KeyPredicate, Segment, UriError, literal::is_identifier};
 use crate::edm::{
-    EntityKey, Model, NavigationProperty, Property, PropertyType, SetId, Stream, StructuredType, TypeId, TypeKind, Value,
-    parse_literal,
+    EntityKey, Model, NavigationProperty, Property, PropertyType, SetId, Stream, StructuredType, TypeId, TypeKind,
+    Value, parse_literal,
 };
 
 /// What a path addresses.
