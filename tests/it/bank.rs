@@ -105,7 +105,8 @@ async fn transfer(rig: &Rig, random: &mut StdRng, tally: &Tally) {
     let count = |counter: &AtomicUsize| counter.fetch_add(1, Ordering::Relaxed);
     match answer.status {
         200 if text.matches("204").count() >= 2 && !text.contains("\"status\":4") => count(&tally.committed),
-        412 => count(&tally.stale),
+        // Outside it is 400 for any failure of a client.
+        400 if text.contains("\"status\":412") || text.contains("HTTP/1.1 412") => count(&tally.stale),
         // Nobody knows whether it was done, so the whole does not say that it failed.
         200 if text.contains("It is not known whether the change was made") => count(&tally.busy),
         503 => count(&tally.busy),

@@ -143,7 +143,7 @@ async fn a_full_name_is_joined_whenever_it_is_read() {
     // In one change set with a read behind it.
     let nameless = service.write("POST", "contacts", &[("Prefer", "return=representation")], json!({})).await;
     assert_eq!(nameless.json()["fullname"], Value::Null);
-    assert_eq!(service.write("PUT", &format!("{url}/fullname"), &[], json!({ "value": "X" })).await.status / 100, 5);
+    assert_eq!(service.write("PUT", &format!("{url}/fullname"), &[], json!({ "value": "X" })).await.status, 405);
 }
 
 async fn value(service: &TestService, url: &str, name: &str) -> Value {

@@ -234,7 +234,16 @@ fn what_exists_with_its_parent_is_known_before_it_is_written() {
 #[test]
 fn texts_are_joined_from_other_texts() {
     let toml = |rule: &str| format!("roots = ['/shop']\n[derived.Order]\n{rule}");
-    let services = shop(&toml("CustomerName = { concat = ['Note', 'Note'] }"), None).unwrap();
+    let (name, computed) = ("Name=\"CustomerName\" Type=\"Edm.String\"", "Org.OData.Core.V1.Computed");
+    let model = MODEL.replace(
+        &format!("<Property {name}/>"),
+        &format!("<Property {name}><Annotation Term=\"{computed}\"/></Property>"),
+    );
+    let shop_with = |rule: &str| {
+        let (service_toml, model_xml) = (toml(rule), Bytes::from(model.clone()));
+        Services::from_sources(vec![Source { name: "shop".into(), service_toml, model_xml, seed_json: None }])
+    };
+    let services = shop_with("CustomerName = { concat = ['Note', 'Note'] }").unwrap();
     let shop_service = services.iter().next().unwrap();
     let order = shop_service.model.type_id("Shop.Order").unwrap();
     let mut record = edm::Record::new(&shop_service.model, order);
@@ -249,9 +258,10 @@ fn texts_are_joined_from_other_texts() {
         ("CustomerName = { concat = ['Number'] }", "'concat' needs strings"),
         ("CustomerName = { concat = ['CustomerName'] }", "cannot be joined from itself"),
         ("CustomerName = { concat = ['Nope'] }", "no property 'Nope'"),
+        ("Note = { concat = ['CustomerName'] }", "'Note' is joined from others: the model has to declare it"),
         ("Note = { by_parent = { Customer = 'x' } }", "no 'Customer' contains a 'Shop.Order'"),
     ] {
-        let error = shop(&toml(rule), None).unwrap_err().to_string();
+        let error = shop_with(rule).unwrap_err().to_string();
         assert!(error.starts_with("shop/service.toml:3:") && error.contains(part), "{error}");
     }
 }

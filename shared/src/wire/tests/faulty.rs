@@ -55,7 +55,7 @@ fn a_part_that_cannot_be_read_leaves_the_others_as_they_are() {
         (
             "Content-Type: application/http\nContent-ID: a b\n\nPUT a".into(),
             "",
-            "part 2, byte 94: ' ' is not allowed in a request id",
+            "part 2, byte 95: ' ' is not allowed in a request id",
         ),
         (
             "Content-ID: 2\nContent-Type: text/plain\n\nPUT a".into(),
