@@ -5,7 +5,7 @@ use tests::service::{Answer, TestService};
 
 use crate::requests::service_of;
 
-const MODEL: &str = r##"<edmx:Edmx Version="4.0" xmlns:edmx="http://docs.oasis-open.org/odata/ns/edmx"><edmx:DataServices>
+const MODEL: &str = r#"<edmx:Edmx Version="4.0" xmlns:edmx="http://docs.oasis-open.org/odata/ns/edmx"><edmx:DataServices>
 <Schema Namespace="T" xmlns="http://docs.oasis-open.org/odata/ns/edm">
 <EnumType Name="Color"><Member Name="Red"/><Member Name="Blue"/></EnumType>
 <ComplexType Name="Box"><Property Name="Side" Type="Edm.Int64"/><Property Name="Made" Type="Edm.Date">
@@ -54,7 +54,7 @@ const MODEL: &str = r##"<edmx:Edmx Version="4.0" xmlns:edmx="http://docs.oasis-o
 </EntityContainer>
 <Annotations Target="T.C/Codes"><Annotation Term="Org.OData.Capabilities.V1.InsertRestrictions"><Record>
   <PropertyValue Property="Insertable" Bool="false"/></Record></Annotation></Annotations>
-</Schema></edmx:DataServices></edmx:Edmx>"##;
+</Schema></edmx:DataServices></edmx:Edmx>"#;
 
 const V40: [(&str, &str); 1] = [("OData-MaxVersion", "4.0")];
 const V401: [(&str, &str); 1] = [("OData-MaxVersion", "4.01")];
@@ -263,7 +263,7 @@ const TYPED: [(&str, &str, &str); 12] = [
         r#""D@type":"Date","D":"2026-01-02""#,
     ),
     (
-        r##""D":"PT90M","D@type":"Duration""##,
+        r#""D":"PT90M","D@type":"Duration""#,
         r##""D@odata.type":"#Duration","D":"PT1H30M""##,
         r#""D@type":"Duration","D":"PT1H30M""#,
     ),
@@ -274,22 +274,18 @@ const TYPED: [(&str, &str, &str); 12] = [
     ),
     (r##""D@type":"#Decimal","D":1.10"##, r##""D@odata.type":"#Decimal","D":1.10"##, r#""D@type":"Decimal","D":1.10"#),
     (
-        r##""D@type":"Guid","D":"5E8D20A4-61fb-4c39-97e2-0bd4f8136ac7""##,
+        r#""D@type":"Guid","D":"5E8D20A4-61fb-4c39-97e2-0bd4f8136ac7""#,
         r##""D@odata.type":"#Guid","D":"5e8d20a4-61fb-4c39-97e2-0bd4f8136ac7""##,
         r#""D@type":"Guid","D":"5e8d20a4-61fb-4c39-97e2-0bd4f8136ac7""#,
     ),
     (
-        r##""D@type":"DateTimeOffset","D":"2026-01-02T03:04:05.60Z""##,
+        r#""D@type":"DateTimeOffset","D":"2026-01-02T03:04:05.60Z""#,
         r##""D@odata.type":"#DateTimeOffset","D":"2026-01-02T03:04:05.60Z""##,
         r#""D@type":"DateTimeOffset","D":"2026-01-02T03:04:05.60Z""#,
     ),
+    (r#""D@type":"Binary","D":"AAE=""#, r##""D@odata.type":"#Binary","D":"AAE=""##, r#""D@type":"Binary","D":"AAE=""#),
     (
-        r##""D@type":"Binary","D":"AAE=""##,
-        r##""D@odata.type":"#Binary","D":"AAE=""##,
-        r#""D@type":"Binary","D":"AAE=""#,
-    ),
-    (
-        r##""D@odata.type":"http://host/t/$metadata#T.Color","D":"Blue""##,
+        r#""D@odata.type":"http://host/t/$metadata#T.Color","D":"Blue""#,
         r##""D@odata.type":"#T.Color","D":"Blue""##,
         r##""D@type":"#T.Color","D":"Blue""##,
     ),

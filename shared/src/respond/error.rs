@@ -128,9 +128,7 @@ fn row(failure: &Failure, profile: Option<&Profile>) -> Row {
 
 fn plan_row(error: &PlanError, profile: Option<&Profile>) -> Row {
     use PlanError as E;
-    let stale = profile.map_or(412, |p| p.stale_etag_status);
-    let token = if profile.is_some_and(|p| p.errors == ErrorShape::BusinessCentral) { 400 } else { 428 };
-    let duplicate = if profile.is_some_and(|p| p.errors == ErrorShape::Dataverse) { 412 } else { 409 };
+    let [stale, token, duplicate] = dialect_statuses(profile);
     match error {
         E::Uri(error) => uri_row(error),
         E::Query(error) => query_row(error),
@@ -188,6 +186,15 @@ fn plan_row(error: &PlanError, profile: Option<&Profile>) -> Row {
         E::Answered(answered) => (answered.response.status.as_u16(), answered.code.unwrap_or("Repeated"), "", ""),
         E::Internal => (500, "InternalError", "Internal_ServerError", "0x80040216"),
     }
+}
+
+/// The statuses that dialects choose: of a stale etag, of a missing `If-Match`, of a duplicate key.
+fn dialect_statuses(profile: Option<&Profile>) -> [u16; 3] {
+    let speaks = |shape| profile.is_some_and(|profile| profile.errors == shape);
+    let stale = profile.map_or(412, |profile| profile.stale_etag_status);
+    let token = if speaks(ErrorShape::BusinessCentral) { 400 } else { 428 };
+    let duplicate = if speaks(ErrorShape::Dataverse) { 412 } else { 409 };
+    [stale, token, duplicate]
 }
 
 fn repeat_row(error: &RepeatFault) -> Row {
