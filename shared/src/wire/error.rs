@@ -259,9 +259,9 @@ pub enum Fault {
     /// A member that is needed.
     #[error("'{0}' is missing")]
     MissingMember(&'static str),
-    /// A member that no request has but for its case. To ignore it as others would lose what its sender means.
+    /// A member that a request has in another spelling. To ignore it as others would lose what its sender means.
     #[error("'{got}' is not a member of a request, '{member}' is")]
-    MemberCase {
+    MemberSpelling {
         /// What was sent.
         got: String,
         /// The member.

@@ -61,6 +61,9 @@ impl<'de> Visitor<'de> for Outer {
                     return Err(A::Error::custom(format_args!("'{name}' is given twice")));
                 }
                 document = Some(map.next_value_seed(List(self))?);
+            } else if name.eq_ignore_ascii_case(self.list) {
+                // To ignore it as others would lose whole requests.
+                return Err(A::Error::custom(format_args!("'{name}' is not a member of a batch, '{}' is", self.list)));
             } else {
                 map.next_value::<IgnoredAny>()?;
             }

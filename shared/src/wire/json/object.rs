@@ -97,13 +97,20 @@ fn slots<'a, const N: usize>(
             Some(Some(_)) => return Err(of(value)(Fault::DuplicateMember(name.to_string()))),
             Some(slot) => *slot = Some(*value),
             None => {
-                if let Some(member) = names.into_iter().find(|known| known.eq_ignore_ascii_case(name)) {
-                    return Err(of(value)(Fault::MemberCase { got: name.to_string(), member }));
+                if let Some(member) = names.into_iter().find(|known| is_misspelt(name, known)) {
+                    return Err(of(value)(Fault::MemberSpelling { got: name.to_string(), member }));
                 }
             }
         }
     }
     Ok(slots.map(|slot| slot.filter(|value| value.get() != "null")))
+}
+
+/// Whether a name differs from that of a member in case and in separators alone. Clients send `depends_on` for themselves,
+/// and requests run in their order without it.
+fn is_misspelt(name: &str, member: &str) -> bool {
+    let letters = |text: &str| text.chars().filter(char::is_ascii_alphanumeric).collect::<String>();
+    name.eq_ignore_ascii_case(member) || member != "dependsOn" && letters(name).eq_ignore_ascii_case(member)
 }
 
 fn string<'a>(member: &'static str, value: &'a RawValue) -> Result<String, Wrong<'a>> {

@@ -104,6 +104,10 @@ fn malformed_json_says_line_and_column() {
         ("{\"requests\":{}}", "line 1, column 12: invalid type: map, expected the array 'requests'"),
         ("{\"requests\":[1]}", "line 1, column 14: invalid type: integer `1`, expected an object"),
         ("{\"requests\":[],\"requests\":[]}", "line 1, column 25: 'requests' is given twice"),
+        (
+            "{\"requests\":[],\"Requests\":[]}",
+            "line 1, column 25: 'Requests' is not a member of a batch, 'requests' is",
+        ),
     ] {
         assert_eq!(error(text), message, "{text:?}");
     }
@@ -130,6 +134,10 @@ fn says_which_request_and_member_is_wrong() {
         (
             format!("{ok},\"atomicitygroup\":\"g\""),
             "request 1, line 1, column 57: 'atomicitygroup' is not a member of a request, 'atomicityGroup' is",
+        ),
+        (
+            format!("{ok},\"atomicity_group\":\"g\""),
+            "request 1, line 1, column 58: 'atomicity_group' is not a member of a request, 'atomicityGroup' is",
         ),
         (format!("{ok},\"url\":\"b\""), "request 1, line 1, column 46: 'url' is given twice"),
         (format!("{ok},\"id\":1"), "request 1, line 1, column 45: 'id' must be a string"),
