@@ -21,6 +21,8 @@ const ENTITY: &[&str] = &["$select", "$format"];
 const ENTITIES: &[&str] = &["$select", "$filter", "$top", "$skip", "$count", "$skiptoken", "$format"];
 /// Options of a page of references. `$select` has nothing to choose from.
 const REFERENCES: &[&str] = &["$filter", "$top", "$skip", "$count", "$skiptoken", "$format"];
+/// Options of a number of entities. All but `$filter` have no effect on it, and clients send them (Protocol 4.0 §11.2.9).
+const COUNT: &[&str] = &["$filter", "$top", "$skip", "$count", "$format"];
 /// Options that a collection of values may have in OData.
 const VALUES: &[&str] = &["$filter", "$top", "$skip", "$count"];
 
@@ -51,8 +53,7 @@ pub fn check_custom_options(profile: &Profile, options: &QueryOptions) -> Result
 fn readable(model: &Model, path: &EntityPath) -> (&'static [&'static str], &'static [&'static str]) {
     let value = path.value_type(model);
     match (path.last, value) {
-        // `$top` and its like have no effect on a number (Protocol §11.2.10); neither has `$format`.
-        (Last::Count, None) => (&["$filter"], &[]),
+        (Last::Count, None) => (COUNT, &[]),
         (Last::Count, Some(_)) => (&[], &["$filter"]),
         (Last::Ref, _) if path.collection => (REFERENCES, &[]),
         (Last::Ref | Last::Value, _) => (FORMAT, &[]),
