@@ -227,3 +227,16 @@ async fn a_picture_can_come_with_a_new_item() {
         (&json!(3), &json!(3), &json!("Item"))
     );
 }
+
+#[tokio::test]
+async fn what_holds_no_bytes_does_not_take_them_away() {
+    let service = central().await;
+    let url = picture(ITEM);
+    assert_eq!(write(&service, &url, "image/png", PNG).await.status, 204);
+    let replaced = service.write("PUT", &url, &[ANY], json!({ "width": 1, "contentType": "image/png" })).await;
+    assert_eq!(replaced.status, 200, "{}", replaced.text());
+    let null = service.patch(&format!("items({ITEM})"), &[ANY], json!({ "picture": null })).await;
+    assert_eq!(null.status, 501, "{}", null.text());
+    assert_eq!(service.get(&format!("{url}/pictureContent")).await.body, PNG);
+    assert_eq!(service.get(&format!("items({ITEM})/picture({CUSTOMER})")).await.message().matches(CUSTOMER).count(), 1);
+}

@@ -44,7 +44,7 @@ impl Unit<'_> {
                     let set = collection.path.rsplit('/').next().unwrap_or_default().to_owned();
                     let model = &self.service().model;
                     let key = crate::uri::write_alternate_key(model, collection.ty, index, &values);
-                    return Err(PlanError::Duplicate { set, key }.into());
+                    return Err(PlanError::Duplicate { set, key, alternate: true }.into());
                 }
                 self.overlay.put(&key, Stored::AlternateKey(item.sort.clone()));
             }

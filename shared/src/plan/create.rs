@@ -148,6 +148,7 @@ impl Unit<'_> {
         let (targets, inline) = self.lookup_targets(birth, &payload)?;
         self.check_one_target(record.ty, targets.iter().map(|(nav, _)| *nav))?;
         for (nav, spot) in &targets {
+            self.check_dependents(record.ty, *nav, Some(spot), |at| record.values.get(at)?.as_ref())?;
             self.set_lookup(&mut record, &mut lookups, *nav, Some(spot))?;
         }
         let (set, company) = (birth.collection.set, birth.company);
@@ -157,6 +158,7 @@ impl Unit<'_> {
             self.look_ahead_inline(birth, &payload)?;
         }
         derived?;
+        self.check_bound(&record, &lookups, targets.iter().map(|(nav, spot)| (*nav, spot)))?;
         let key = self.complete_key(birth.collection, &mut record)?;
         self.complete(&mut record)?;
         self.check_endpoint(birth.collection.set, record.ty, |at| record.values.get(at)?.as_ref())?;
@@ -290,7 +292,7 @@ impl Unit<'_> {
         let key_text = crate::uri::write_key(&self.service().model, collection.ty, key);
         if !self.overlay.claim(&item) {
             let set = collection.path.rsplit('/').next().unwrap_or_default().to_owned();
-            return Err(PlanError::Duplicate { set, key: key_text }.into());
+            return Err(PlanError::Duplicate { set, key: key_text, alternate: false }.into());
         }
         if let Some(Owner { key, incarnation: Some(incarnation), .. }) = birth.parent {
             self.overlay.rely(key, Condition::Incarnation(incarnation.0.clone()));

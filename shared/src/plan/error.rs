@@ -132,6 +132,8 @@ pub enum PlanError {
     /// Another entity has this key.
     #[error("an entity of '{set}' with the key {key} exists already")]
     Duplicate {
+        /// Whether the key is an alternate one.
+        alternate: bool,
         /// Entity set or navigation.
         set: String,
         /// The key.

@@ -59,15 +59,15 @@ impl Unit<'_> {
     pub(super) fn agreed(&self, ty: TypeId, derived: &Derived, given: &Given, made: Value) -> Result<Value, PlanError> {
         match given_for(given, derived.property) {
             None => Ok(made),
-            Some(value) if derived.client == Client::Keep || self.is_history(derived) => Ok(value.clone()),
+            Some(value) if derived.client == Client::Keep || self.is_history(ty, derived) => Ok(value.clone()),
             Some(value) if is_same(value, &made) => Ok(made),
             Some(value) => Err(self.contradiction(ty, derived, value)),
         }
     }
 
-    /// Whether a value is one of the past, which seeds may give. What is looked up must fit also there.
-    fn is_history(&self, derived: &Derived) -> bool {
-        self.context.trusted && derived.client != Client::Lookup
+    /// Whether a value is one of the past, which seeds may give. Keys and what is looked up must fit also there.
+    fn is_history(&self, ty: TypeId, derived: &Derived) -> bool {
+        self.context.trusted && derived.client != Client::Lookup && !self.ty(ty).key.contains(&derived.property)
     }
 
     /// The error for a value that is not the service's.
@@ -92,7 +92,7 @@ impl Unit<'_> {
     }
 
     /// A value as a message shows it.
-    fn shown(&self, ty: TypeId, position: usize, value: &Value) -> String {
+    pub(super) fn shown(&self, ty: TypeId, position: usize, value: &Value) -> String {
         let text = |ty: &PropertyType| value.text(&self.service().model, ty);
         let property = self.ty(ty).properties.get(position).filter(|property| !property.write_only);
         let text = property.and_then(|property| text(&property.ty));

@@ -39,8 +39,12 @@ impl Unit<'_> {
         let collection = Collection::contained(self.service(), &parent.incarnation, &nav.name, nav.target, &owner.path);
         let path = format!("{}{}", collection.path, uri::write_key(model, nav.target, &key));
         let given = step.key.as_ref();
-        if given.is_some_and(|given| !matches!(given, Key::Primary(given) if *given == key)) {
-            return Err(self.not_found(nav.target, "").into());
+        match given {
+            Some(Key::Primary(given)) if *given != key => {
+                return Err(self.not_found(nav.target, &uri::write_key(model, nav.target, given)).into());
+            }
+            Some(Key::Alternate { .. }) => return Err(self.not_found(nav.target, "").into()),
+            _ => {}
         }
         let item = collection.entity_key(&key).map_err(PlanError::from)?;
         Ok(Target::Entity(Spot {

@@ -54,12 +54,17 @@ fn constrained_key(service: &Service, record: &Record, navigation: &NavigationPr
         record.values.get(*dependent)?.clone()
     });
     let values: Vec<Value> = values.collect::<Option<_>>()?;
-    let empty = |value: &Value| match value {
+    let empty = |value: &Value| leads_nowhere(service, value);
+    (!values.iter().any(empty)).then_some(EntityKey(values))
+}
+
+/// Whether a value of a property that follows a lookup says that there is no target.
+fn leads_nowhere(service: &Service, value: &Value) -> bool {
+    match value {
         Value::Null => true,
         Value::Guid(guid) => service.profile.empty_guid_is_null && guid.is_nil(),
         _ => false,
-    };
-    (!values.iter().any(empty)).then_some(EntityKey(values))
+    }
 }
 
 /// The entity set that a navigation property leads to: the bound one, else the only one of that type.
@@ -169,6 +174,54 @@ impl Unit<'_> {
                 let name = |nav| self.navigation(ty, nav).map(|nav| nav.name.clone());
                 return Err(PlanError::TwoTargets { navigation: name(*nav)?, other: name(other)? });
             }
+        }
+        Ok(())
+    }
+
+    /// Refuses a target that contradicts what is `said` of a property that follows the lookup, if anything.
+    pub(super) fn check_dependents<'v>(
+        &mut self,
+        ty: TypeId,
+        nav: usize,
+        target: Option<&Spot>,
+        said: impl Fn(usize) -> Option<&'v Value>,
+    ) -> Step<()> {
+        let navigation = self.navigation(ty, nav)?;
+        for (dependent, value) in self.constraint_values(self.ty(ty), navigation, target)? {
+            let nowhere = |value: &Value| leads_nowhere(self.service(), value);
+            let Some(other) = said(dependent).filter(|other| !nowhere(other) && !other.equals(&value)) else {
+                continue;
+            };
+            let property = self.ty(ty).properties.get(dependent).map(|property| property.name.clone());
+            return Err(PlanError::Contradiction {
+                property: property.unwrap_or_default(),
+                value: self.shown(ty, dependent, other),
+                made: format!("that of the target of '{}'", navigation.name),
+            }
+            .into());
+        }
+        Ok(())
+    }
+
+    /// Refuses navigation properties that were `bound` and lead elsewhere by now: others follow the same properties.
+    pub(super) fn check_bound<'s>(
+        &self,
+        record: &Record,
+        lookups: &[Option<String>],
+        bound: impl Iterator<Item = (usize, &'s Spot)>,
+    ) -> Result<(), PlanError> {
+        let navigation = &self.ty(record.ty).navigation;
+        for (nav, spot) in bound {
+            let Some(own) = navigation.get(nav) else { continue };
+            if lookup_sort(self.service(), record, lookups, nav).as_ref() == Some(&spot.key.sort) {
+                continue;
+            }
+            let follows = |at: &usize| own.constraints.iter().any(|(dependent, _)| dependent == at);
+            let shares = |other: &&NavigationProperty| {
+                other.name != own.name && other.constraints.iter().any(|(dependent, _)| follows(dependent))
+            };
+            let other = navigation.iter().find(shares).map_or_else(String::new, |other| other.name.clone());
+            return Err(PlanError::TwoTargets { navigation: own.name.clone(), other });
         }
         Ok(())
     }

@@ -177,6 +177,9 @@ impl<'a> Unit<'a> {
         for (nav, bind) in &payload.binds {
             let navigation = self.navigation(payload.record.ty, *nav)?;
             let target = match bind {
+                Bind::Null if navigation.contains_target => {
+                    return Err(PlanError::Unsupported(format!("removing '{}' with null", navigation.name)).into());
+                }
                 Bind::Null => None,
                 Bind::One(url) => Some(self.linked_entity(url, navigation, request.company)?),
                 Bind::Many(_) => {
@@ -201,6 +204,8 @@ impl<'a> Unit<'a> {
             }
             match (slot, self.rule(payload.record.ty, position).map(|derived| &derived.rule)) {
                 (Some(value), _) => change.values.push((position, value)),
+                // A payload cannot hold the bytes of a stream.
+                (None, _) if property.stream.is_some() => {}
                 // Nobody can repeat what nobody can read.
                 (None, _) if property.write_only || property.immutable || self.counts_retries(spot, position) => {}
                 (None, Some(Rule::Default(default))) if put => change.values.push((position, default.clone())),
@@ -343,6 +348,20 @@ impl<'a> Unit<'a> {
         Ok(Updated::Blind(etag.map(|etag| edm::ETag { incarnation: etag.incarnation.clone(), version })))
     }
 
+    /// Points navigation properties where a change says, unless it says otherwise of the properties that follow them.
+    fn bind(&mut self, change: &Change, new: &mut Entity) -> Step<()> {
+        let mut said = change.values.clone();
+        for (nav, target) in &change.lookups {
+            let last = |at: usize| said.iter().rev().find(|(position, _)| *position == at).map(|(_, value)| value);
+            self.check_dependents(new.record.ty, *nav, target.as_ref(), last)?;
+            self.set_lookup(&mut new.record, &mut new.lookups, *nav, target.as_ref())?;
+            let follow = &self.navigation(new.record.ty, *nav)?.constraints;
+            let now = |at: usize| Some((at, new.record.values.get(at)?.clone()?));
+            said.extend(follow.iter().filter_map(|(dependent, _)| now(*dependent)));
+        }
+        Ok(())
+    }
+
     /// Applies a change to an entity that was read.
     pub(super) fn apply(
         &mut self,
@@ -373,9 +392,7 @@ impl<'a> Unit<'a> {
         self.check_immutable(&old.record, &new.record)?;
         let given = change.lookups.iter().filter(|(_, target)| target.is_some()).map(|(nav, _)| *nav);
         self.check_one_target(new.record.ty, given)?;
-        for (nav, target) in &change.lookups {
-            self.set_lookup(&mut new.record, &mut new.lookups, *nav, target.as_ref())?;
-        }
+        self.bind(change, &mut new)?;
         let set = spot.collection.set;
         let named = self.named(change, &new);
         self.leave_sources(old, &mut new, &named)?;
@@ -383,6 +400,8 @@ impl<'a> Unit<'a> {
         self.prefetch_given(&new.record, (set, company), &given, &named)?;
         let mut draft = Draft { record: &mut new.record, lookups: &mut new.lookups, set, company };
         let looked_up = self.look_up(&mut draft, &given, &named)?;
+        let bound = change.lookups.iter().filter_map(|(nav, target)| Some((*nav, target.as_ref()?)));
+        self.check_bound(&new.record, &new.lookups, bound)?;
         let mut moved = Vec::new();
         for nav in 0..new.lookups.len() {
             let before = lookup_sort(self.service(), &old.record, &old.lookups, nav);

@@ -106,6 +106,44 @@ async fn a_number_and_an_id_have_to_agree() {
 }
 
 #[tokio::test]
+async fn what_a_request_says_of_a_lookup_has_to_agree() {
+    let service = TestService::business_central().await;
+    let bind = |customer: &str| json!(format!("customers({customer})"));
+    refused(
+        &service.post("salesInvoices", json!({ "customerId": LUND, "customer@odata.bind": bind(HILLSIDE) })).await,
+        &["customerId", LUND, "'customer'"],
+    );
+    let inline = json!({ "customerId": LUND, "customer": { "number": "30000" } });
+    refused(&service.post("salesInvoices", inline).await, &["customerId"]);
+    let there = service.post(&format!("customers({HILLSIDE})/salesInvoices"), json!({ "customerId": LUND })).await;
+    refused(&there, &["customerId"]);
+    let invoice = json!({ "customerId": LUND, "customer@odata.bind": bind(LUND) });
+    let invoice = created(&service, "salesInvoices", invoice).await;
+    let url = format!("salesInvoices({})", invoice["id"].as_str().unwrap());
+    for (target, said) in [(bind(HILLSIDE), "customer"), (Value::Null, "customer")] {
+        let change = json!({ "customerId": LUND, "customer@odata.bind": target });
+        refused(&service.patch(&url, &ANY, change).await, &["customerId", said]);
+    }
+    assert_eq!(service.get(&url).await.json()["customerId"], LUND);
+    // Two navigation properties of a journal follow one property.
+    let account = |number: &str| json!(format!("accounts(number='{number}')"));
+    let journal = json!({ "code": "TWO", "account@odata.bind": account("60700"),
+        "balancingAccount@odata.bind": account("20700") });
+    refused(&service.post("journals", journal).await, &["balancingAccount"]);
+    let journal = json!({ "code": "ONE", "account@odata.bind": account("60700") });
+    let journal = created(&service, "journals", journal).await;
+    let url = format!("journals({})", journal["id"].as_str().unwrap());
+    for other in
+        [json!({ "balancingAccount@odata.bind": account("60700") }), json!({ "balancingAccountNumber": "60700" })]
+    {
+        let mut change = other;
+        change["account@odata.bind"] = account("20700");
+        refused(&service.patch(&url, &ANY, change).await, &["balancingAccount"]);
+    }
+    assert_eq!(service.get(&url).await.json()["balancingAccountNumber"], "60700");
+}
+
+#[tokio::test]
 async fn a_change_of_the_number_moves_the_lookup() {
     let service = TestService::business_central().await;
     let names = ["customerId", "customerNumber", "customerName"];
