@@ -6,11 +6,51 @@ use tests::{binaries::workspace, service::TestService};
 
 /// A shipped service with another seed.
 async fn seeded(name: &str, root: &str, seed: Value) -> TestService {
+    TestService::of(source(name, &seed), root).await
+}
+
+/// The files of a shipped service with another seed.
+fn source(name: &str, seed: &Value) -> Source {
     let folder = workspace().join("infra/services").join(name);
     let file = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
     let seed_json = Some(seed.to_string().into());
     let (service_toml, model_xml) = (file("service.toml"), file("model.xml").into());
-    TestService::of(Source { name: name.into(), service_toml, model_xml, seed_json }, root).await
+    Source { name: name.into(), service_toml, model_xml, seed_json }
+}
+
+#[tokio::test]
+async fn a_key_that_two_rows_have_stops_the_start_also_where_the_service_makes_it() {
+    let trip = |own: Value| {
+        let mut trip =
+            json!({ "Name": "t", "Budget": 1, "StartsAt": "2026-01-01T00:00:00Z", "EndsAt": "2026-01-02T00:00:00Z" });
+        trip.as_object_mut().unwrap().extend(own.as_object().unwrap().clone());
+        trip
+    };
+    let trips = [trip(json!({})), trip(json!({ "TripId": 1 }))];
+    for (name, root, seed, parts) in [
+        (
+            "trippin",
+            "/trippin",
+            json!({ "People": [{ "UserName": "ada", "FirstName": "A", "LastName": "B", "Trips": trips }] }),
+            ["row 1 of 'People'", "(1)"],
+        ),
+        (
+            "finance-operations",
+            "/data",
+            json!({ "BatchJobs": [{ "JobDescription": "first" }, { "BatchJobRecId": 5_637_144_581_i64, "JobDescription": "second" }] }),
+            ["row 2 of 'BatchJobs'", "(5637144581)"],
+        ),
+        (
+            "business-central",
+            "/api/v2.0",
+            json!({ "items": [{ "id": "00000000-0000-0000-0000-00000000000a",
+                "picture": { "id": "00000000-0000-0000-0000-00000000000b", "width": 3 } }] }),
+            ["row 1 of 'items'", "'id'"],
+        ),
+    ] {
+        let stopped = TestService::seeded(source(name, &seed), root).await.unwrap_err().to_string();
+        assert!(parts.iter().all(|part| stopped.contains(part)), "{stopped}");
+    }
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use http::Method;
 use local::embedded::Embedded;
 use serde_json::{Value, json};
 use shared::{
-    Engine, Settings,
+    Engine, SeedError, Settings,
     batch::Headers,
     exchange::{Incoming, Outgoing},
     service::{Services, Source},
@@ -61,6 +61,11 @@ impl TestService {
 
     /// A service of these files.
     pub async fn of(source: Source, root: &str) -> Self {
+        Self::seeded(source, root).await.expect("seeds")
+    }
+
+    /// The service of these files, unless its seed cannot be loaded.
+    pub async fn seeded(source: Source, root: &str) -> Result<Self, SeedError> {
         let services = Services::from_sources(vec![source]).expect("a service");
         let strict = Strict::new(Embedded::memory().expect("a database in memory"));
         let store = Store::new(store::through(strict.clone()), "items");
@@ -68,9 +73,9 @@ impl TestService {
         // Time is not what these tests are about.
         let settings = Settings { time_budget: Duration::from_mins(2), ..Settings::default() };
         let engine = Engine::new(Arc::new(services), store, settings);
-        engine.seed().await.expect("seeds");
+        engine.seed().await?;
         strict.forget();
-        Self { engine, strict, root: root.into(), host: "host".into() }
+        Ok(Self { engine, strict, root: root.into(), host: "host".into() })
     }
 
     /// The same service and data, called by another root.

@@ -1,12 +1,14 @@
 //! Loads the rows of `seed.json` into a store that has not seen them.
 
+use std::collections::HashSet;
+
 use http::{HeaderValue, Method, header};
 use uuid::Uuid;
 
 use crate::{
     auth::Caller,
     batch::{Headers, Request},
-    plan::{self, Collection, Context, Fresh, Job, Outcome, PlanError, References},
+    plan::{self, Collection, Context, Fresh, Job, Outcome, PlanError, Reference, References},
     respond::Failure,
     service::{SeedGroup, Service},
     store::{Commit, Condition, ItemKey, Schedule, StoreError, Stored, Write, WriteKind},
@@ -31,8 +33,8 @@ pub struct SeedError {
 impl Engine {
     /// Creates the rows of each service that has none of them yet. Returns how many were created.
     ///
-    /// A marker says that a service is done; rows that are there already (an earlier start was cut short) stay: no key stands
-    /// twice in a seed.
+    /// A marker says that a service is done; rows that are there already (an earlier start was cut short) stay. A key that
+    /// two rows have is an error, also where the service makes it.
     pub async fn seed(&self) -> Result<usize, SeedError> {
         let mut created = 0;
         for service in self.services.iter() {
@@ -63,7 +65,7 @@ impl Engine {
         let (caller, trace, batch, trusted) = (&caller, None, None, true);
         let context = Context { services, service, origin, root, now, caller, trace, batch, trusted };
         let url = Collection::of_set(service, group.set, group.company).path;
-        let mut created = 0;
+        let (mut created, mut seen) = (0, HashSet::new());
         for (row, payload) in group.payloads.iter().enumerate() {
             let mut headers = Headers::new();
             headers.append(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -83,8 +85,15 @@ impl Engine {
             let mut references = References::new();
             let (deadline, mut admit) = (self.deadline(None), |_: &[Outcome]| Ok(()));
             match self.run_unit(&context, &mut jobs, &mut references, &fresh, deadline, &mut admit).await {
-                Ok(_) => created += 1,
-                Err(FailedUnit { failure: Failure::Plan(PlanError::Duplicate { .. }), .. }) => {}
+                Ok(outcomes) => {
+                    created += 1;
+                    seen.extend(outcomes.iter().filter_map(|outcome| key_of(&outcome.reference)));
+                }
+                // An earlier start has created it, unless a row before has that key.
+                Err(FailedUnit {
+                    failure: Failure::Plan(PlanError::Duplicate { alternate: false, ref set, ref key }),
+                    ..
+                }) if *set == service.model.set(group.set).name && seen.insert(key.clone()) => {}
                 Err(failed) => {
                     let set = service.model.set(group.set).name.clone();
                     return Err(error(service, &set, row + 1, failed.failure));
@@ -92,6 +101,14 @@ impl Engine {
             }
         }
         Ok(created)
+    }
+}
+
+/// The key predicate of the entity that a request has led to.
+fn key_of(reference: &Reference) -> Option<String> {
+    match reference {
+        Reference::Entity { path, .. } => path.get(path.rfind('(')?..).map(str::to_owned),
+        Reference::Nothing | Reference::Failed => None,
     }
 }
 
