@@ -100,15 +100,14 @@ impl Unit<'_> {
     }
 
     /// Points navigation properties to the entities whose alternate keys the client gave. `named` are those of which the
-    /// client says otherwise where they lead. Returns all of which a copy was given.
-    pub(super) fn look_up(&mut self, draft: &mut Draft<'_>, given: &Given, named: &[usize]) -> Step<Vec<usize>> {
-        let mut moved = Vec::new();
+    /// client says otherwise where they lead.
+    pub(super) fn look_up(&mut self, draft: &mut Draft<'_>, given: &Given, named: &[usize]) -> Step<()> {
+        let mut said = named.to_vec();
         for (derived, source, value) in looked_up(self.rules(draft.record.ty), draft.record, given) {
-            let said = named.contains(&source.nav) || moved.contains(&source.nav);
-            moved.push(source.nav);
-            if said {
+            if said.contains(&source.nav) {
                 continue;
             }
+            said.push(source.nav);
             if is_no_key(self.service(), value) {
                 if lookup_sort(self.service(), draft.record, draft.lookups, source.nav).is_some() {
                     self.set_lookup(draft.record, draft.lookups, source.nav, None)?;
@@ -118,7 +117,12 @@ impl Unit<'_> {
             let spot = self.entity_with(draft, derived, source, value)?;
             self.set_lookup(draft.record, draft.lookups, source.nav, Some(&spot))?;
         }
-        Ok(moved)
+        Ok(())
+    }
+
+    /// The navigation properties of which a change gives a copy anew: everything is copied along them.
+    pub(super) fn renewed(&self, record: &Record, news: &Given) -> Vec<usize> {
+        looked_up(self.rules(record.ty), record, news).into_iter().map(|(_, source, _)| source.nav).collect()
     }
 
     /// The entity that a navigation property leads to by the alternate key that was given. It is a condition of the
@@ -241,6 +245,19 @@ impl Unit<'_> {
             !is_same(value, stored) || self.rule(new.record.ty, *position).is_some_and(counts)
         };
         change.given.iter().filter(is_new).cloned().collect()
+    }
+
+    /// What of a change is looked up: its news, and copies that stand alone. A copy that only repeats what is stored may be
+    /// older than what it was copied from, and by now lead to another entity.
+    pub(super) fn sought(&self, change: &Change, new: &Record, news: Given, named: &[usize]) -> Given {
+        let alone = looked_up(self.rules(new.ty), new, &change.given)
+            .into_iter()
+            .filter(|(derived, source, value)| {
+                !named.contains(&source.nav) && !is_empty(value) && given_for(&news, derived.property).is_none()
+            })
+            .map(|(derived, _, value)| (derived.property, value.clone()))
+            .collect::<Given>();
+        news.into_iter().chain(alone).collect()
     }
 
     /// Whether a value that is to lead to an entity leads to none yet.

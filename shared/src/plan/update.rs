@@ -377,18 +377,7 @@ impl<'a> Unit<'a> {
             new.incarnation = self.new_incarnation();
             self.rely_on_parent(spot);
         }
-        if change.replace {
-            new.record.dynamic.clear();
-        }
-        for (name, value) in &change.dynamic {
-            new.record.dynamic.retain(|(n, _)| n != name);
-            new.record.dynamic.push((name.clone(), value.clone()));
-        }
-        for (position, value) in &change.values {
-            if let Some(slot) = new.record.values.get_mut(*position) {
-                *slot = Some(if change.merge { merged(slot.take(), value.clone()) } else { value.clone() });
-            }
-        }
+        change.write(&mut new.record);
         self.check_immutable(&old.record, &new.record)?;
         let given = change.lookups.iter().filter(|(_, target)| target.is_some()).map(|(nav, _)| *nav);
         self.check_one_target(new.record.ty, given)?;
@@ -396,10 +385,12 @@ impl<'a> Unit<'a> {
         let set = spot.collection.set;
         let named = self.named(change, &new);
         self.leave_sources(old, &mut new, &named)?;
-        let given = self.news(change, old, &new, &[]);
+        let news = self.news(change, old, &new, &[]);
+        let renewed = self.renewed(&new.record, &news);
+        let given = self.sought(change, &new.record, news, &named);
         self.prefetch_given(&new.record, (set, company), &given, &named)?;
         let mut draft = Draft { record: &mut new.record, lookups: &mut new.lookups, set, company };
-        let looked_up = self.look_up(&mut draft, &given, &named)?;
+        self.look_up(&mut draft, &given, &named)?;
         let bound = change.lookups.iter().filter_map(|(nav, target)| Some((*nav, target.as_ref()?)));
         self.check_bound(&new.record, &new.lookups, bound)?;
         let mut moved = Vec::new();
@@ -407,7 +398,7 @@ impl<'a> Unit<'a> {
             let before = lookup_sort(self.service(), &old.record, &old.lookups, nav);
             let after = lookup_sort(self.service(), &new.record, &new.lookups, nav);
             // A bind says that its target is there, also when the link was there before.
-            if before != after || change.lookups.iter().any(|(bound, _)| *bound == nav) || looked_up.contains(&nav) {
+            if before != after || change.lookups.iter().any(|(bound, _)| *bound == nav) || renewed.contains(&nav) {
                 self.require_target(set, &new.record, &new.lookups, nav, company)?;
                 moved.push(nav);
             }
@@ -430,6 +421,24 @@ impl<'a> Unit<'a> {
         let new = Arc::new(new);
         self.overlay.put(&spot.key, Stored::Entity(new.clone()));
         Ok(new)
+    }
+}
+
+impl Change {
+    /// Writes the values of the change.
+    fn write(&self, record: &mut Record) {
+        if self.replace {
+            record.dynamic.clear();
+        }
+        for (name, value) in &self.dynamic {
+            record.dynamic.retain(|(n, _)| n != name);
+            record.dynamic.push((name.clone(), value.clone()));
+        }
+        for (position, value) in &self.values {
+            if let Some(slot) = record.values.get_mut(*position) {
+                *slot = Some(if self.merge { merged(slot.take(), value.clone()) } else { value.clone() });
+            }
+        }
     }
 }
 

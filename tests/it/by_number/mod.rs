@@ -106,6 +106,23 @@ async fn a_number_and_an_id_have_to_agree() {
 }
 
 #[tokio::test]
+async fn a_number_that_another_entity_has_by_now_leads_there() {
+    let service = TestService::business_central().await;
+    let account = created(&service, "accounts", json!({ "number": "S1", "displayName": "former" })).await;
+    let line = created(&service, &lines(), json!({ "accountNumber": "S1" })).await;
+    let (account, line) = (account["id"].as_str().unwrap(), line["id"].as_str().unwrap());
+    let url = format!("{}({line})", lines());
+    patched(&service, &format!("accounts({account})"), json!({ "number": "S2" })).await;
+    refused(&service.patch(&url, &ANY, json!({ "accountNumber": "S1" })).await, &["'S1'"]);
+    let whole = service.get(&url).await.json();
+    let same = json!({ "accountNumber": whole["accountNumber"], "accountId": whole["accountId"], "comment": "x" });
+    assert_eq!(patched(&service, &url, same).await["accountId"], account);
+    let other = created(&service, "accounts", json!({ "number": "S1", "displayName": "latter" })).await;
+    let moved = patched(&service, &url, json!({ "accountNumber": "S1" })).await;
+    assert_eq!((&moved["accountId"], &moved["accountNumber"]), (&other["id"], &json!("S1")));
+}
+
+#[tokio::test]
 async fn what_a_request_says_of_a_lookup_has_to_agree() {
     let service = TestService::business_central().await;
     let bind = |customer: &str| json!(format!("customers({customer})"));
