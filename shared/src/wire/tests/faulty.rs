@@ -60,14 +60,14 @@ fn a_part_that_cannot_be_read_leaves_the_others_as_they_are() {
         (
             "Content-ID: 2\nContent-Type: text/plain\n\nPUT a".into(),
             "2",
-            "part 2, byte 63: a part is 'application/http' or 'multipart/mixed', not 'text/plain'",
+            "part 2, byte 64: a part is 'application/http' or 'multipart/mixed', not 'text/plain'",
         ),
         (
             "Content-ID: 2\nContent-Type: multipart/mixed\n\n--c--".into(),
             "2",
-            "part 2, byte 63: Content-Type: 'multipart/mixed' needs the parameter 'boundary'",
+            "part 2, byte 64: Content-Type: 'multipart/mixed' needs the parameter 'boundary'",
         ),
-        ("GET http://h/a HTTP/1.1\nContent-ID: 2\n\n".into(), "2", "part 2, byte 63: 'GET http' is not a header name"),
+        ("GET http://h/a HTTP/1.1\nContent-ID: 2\n\n".into(), "2", "part 2, byte 64: 'GET http' is not a header name"),
     ] {
         assert_eq!(second_part(&part), (id.into(), fault.into()), "{part}");
     }

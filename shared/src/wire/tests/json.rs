@@ -65,7 +65,7 @@ fn the_body_is_decoded_by_its_type() {
 
 #[test]
 fn members_that_a_batch_does_not_have_are_ignored() {
-    let text = r#"{"context":{"a":[1]},"REQUESTS":1,"requests":[
+    let text = r#"{"context":{"a":[1]},"more":1,"requests":[
         {"id":"1","method":"get","url":"a","name":"for people","depends_on":["9"],"x":{"url":2}},
         {"id":"2","method":"post","url":"b","@a.b":1,"body@c.d":2,"headers":{"a":null,"b":"c"},"body":{}}],"note":null}"#;
     let batch = json(text).unwrap();
