@@ -69,7 +69,7 @@ async fn creates_with_copied_and_sequenced_values_are_two_calls() {
     }
 }
 
-/// What is found by its number is one read more: that of the key, beside what else has to be read first.
+/// A lookup by number is one read more: that of the key, beside what else has to be read first.
 #[tokio::test]
 async fn what_is_looked_up_by_its_number_is_one_read_more() {
     let rig = Rig::seeded().await;

@@ -95,7 +95,7 @@ async fn the_answers_in_a_batch_say_nothing_of_pages() {
     assert!(text.contains("\"status\":404") && !text.contains("access-control"), "{text}");
 }
 
-/// What the answers to reads vary by.
+/// The headers that answers to reads depend on.
 const READ: &str = "Accept, OData-MaxVersion, OData-Version, Prefer";
 
 #[tokio::test]

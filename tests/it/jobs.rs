@@ -434,7 +434,7 @@ async fn a_next_link_of_another_filter_is_refused() {
     assert_eq!((answer.status, answer.text().contains("$skiptoken")), (400, true));
 }
 
-/// What a request for the state that a job is in changes: its etag, its generation, and how many calls it takes.
+/// The changes by a request for the state that a job is in: its etag, its generation, and how many calls it takes.
 #[tokio::test]
 async fn the_state_that_a_job_is_in_is_no_change() {
     let rig = Rig::seeded().await;

@@ -29,7 +29,7 @@ async fn preferences_that_have_no_place_in_a_batch_are_not_applied() {
             let rows = answer.json().to_string().matches("etag").count();
             assert!(before < 2 || rows >= 2, "a page size is not taken over: {root}");
         }
-        // What a create returns is the profile's choice, not the batch's.
+        // The profile chooses the body of an answer to a create, not the batch.
         let prefer = if name == "dataverse" { "return=representation" } else { "return=minimal" };
         let answer = service.batch(&[("Prefer", prefer)], json!([post("1", set, body)])).await;
         assert_eq!(answer.statuses(), [if name == "dataverse" { 204 } else { 201 }], "{root}");

@@ -1,4 +1,4 @@
-//! What a model states is kept: required navigation properties, capabilities, immutable properties, stated types.
+//! The service keeps the rules that a model states: required navigation properties, capabilities, immutable properties, stated types.
 
 use serde_json::{Value, json};
 use tests::service::{Answer, TestService};
@@ -255,7 +255,7 @@ async fn an_immutable_property_keeps_its_value() {
     assert_eq!(service.batch(&[], twice).await.statuses(), [424, 400]);
 }
 
-/// What a client sends, what it reads as in 4.0, and as in 4.01.
+/// The members that a client sends, and those that it reads in 4.0 and in 4.01.
 const TYPED: [(&str, &str, &str); 12] = [
     (
         r##""D@odata.type":"#Date","D":"2026-01-02""##,

@@ -144,7 +144,7 @@ async fn content_of_another_media_type_or_inside_json_is_refused() {
     let inside = service.patch(&url, &[ANY], json!({ "pictureContent": "AAAA" })).await;
     assert_eq!(inside.status, 400);
     assert!(inside.message().contains("at its own URL"), "{}", inside.message());
-    // What a client read it may send back.
+    // A client may send back the entity that it has read.
     let mut body = service.get(&url).await.json();
     body["height"] = json!(7);
     assert_eq!(service.patch(&url, &[ANY], body).await.status, 200);

@@ -347,7 +347,7 @@ fn check(jobs: usize, events: usize, decided: &[Value], effects: &[(i64, String)
         match life(job) {
             Life::Fails | Life::FailsThrice => {
                 assert!((1..=failures.min(LIMIT)).contains(&done), "job {job}: {done}");
-                // What a requeue has answered is superseded, and only the limit exhausts.
+                // A requeue supersedes the failures that it answers, and only the limit exhausts.
                 assert_eq!(count("Exhausted") + count("Superseded"), failures - done, "job {job}");
                 assert!(count("Exhausted") == 0 || done == LIMIT, "job {job}: {done}");
             }

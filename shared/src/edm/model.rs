@@ -136,7 +136,7 @@ pub struct NavigationProperty {
     pub partner: Option<String>,
     /// Referential constraints: (property of this type, property of the target type), as positions.
     pub constraints: Vec<(usize, usize)>,
-    /// What clients may do with the entities it leads to, wherever it starts.
+    /// The capabilities of clients with the entities it leads to, wherever it starts.
     pub capabilities: Capabilities,
     /// `Core.Permissions` without Write: clients cannot change where it leads.
     pub read_only: bool,
@@ -150,7 +150,7 @@ impl NavigationProperty {
     }
 }
 
-/// What clients may do with entities (`Org.OData.Capabilities.V1`): all that no restriction takes away.
+/// The capabilities of clients with entities (`Org.OData.Capabilities.V1`): all that no restriction takes away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a member of a restriction of its own")]
 pub struct Capabilities {
@@ -173,7 +173,7 @@ impl Capabilities {
     /// Entities are read and not changed.
     pub const READ: Self = Self { insertable: false, updatable: false, deletable: false, ..Self::ALL };
 
-    /// What is left where both hold.
+    /// The capabilities that remain where both hold.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         Self {
@@ -237,7 +237,7 @@ pub struct EntitySet {
     pub entity_type: TypeId,
     /// `NavigationPropertyBinding`: path of a navigation property to the set of its targets.
     pub bindings: HashMap<String, SetId>,
-    /// What clients may do with its entities.
+    /// The capabilities of clients with its entities.
     pub capabilities: Capabilities,
     /// The same for what navigation from them leads to, by path: `Trips/PlanItems`.
     pub navigation: HashMap<String, Capabilities>,

@@ -39,15 +39,15 @@ enum Known {
     Doubtful,
 }
 
-/// What becomes of a read that lacks something.
+/// The fate of a read that lacks something.
 enum Lacking {
-    /// It is read.
+    /// The read goes on.
     Read,
     /// There is no time to.
     OutOfTime,
     /// The table does not answer.
     Unavailable(String),
-    /// It was read over and over: a bug.
+    /// The same is needed over and over: a bug.
     Endless,
 }
 

@@ -24,7 +24,7 @@ const PAGE: u32 = 100;
 /// How often a key is looked at again because another writer was faster.
 const MAX_ATTEMPTS: usize = 20;
 
-/// What [`Engine::reindex`] found and did.
+/// The result of [`Engine::reindex`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reindexed {
     /// Entities that have alternate keys.
@@ -134,7 +134,7 @@ impl Engine {
     async fn settle(&self, place: Place<'_>, claim: &Claim, done: &mut Reindexed) -> Result<(), StoreError> {
         for _ in 0..MAX_ATTEMPTS {
             let Some(entity) = self.keeper(place, claim, &claim.entity).await? else {
-                // It is gone or has another value, and its writer has seen to the key.
+                // The entity is gone or has another value, and its writer has seen to the key.
                 return Ok(());
             };
             let condition = match self.read(place, &claim.item).await? {
@@ -203,7 +203,7 @@ impl Place<'_> {
         Ok(claims)
     }
 
-    /// What an entity contains that has alternate keys, at any depth.
+    /// The contained collections of an entity that have alternate keys, at any depth.
     fn contained(self, entity: &Entity) -> Vec<Collection> {
         let model = &self.service.model;
         let navigation = model.ty(entity.record.ty).navigation.iter().filter(|nav| nav.contains_target);

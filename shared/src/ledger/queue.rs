@@ -1,7 +1,7 @@
 //! The failures of one job: which one is carried out, which wait for it, and what becomes of those. Pure.
 //!
 //! One claim is ahead. As long as its outcome is not known, it is no reason to call a job exhausted: other failures wait.
-//! It ends in one of two ways. When the job was requeued, or may have been, that answers each failure up to then: those are
+//! A claim ends in one of two ways. When the job was requeued, or may have been, that answers each failure up to then: those are
 //! superseded, and only later ones go on waiting. When the claim is given back, all of them do. Either way the oldest that
 //! still waits is ahead next, in the same transaction; so no failure waits for a claim that has ended.
 
@@ -26,7 +26,7 @@ pub(super) const MAX_WAITING: u32 = 200;
 /// Failures that are superseded at once: with what ends the claim ahead they fit into one transaction.
 const MAX_SUPERSEDED: usize = 90;
 
-/// What a failure is among the others of its job.
+/// The standing of a failure among the others of its job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
     /// Something that came after it has settled it.
@@ -35,11 +35,11 @@ pub enum Standing {
     Exhausted(u32),
     /// Another one is ahead.
     Waits,
-    /// It is the one to carry out: this retry of the job, from 1.
+    /// The failure is the one to carry out: this retry of the job, from 1.
     Ahead(u32),
 }
 
-/// What came after a failure.
+/// An event that settles the failures before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Passed {
     /// The job finished.
@@ -57,7 +57,7 @@ pub struct Ending {
     pub requeued: Option<Timestamp>,
 }
 
-/// What follows from the end of a claim for the others of its job.
+/// The consequences of the end of a claim for the others of its job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Succession {
     key: ItemKey,
@@ -92,7 +92,7 @@ impl Standing {
     }
 }
 
-/// What a failure is among the others of its job.
+/// The standing of a failure among the others of its job.
 pub fn standing(claims: &Claims, own: &Claim, limit: Limit) -> Standing {
     if let Some(passed) = passed(claims, &own.0) {
         return Standing::Superseded(passed);
@@ -106,7 +106,7 @@ pub fn standing(claims: &Claims, own: &Claim, limit: Limit) -> Standing {
     if other.is_some() { Standing::Waits } else { Standing::Ahead(settled.saturating_add(1)) }
 }
 
-/// What came after the failure of a claim.
+/// The event that has settled the failure of a claim, if one has.
 fn passed(claims: &Claims, claim: &String) -> Option<Passed> {
     if is_cleared(claims, claim) {
         return Some(Passed::Finished);
@@ -160,7 +160,7 @@ fn ended(
 }
 
 impl Ledger {
-    /// What follows from the end of a decision for the others of its job, whose claims are as they were `seen`. Decisions
+    /// The consequences of the end of a decision for the others of its job, whose claims are as they were `seen`. Decisions
     /// in `without` are left out: they do not wait.
     pub fn succession(
         &self,
@@ -224,7 +224,7 @@ impl Ledger {
         Write { key, kind: WriteKind::Put(Stored::Claims(claims), Schedule::Keep), condition }
     }
 
-    /// What a decision is once it is not carried out; `now` is when that is found out.
+    /// The properties of a decision that is not carried out; `now` is when that is found out.
     pub fn dropped(&self, decision: Decision, reason: String, now: Timestamp) -> Vec<(&'static str, Value)> {
         let ty = self.0.decisions.ty;
         vec![

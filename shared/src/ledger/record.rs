@@ -34,7 +34,7 @@ const BLIND: usize = 2;
 pub struct Recorded {
     /// The event.
     pub event_id: Uuid,
-    /// What is decided; of an event that came before, what has become of that.
+    /// The decision; of an event that came before, its present state.
     pub decision: Decision,
     /// The rule that said so.
     pub rule: Option<String>,
@@ -44,7 +44,7 @@ pub struct Recorded {
     pub duplicate: bool,
 }
 
-/// What is written about an event.
+/// The record of an event.
 struct Decided {
     verdict: Verdict,
     /// When the decision is due, where there is something to do.
@@ -141,7 +141,7 @@ impl Ledger {
         Ok(seen)
     }
 
-    /// What was decided about an event that came before.
+    /// The decision about an event that came before.
     fn known(&self, first: &Entity) -> Result<Recorded, StoreError> {
         let record = &first.record;
         let text = |name: &str| match record.get(self.model(), name) {

@@ -76,7 +76,7 @@ pub struct DecisionRow {
     pub status: RequeueStatus,
     /// How many attempts were made, since somebody had it carried out again if that was so.
     pub attempt_count: i64,
-    /// What is written for people.
+    /// The reason, for people.
     pub reason: String,
     /// Whether an attempt may have worked whose answer is not known.
     pub outcome_unknown: bool,

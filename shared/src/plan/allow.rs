@@ -10,7 +10,7 @@ use crate::{
 
 use super::{PlanError, lookup::target_set, place::Collection, prepare::Prepared, unit::Unit};
 
-/// What becomes of an entity.
+/// A change of an entity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Access {
     Insert,
@@ -43,7 +43,7 @@ impl Unit<'_> {
         readable.then_some("GET").into_iter().chain(taken).collect()
     }
 
-    /// What clients may do with what the first steps of a path lead to.
+    /// The capabilities of clients with the entities that the first steps of a path lead to.
     fn capabilities(&self, path: &EntityPath, steps: usize) -> Capabilities {
         if self.context.trusted {
             return Capabilities::ALL;

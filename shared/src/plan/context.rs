@@ -151,7 +151,7 @@ fn is_same_authority(one: &str, other: &str) -> bool {
     one.eq_ignore_ascii_case(other) || loopback.is_some_and(|(one, other)| one == other)
 }
 
-/// What follows a name of this machine itself in an authority: `:` and the port, or nothing.
+/// The rest of an authority behind a name of this machine itself: `:` and the port, or nothing.
 fn loopback_port(authority: &str) -> Option<&str> {
     ["localhost", "127.0.0.1", "[::1]"].iter().find_map(|name| {
         let (host, port) = authority.split_at_checked(name.len())?;

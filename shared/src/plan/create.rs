@@ -200,7 +200,7 @@ impl Unit<'_> {
             let navigation = self.navigation(payload.record.ty, *nav)?;
             let Nested::One(body) = nested else { continue };
             self.check_inline(birth.collection.set, navigation)?;
-            // It needs its parent to exist, which comes first.
+            // The contained entity needs its parent, which comes first.
             if self.is_with_parent(payload.record.ty, *nav) {
                 continue;
             }

@@ -150,7 +150,7 @@ impl<'a> Unit<'a> {
                 self.target_collection(birth.collection.set, navigation, birth.company)?
             };
             for body in bodies {
-                // What is wrong with one comes up when it is created.
+                // A fault in one comes up when it is created.
                 drop(self.look_ahead_body(&collection, None, body.get().as_bytes(), birth.company));
             }
         }
@@ -255,7 +255,7 @@ impl<'a> Unit<'a> {
         Ok(value_of(&entity, property))
     }
 
-    /// What is copied along a navigation property; where no source counts, what the client gave.
+    /// The value that is copied along a navigation property; where no source counts, the client's.
     fn copied(&mut self, draft: &Draft<'_>, derived: &Derived, copied: &Copied, given: &Given) -> Step<Value> {
         let ty = draft.record.ty;
         let property = self.ty(ty).properties.get(derived.property).ok_or(PlanError::Internal)?;

@@ -255,7 +255,7 @@ pub enum PlanError {
     Restricted {
         /// Entity set.
         set: String,
-        /// What would be done.
+        /// The refused change, as a participle.
         done: &'static str,
         /// The methods that its entities take.
         allow: String,

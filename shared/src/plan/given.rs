@@ -1,4 +1,4 @@
-//! What a client gives for values that the service makes: looked up, kept or refused ([`Client`]).
+//! Values of a client for properties whose values the service makes: looked up, kept or refused ([`Client`]).
 //!
 //! A copy that is an alternate key of the entity it is copied from leads to that entity, so `accountNumber` alone fills
 //! `accountId`. Nothing that a client gives is overwritten by another value in silence.
@@ -45,7 +45,7 @@ impl Unit<'_> {
         taken.filter(|(_, value)| *value != Value::Null).collect()
     }
 
-    /// What becomes of a client's value of a property whose value the service makes.
+    /// The treatment of a client's value for a property whose value the service makes.
     pub(super) fn makes(&self, ty: TypeId, position: usize) -> Option<Client> {
         self.rule(ty, position).filter(|derived| derived.rule.makes_value()).map(|derived| derived.client)
     }
@@ -234,7 +234,7 @@ impl Unit<'_> {
         leading
     }
 
-    /// What a client gave and does not only repeat: what is stored already counts only where something changes that it
+    /// The given values that do not only repeat the stored ones: a stored value counts only where something changes that it
     /// comes from. `moved` are navigation properties along which everything is copied anew.
     pub(super) fn news(&self, change: &Change, old: &Entity, new: &Entity, moved: &[usize]) -> Given {
         let is_new = |(position, value): &&(usize, Value)| {
@@ -247,7 +247,7 @@ impl Unit<'_> {
         change.given.iter().filter(is_new).cloned().collect()
     }
 
-    /// What of a change is looked up: its news, and copies that stand alone. A copy that only repeats what is stored may be
+    /// The given values that are looked up: news, and copies that stand alone. A copy that only repeats what is stored may be
     /// older than what it was copied from, and by now lead to another entity.
     pub(super) fn sought(&self, change: &Change, new: &Record, news: Given, named: &[usize]) -> Given {
         let alone = looked_up(self.rules(new.ty), new, &change.given)
@@ -320,7 +320,7 @@ fn looked_up<'r>(
     rules.iter().filter_map(one).collect()
 }
 
-/// What the client gave for a property.
+/// The given value of a property.
 pub(super) fn given_for(given: &Given, property: usize) -> Option<&Value> {
     given.iter().rev().find(|(at, _)| *at == property).map(|(_, value)| value)
 }

@@ -65,7 +65,7 @@ impl Unit<'_> {
         self.service().with_parent.iter().any(|with| with.nav == nav && model.is_a(parent, with.parent))
     }
 
-    /// What an entity is before it is written. It has the parent's incarnation and a version that no write makes.
+    /// An entity before its first write. It has the parent's incarnation and a version that no write makes.
     fn implied(&self, parent: &Entity, ty: TypeId) -> Result<Arc<Entity>, PlanError> {
         let model = &self.service().model;
         let mut record = Record::new(model, ty);

@@ -19,7 +19,7 @@ const IMAGES: [(&[u8], &str); 4] = [
 ];
 
 impl Unit<'_> {
-    /// What the body of a request makes of a stream, and of the property that holds its media type.
+    /// The values that the body of a request gives to a stream and to the property that holds its media type.
     pub(super) fn stream_written(request: &Prepared, position: usize, stream: &Stream) -> Vec<(usize, Value)> {
         let said = request.media_type.as_deref().map_or(OCTETS.into(), essence);
         let begins = |(start, _): &&(&[u8], &str)| request.body.starts_with(start);
@@ -31,7 +31,7 @@ impl Unit<'_> {
         [(position, Value::Binary(request.body.to_vec()))].into_iter().chain(media_type).collect()
     }
 
-    /// What a stream and the property that holds its media type are when it is deleted.
+    /// The values of a deleted stream and of the property that holds its media type.
     pub(super) fn stream_deleted(&self, ty: TypeId, position: usize, stream: &Stream) -> Vec<(usize, Value)> {
         let nothing = |at| match self.rule(ty, at).map(|derived| &derived.rule) {
             Some(Rule::Default(value)) => value.clone(),

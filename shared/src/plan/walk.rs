@@ -55,7 +55,7 @@ pub(super) struct Spot {
     pub(super) via: Option<(Owner, usize)>,
     /// The path as the client addressed it by an alternate key.
     pub(super) alternate_path: Option<String>,
-    /// What is there while no item says otherwise: an entity that exists with its parent.
+    /// The entity that exists with its parent, while no item holds it.
     pub(super) implied: Option<Arc<Entity>>,
 }
 

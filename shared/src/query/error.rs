@@ -38,10 +38,10 @@ pub enum QueryError {
     /// Only `eq` and `ne` compare it (400).
     #[error("{what} has no order: only 'eq' and 'ne' compare it")]
     NoOrder {
-        /// What stands there.
+        /// The operand.
         what: String,
     },
-    /// It is compared with null alone (400).
+    /// Only null can be compared with it (400).
     #[error("{ty} can be compared with null only")]
     OnlyNull {
         /// Its type.

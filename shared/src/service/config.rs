@@ -132,7 +132,7 @@ pub(super) struct RequeuesConfig {
 pub(super) struct RuleConfig {
     /// How it comes about.
     pub(super) way: WayConfig,
-    /// What becomes of a client's value.
+    /// The treatment of a client's value.
     pub(super) client: Option<ClientConfig>,
 }
 
@@ -167,13 +167,13 @@ pub(super) enum CopyConfig {
     Paths(BTreeMap<String, String>),
 }
 
-/// What becomes of a client's value: [`super::Client`].
+/// The treatment of a client's value: [`super::Client`].
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum ClientConfig {
     /// The entity that has it is looked up.
     Lookup,
-    /// It stays.
+    /// The client's value stays.
     Keep,
     /// Another one than the service's is refused.
     Refuse,

@@ -18,20 +18,20 @@ pub struct Derived {
     pub property: usize,
     /// How its value comes about.
     pub rule: Rule,
-    /// What becomes of a client's value.
+    /// The treatment of a client's value.
     pub client: Client,
 }
 
-/// What becomes of a value that a client gives for a derived property. None is overwritten by another one in silence;
+/// The treatment of a value that a client gives for a derived property. None is overwritten by another one in silence;
 /// those of properties that the model declares as `Core.Computed` do not count, as the protocol says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Client {
     /// A copy is looked up: it is an alternate key of the entity that the navigation property leads to, and points the
     /// navigation property there. Where that is said otherwise too, both have to agree.
     Lookup,
-    /// It stays.
+    /// The client's value stays.
     Keep,
-    /// It has to be the one that the service makes.
+    /// The client's value has to be the one that the service makes.
     Refuse,
 }
 
@@ -69,7 +69,7 @@ pub enum Rule {
     Concat(Vec<usize>),
 }
 
-/// What is copied along a navigation property.
+/// A copy along a navigation property.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Copied {
     /// Position of the property whose value says which source counts; `None` where there is one.

@@ -1,4 +1,4 @@
-//! What a seed may say once only: a member of an object, a key of a set.
+//! Duplicates in a seed: of a member of an object, of a key of a set.
 
 use std::collections::{HashMap, HashSet};
 
@@ -29,7 +29,7 @@ pub(super) struct Place {
     pub(super) company: Option<usize>,
     /// The entity set; `None` for contained entities.
     pub(super) set: Option<SetId>,
-    /// What tells it from all others.
+    /// The text that tells it from all others.
     pub(super) name: String,
     /// Declared type of its entities.
     pub(super) ty: TypeId,

@@ -93,7 +93,7 @@ impl OdataVersion {
         }
     }
 
-    /// What control information starts with.
+    /// The prefix of control information.
     pub fn prefix(self) -> &'static str {
         match self {
             Self::V40 => "@odata.",

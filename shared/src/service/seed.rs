@@ -5,7 +5,7 @@
 //! collections (deep insert) and `@odata.bind` with paths relative to the service root work as in a request. It is trusted:
 //! it may give values of computed properties, too, so that historic data keeps its times and counters.
 //!
-//! What stands twice stops the start with its line: a member of an object, a set of one company, a key of a set.
+//! A duplicate stops the start with its line: of a member of an object, of a set of one company, of a key of a set.
 
 use std::{collections::HashSet, fmt, marker::PhantomData};
 

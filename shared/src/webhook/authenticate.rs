@@ -42,7 +42,7 @@ pub(super) enum Denied {
     Signature {
         /// The header that is at fault.
         header: &'static str,
-        /// What is wrong with it.
+        /// The fault.
         fault: SignatureFault,
     },
     /// No secret, or none of this source.

@@ -58,7 +58,7 @@ pub enum DecodeError {
     /// `Content-Type` is absent, or neither of the two formats.
     #[error("a batch is 'multipart/mixed' or 'application/json', not '{got}'")]
     MediaType {
-        /// What was sent.
+        /// The name that was sent.
         got: String,
     },
     /// `multipart/mixed` without a usable `boundary`.
@@ -117,7 +117,7 @@ impl DecodeError {
     }
 }
 
-/// What a request is answered with where it fails alone: the status that it would have outside a batch.
+/// The status of a request that fails alone: the one that it would have outside a batch.
 impl From<DecodeError> for RequestFault {
     fn from(error: DecodeError) -> Self {
         let status = match error.fault() {

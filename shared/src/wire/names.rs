@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::error::{DependencyFault, Fault};
 use crate::batch::{BatchItem, Request, RequestId};
 
-/// What a name stands for: the n-th request, or the group that is the n-th item.
+/// The bearer of a name: the n-th request, or the group that is the n-th item.
 #[derive(Clone, Copy)]
 enum Named {
     Request(usize),

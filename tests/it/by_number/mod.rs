@@ -344,6 +344,6 @@ async fn what_the_service_makes_is_not_overwritten_in_silence() {
         refused(&service.patch(&url, &ANY, json!({ name: wrong })).await, &[name, wrong]);
         patched(&service, &url, json!({ name: right })).await;
     }
-    // What the model declares as computed is ignored, as the protocol says.
+    // A client's value of a computed property is ignored, as the protocol says.
     created(&service, "items", json!({ "lastModifiedDateTime": "2020-01-01T00:00:00Z" })).await;
 }

@@ -90,7 +90,7 @@ async fn a_rule_says_what_becomes_of_a_clients_value() {
     }
     let line = service.get("Lines(1)").await.json();
     assert_eq!(line["Made"], "2021-01-01T00:00:00Z");
-    // What was read may be sent back as it is.
+    // An entity may be sent back as it was read.
     let mut same = line.clone();
     same.as_object_mut().unwrap().retain(|name, _| !name.starts_with('@'));
     let answer = service.patch("Lines(1)", &[], same).await;

@@ -154,7 +154,7 @@ async fn reads_that_were_made_in_time_are_answered() {
     assert_eq!((&body(99)["AirlineCode"], &body(100)["error"]["code"]), (&json!("A99"), &json!("OutOfTime")));
     let answer = batch(&slow, 0, STOP, reads(200, airline), None).await;
     assert_eq!(answer.statuses(), [vec![200; 100], vec![503]].concat());
-    // What is known without the table has its answer as well, whatever was in between.
+    // Requests that need no table are answered as well, whatever was in between.
     let mixed = |at: usize| if at == 150 { "$metadata".into() } else { airline(at) };
     let statuses = batch(&slow, 0, CONTINUE, reads(200, mixed), None).await.statuses();
     assert_eq!((statuses[0], statuses[149], statuses[150], statuses[151]), (200, 503, 200, 503));

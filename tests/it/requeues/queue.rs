@@ -134,7 +134,7 @@ async fn a_job_is_exhausted_by_its_requeues_also_for_those_who_waited() {
     it.fail(JOB, 0).await;
     for number in 1..=7 {
         it.sweep().await;
-        // It has failed since the call: the requeue that is found out later is no answer to that.
+        // The job has failed since the call: the requeue that is found out later is no answer to that.
         let recorded = it.fail(JOB, number).await;
         all.push(recorded.decision.name());
         it.wait(Duration::from_secs(10));

@@ -76,7 +76,7 @@ impl Facts {
         Ok(())
     }
 
-    /// What clients may do with the annotated entities.
+    /// The capabilities of clients with the annotated entities.
     pub(super) fn capabilities(&self) -> Capabilities {
         let permitted = if self.read_only { Capabilities::READ } else { Capabilities::ALL };
         let readable = !self.write_only;

@@ -3,7 +3,7 @@
 use super::expression::Expression;
 use crate::edm::Capabilities;
 
-/// What annotations say; nothing where they do not.
+/// The capabilities that annotations state; `None` where they state none.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Stated {
     insertable: Option<bool>,
@@ -62,7 +62,7 @@ impl Stated {
         self.navigation.extend(other.navigation);
     }
 
-    /// What is left.
+    /// The remaining capabilities.
     pub(super) fn capabilities(&self) -> Capabilities {
         let readable = self.readable.unwrap_or(true);
         Capabilities {
@@ -74,7 +74,7 @@ impl Stated {
         }
     }
 
-    /// What is left of navigation, by path.
+    /// The remaining capabilities of navigation, by path.
     pub(super) fn navigation(&self) -> impl Iterator<Item = (&str, Capabilities)> {
         self.navigation.iter().map(|(path, stated)| (path.as_str(), stated.capabilities()))
     }

@@ -1,6 +1,6 @@
 //! Control information and annotations: the members of a JSON object that are no values (JSON Format §4.6, §20).
 //!
-//! What each kind means in a request, with the prefix `odata.` or without it:
+//! The meaning of each kind in a request, with the prefix `odata.` or without it:
 //!
 //! | control information | in a request |
 //! |---|---|
@@ -16,7 +16,7 @@ use super::object::{Shape, shape};
 use super::path::Path;
 use crate::edm::{StructuredType, ValueError};
 
-/// What the name of a member that is no declared property says.
+/// The meaning of the name of a member that is no declared property.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Member<'n> {
     /// A name: of a navigation property, or a dynamic one.

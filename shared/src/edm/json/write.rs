@@ -110,7 +110,7 @@ pub fn write_dynamic(out: &mut Vec<u8>, model: &Model, name: &str, value: &Dynam
 }
 
 impl Types {
-    /// What a name is followed by that a type is stated of.
+    /// The suffix of a name of which a member states the type.
     fn control(self) -> Option<&'static str> {
         match self {
             Self::Omitted => None,

@@ -26,7 +26,7 @@ pub(super) enum Moment {
     At(Timestamp),
     /// A time without offset: that instant if it is in UTC.
     Local(Timestamp),
-    /// It cannot be read.
+    /// The text is no time.
     Wrong(Fault),
 }
 

@@ -21,11 +21,11 @@ const TRIES: usize = 20;
 
 /// The turn of a decision that is due.
 pub(super) enum Turn {
-    /// It is carried out, then.
+    /// The decision is carried out, then.
     Call(Plan),
     /// Its job has finished since: later failures have decisions of their own.
     Finished,
-    /// It is not carried out.
+    /// The decision is not carried out.
     Dropped(Decision, String),
     /// Another one is ahead.
     Waits,

@@ -48,7 +48,7 @@ impl Outbox {
     pub(super) async fn requeue(&self, round: &Round<'_>, key: &ItemKey) -> Result<Worked, StoreError> {
         let (mut worked, mut next) = self.work_off(round, key).await?;
         while let Some(key) = next.take() {
-            // It is in the index, too.
+            // The index has it, too.
             if round.is_over() {
                 worked.next = earlier(worked.next, Some(self.now()));
                 break;
@@ -365,7 +365,7 @@ fn gives_back(row: &DecisionRow, called: &Called, end: &End) -> bool {
     was_refused && row.reruns == 0
 }
 
-/// What the end of a decision means for the claims of its job; nothing where it goes on, or has no place among them.
+/// The end of the claim of a decision; nothing where it goes on, or has no place among them.
 fn ending(before: &DecisionRow, claimed: &DecisionRow, called: &Called, end: &End) -> Option<Ending> {
     let requeued = match end {
         End::Postponed(_) => return None,

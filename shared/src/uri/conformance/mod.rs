@@ -25,7 +25,7 @@ use crate::{
     service::{Service, Services, Source},
 };
 
-/// What becomes of an input.
+/// The outcome of an input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Outcome {
     /// Read, with a meaning in the model.
@@ -54,7 +54,7 @@ fn model() -> &'static Model {
     &SERVICE.model
 }
 
-/// What becomes of an input of a rule.
+/// The outcome of an input of a rule.
 fn ask(rule: &str, input: &str) -> Outcome {
     match rule {
         "odatarelativeuri" | "resourcepath" | "entitysetname" => relative(input),

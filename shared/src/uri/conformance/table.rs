@@ -1,6 +1,6 @@
-//! What becomes of the cases, rule by rule (names in small letters).
+//! The outcomes of the cases, rule by rule (names in small letters).
 //!
-//! What is refused though it is valid: years outside 0001 to 9999 and leap seconds, `INF` and `NaN` as Decimal, values that no
+//! Valid inputs that are refused: years outside 0001 to 9999 and leap seconds, `INF` and `NaN` as Decimal, values that no
 //! member of the enumeration has, a number beyond its type (`sbyte` 128), and an option that is given twice (Protocol
 //! §11.2.1 forbids it).
 
