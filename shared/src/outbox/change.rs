@@ -39,8 +39,8 @@ impl Change {
         match (role, &desk.mail) {
             (Role::Job, _) => {
                 let (old, new) = (entity(&record.old)?, entity(&record.new)?);
-                // What only a unit of work has left on the item, before it was decided, is no change; nor is a write of what
-                // was there.
+                // Marks that an undecided unit of work left on the item are no change; nor is a write of the values that
+                // were there.
                 let is_change = |new: &Arc<Entity>| {
                     let differs = |old: &Arc<Entity>| history::is_change(desk.model(), &desk.jobs, old, new);
                     old.as_ref().is_none_or(|old| old.etag() != new.etag() && differs(old))

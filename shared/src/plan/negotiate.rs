@@ -163,9 +163,14 @@ fn range(text: &str) -> Option<(Metadata, Numbers, f32)> {
     Some((metadata, numbers, quality))
 }
 
+/// The media type of a `Content-Type`, in lower case and without parameters.
+pub(super) fn media_type(content_type: &str) -> String {
+    content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
 /// Whether a `Content-Type` is JSON.
 pub(super) fn is_json(content_type: &str) -> bool {
-    let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let media_type = media_type(content_type);
     media_type == "application/json"
         || media_type.strip_prefix("application/").is_some_and(|subtype| subtype.ends_with("+json"))
 }

@@ -5,7 +5,7 @@ use crate::{
     service::Rule,
 };
 
-use super::{PlanError, prepare::Prepared, unit::Unit};
+use super::{PlanError, negotiate::media_type, prepare::Prepared, unit::Unit};
 
 /// The media type of bytes of which nothing is said.
 pub(crate) const OCTETS: &str = "application/octet-stream";
@@ -21,14 +21,14 @@ const IMAGES: [(&[u8], &str); 4] = [
 impl Unit<'_> {
     /// The values that the body of a request gives to a stream and to the property that holds its media type.
     pub(super) fn stream_written(request: &Prepared, position: usize, stream: &Stream) -> Vec<(usize, Value)> {
-        let said = request.media_type.as_deref().map_or(OCTETS.into(), essence);
+        let said = request.media_type.as_deref().map_or(OCTETS.into(), media_type);
         let begins = |(start, _): &&(&[u8], &str)| request.body.starts_with(start);
-        let media_type = match IMAGES.iter().find(begins) {
+        let kept = match IMAGES.iter().find(begins) {
             Some((_, found)) if said == OCTETS => (*found).to_owned(),
             _ => said,
         };
-        let media_type = stream.media_type.map(|at| (at, Value::String(media_type)));
-        [(position, Value::Binary(request.body.to_vec()))].into_iter().chain(media_type).collect()
+        let kept = stream.media_type.map(|at| (at, Value::String(kept)));
+        [(position, Value::Binary(request.body.to_vec()))].into_iter().chain(kept).collect()
     }
 
     /// The values of a deleted stream and of the property that holds its media type.
@@ -44,17 +44,12 @@ impl Unit<'_> {
 
 /// Whether a stream takes a body of this media type.
 pub(super) fn check_media_type(stream: &Stream, content_type: Option<&str>) -> Result<(), PlanError> {
-    let got = content_type.map(essence).unwrap_or_default();
+    let got = content_type.map(media_type).unwrap_or_default();
     if stream.takes(&got) {
         return Ok(());
     }
     let accepts = if stream.accepts.is_empty() { "any but JSON".into() } else { stream.accepts.join(", ") };
     Err(PlanError::StreamMediaType { got, accepts })
-}
-
-/// A media type in lower case, without parameters.
-fn essence(content_type: &str) -> String {
-    content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
 #[cfg(test)]

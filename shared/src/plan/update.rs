@@ -350,9 +350,10 @@ impl<'a> Unit<'a> {
 
     /// Points navigation properties where a change says, unless it says otherwise of the properties that follow them.
     fn bind(&mut self, change: &Change, new: &mut Entity) -> Step<()> {
-        let mut said = change.values.clone();
+        let mut said = Vec::new();
         for (nav, target) in &change.lookups {
-            let last = |at: usize| said.iter().rev().find(|(position, _)| *position == at).map(|(_, value)| value);
+            let given = |at: usize| change.values.iter().chain(&said).rev().find(|(position, _)| *position == at);
+            let last = |at: usize| given(at).map(|(_, value)| value);
             self.check_dependents(new.record.ty, *nav, target.as_ref(), last)?;
             self.set_lookup(&mut new.record, &mut new.lookups, *nav, target.as_ref())?;
             let follow = &self.navigation(new.record.ty, *nav)?.constraints;

@@ -262,7 +262,7 @@ pub enum Fault {
     /// A member that a request has in another spelling. To ignore it as others would lose what its sender means.
     #[error("'{got}' is not a member of a request, '{member}' is")]
     MemberSpelling {
-        /// What was sent.
+        /// The spelling that was sent.
         got: String,
         /// The member.
         member: &'static str,
