@@ -6,8 +6,15 @@ import tomllib
 import xml.etree.ElementTree as xml
 
 ACTION = "SetBatchJobToWaiting"
-METHODS_OF_THE_WEBHOOK = {"POST /events/{}", "OPTIONS /events/{}"}
-HEALTH = {"GET /health", "GET /ready"}
+# Where the gateway's authorizer must not stand, and which function is behind it. Everything else is one route to batch.
+OPEN = {
+    "ANY /health": "BatchFunction",
+    "ANY /ready": "BatchFunction",
+    "OPTIONS /": "BatchFunction",
+    "OPTIONS /{proxy+}": "BatchFunction",
+    "POST /events/{}": "EventWebhookFunction",
+    "OPTIONS /events/{}": "EventWebhookFunction",
+}
 # What each function reads is a constant of its configuration, and the level of its log.
 CONFIGURATIONS = {"Batch": "EngineConfig", "JobState": "EngineConfig", "EventWebhook": "WebhookConfig", "Outbox": "OutboxConfig"}
 # In a secret, or with a default that suits a deployment.
@@ -39,7 +46,7 @@ def environment(template, workspace):
 
 
 def routes(template, services):
-    """The services' roots and all below them lead to batch, the action to job-state, events to the webhook."""
+    """The action leads to job-state, events to the webhook, everything else to batch: no route names a service's root."""
     integrations = {name: p["IntegrationUri"]["Fn::GetAtt"] for name, p in of_type(template, "AWS::ApiGatewayV2::Integration").items()}
     there = {}
     for name, route in of_type(template, "AWS::ApiGatewayV2::Route").items():
@@ -48,22 +55,21 @@ def routes(template, services):
         function = function.split(".")[0] if isinstance(function, str) else function[0]
         there[unnamed(route["RouteKey"])] = function
         closed = route.get("AuthorizationType", "NONE") != "NONE"
-        open_to_all = unnamed(route["RouteKey"]) in METHODS_OF_THE_WEBHOOK | HEALTH or route["RouteKey"].startswith("OPTIONS")
-        if closed == open_to_all:
+        if closed == (unnamed(route["RouteKey"]) in OPEN):
             yield f"{name}: the authorizer of the gateway stands {'before' if closed else 'not before'} it"
-    expected = dict.fromkeys(METHODS_OF_THE_WEBHOOK, "EventWebhookFunction") | dict.fromkeys(HEALTH, "BatchFunction")
+    expected = {**OPEN, "$default": "BatchFunction"}
     for folder in sorted(path.parent for path in services.glob("*/service.toml")):
         service = tomllib.loads((folder / "service.toml").read_text())
-        for root in service["roots"]:
-            path = "/".join("{}" if "*" in s or s.startswith("{") else s for s in root.split("/"))
-            for method in ("ANY", "OPTIONS"):
-                expected |= {f"{method} {path}": "BatchFunction", f"{method} {path}/{{proxy+}}": "BatchFunction"}
-            if "jobs" in service:
-                action = f"{namespace_of_action(folder / 'model.xml')}.{ACTION}"
-                expected[f"POST {path}/{service['jobs']['set']}/{action}"] = "JobStateFunction"
+        if "jobs" in service:
+            action = f"{namespace_of_action(folder / 'model.xml')}.{ACTION}"
+            expected |= {f"POST {root}/{service['jobs']['set']}/{action}": "JobStateFunction" for root in service["roots"]}
     for key in sorted(expected.keys() | there.keys()):
         if expected.get(key) != there.get(key):
             yield f"{key} leads to {there.get(key, 'nothing')}, not to {expected.get(key, 'nothing')}"
+    invoke = template["Resources"]["BatchPermission"]["Properties"]["SourceArn"]["Fn::Sub"]
+    # The ARN of $default is <api>/<stage>/$default: a pattern with method and path would not match it.
+    if not invoke.endswith("${Api}/*"):
+        yield f"BatchPermission: {invoke} does not match the route $default"
 
 
 def namespace_of_action(model):
