@@ -200,6 +200,19 @@ class Checks:
         assert [r["Outcome"] for r in attempts] == ["Requeued"], attempts
         assert len(history) == 1 and "failed jobs" in history[0]["Reason"], history
 
+    def requeued_by_itself(self, job, seconds):
+        """Waits until a job that no event from outside was about waits again."""
+        def decided():
+            rows = self.rows(job, "RequeueDecisions")
+            return rows if [r["Status"] for r in rows] == ["Requeued"] else None
+
+        rows = until(f"the decision of job {job}: {self.rows(job, 'RequeueDecisions')}", decided, seconds)
+        assert [(r["Source"], r["Decision"]) for r in rows] == [("self", "Requeue")], rows
+        job = self.send(self.all, DEFAULT, "a job that was requeued by itself", "GET", f"/data/BatchJobs({job})", 200).json()
+        assert job["Status"] == "Waiting", job
+        endpoints = expect(self.all.send("GET", "/data/BusinessEventEndpoints"), 200).json()["value"]
+        assert [e["Active"] for e in endpoints if e["Url"] == "rebatch:events"] == [True], endpoints
+
     # ── Business events ──
 
     def subscribe(self):

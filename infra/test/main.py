@@ -31,6 +31,7 @@ STACK = "rebatch"
 ANOTHER = "/another/root"
 BY_SCHEDULE = 5637999001
 BY_STREAM = 5637999002
+BY_ITSELF = 5637999003
 ROOT = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": REGION}
 
 
@@ -175,6 +176,11 @@ def second_deployment(stack, checks, folder, parameters):
     event = checks.event(BY_STREAM, "a failed job, to be requeued by the stream, secret in ?code=", 200, headers={}, query=f"?code={checks.secret}")
     checks.requeued(BY_STREAM, event, 30)
     checks.delivered(BY_STREAM, 30)
+
+    step("a job that fails is requeued without an event from outside")
+    stack.deploy({**parameters, "OwnLoop": "true"})
+    checks.job(BY_ITSELF)
+    checks.requeued_by_itself(BY_ITSELF, 30)
 
 
 def third_deployment(stack, checks, parameters):
