@@ -94,7 +94,7 @@ def serve(stack, rebatch, table, folder):
     """Starts a host on a table, which makes it where it is missing and loads the rows of the services; then ends it."""
     log = folder / f"{table}.log"
     command = [rebatch, "serve", "--listen", "127.0.0.1:0", "--endpoint", stack.endpoint, "--table", table,
-               "--services", str(WORKSPACE / "infra/services"), "--no-outbox"]
+               "--seed", "--services", str(WORKSPACE / "infra/services"), "--no-outbox"]
     with running(command, log, **ROOT) as process:
         def listens():
             assert process.poll() is None, log.read_text()

@@ -10,30 +10,32 @@
 //!
 //! | module | what it is | may use |
 //! |---|---|---|
-//! | [`auth`] | who calls and what they may do; fetches the keys of token issuers | `batch` |
+//! | [`auth`] | who calls and what they may do; fetches the keys of token issuers | `batch`, `text_file` |
 //! | [`batch`] | requests, change sets, answers, preferences: what a batch is | – |
 //! | [`wire`] | the two formats, bytes ⇄ `batch` | `batch` |
-//! | [`edm`] | models (CSDL), typed values, JSON ⇄ values, keys, etags | – |
+//! | [`clock`] | the clock of this machine | – |
+//! | [`text_file`] | text files: encoding, lines and columns | – |
+//! | [`edm`] | models (CSDL), typed values, JSON ⇄ values, keys, etags | `text_file` |
 //! | [`uri`] | resource paths, query options, `$filter` syntax | `edm` |
 //! | [`query`] | what `$filter` and `$select` mean for an entity | `edm`, `uri` |
 //! | [`jobs`] | batch jobs: states, counters, SetBatchJobToWaiting, history | `edm` |
-//! | [`service`] | a service's folder: roots, profile, limits, derived values, seed | `auth`, `edm`, `events`, `jobs`, `uri`, `wire` |
+//! | [`service`] | a service's folder: roots, profile, limits, derived values, seed | `auth`, `edm`, `events`, `jobs`, `text_file`, `uri`, `wire` |
 //! | [`events`] | business events: payloads, envelopes, signatures, what an attempt means | `edm`, `jobs` |
-//! | [`policy`] | what is done about failed jobs: sources of events, rules, targets | `auth`, `events`, `jobs`, `service` |
+//! | [`policy`] | what is done about failed jobs: sources of events, rules, targets | `auth`, `events`, `jobs`, `service`, `text_file` |
 //! | [`exchange`] | one HTTP request and its answer, free of any server; what an answer may weigh | `batch`, `uri` |
 //! | [`cors`] | which web pages may call | `batch`, `exchange` |
 //! | [`gateway`] | events of the gateways before Lambda functions ⇄ `exchange` | `batch`, `exchange`, `uri` |
-//! | [`store`] | the table. With `secrets` the only module that names the AWS SDK | `edm` |
+//! | [`store`] | the table. With `secrets` the only module that names the AWS SDK | `clock`, `edm` |
 //! | [`secrets`] | secrets that are in AWS Secrets Manager | – |
-//! | [`telemetry`] | what is logged and measured, and what never is; where a request stands in a trace | `batch`, `store` |
+//! | [`telemetry`] | what is logged and measured, and what never is; where a request stands in a trace | `batch`, `clock`, `store` |
 //! | [`repeat`] | repeats of requests: their ids, and where is kept how they ended. Pure | `auth`, `batch`, `store` |
 //! | [`plan`] | what requests mean: from requests to answers and writes. Pure | all above, `respond` |
 //! | [`respond`] | answers of single requests; the one table of errors | all above |
 //! | [`execute`] | reads what planning needs, commits what it decides | all above |
 //! | [`ledger`] | what was decided about events that came in, and what was done | `edm`, `events`, `plan`, `policy`, `service`, `store` |
-//! | [`outbox`] | what leaves the service: events to endpoints, calls to targets; the history of jobs | `auth`, `edm`, `events`, `exchange`, `execute`, `jobs`, `ledger`, `plan`, `policy`, `service`, `store`, `telemetry`, `uri` |
-//! | [`webhook`] | where events come in: who sends them, what becomes of them | `auth`, `batch`, `events`, `exchange`, `ledger`, `policy`, `store`, `telemetry`, `uri` |
-//! | [`function`] | what the Lambda functions share: one way to run, their environment, an engine, a webhook or an outbox that is ready in time | `auth`, `cors`, `exchange`, `execute`, `gateway`, `ledger`, `outbox`, `policy`, `secrets`, `service`, `store`, `telemetry`, `webhook` |
+//! | [`outbox`] | what leaves the service: events to endpoints, calls to targets; the history of jobs | `auth`, `clock`, `edm`, `events`, `exchange`, `execute`, `jobs`, `ledger`, `plan`, `policy`, `service`, `store`, `telemetry`, `uri` |
+//! | [`webhook`] | where events come in: who sends them, what becomes of them | `auth`, `batch`, `clock`, `events`, `exchange`, `ledger`, `policy`, `store`, `telemetry`, `uri` |
+//! | [`function`] | what the Lambda functions share: one way to run, their environment, an engine, a webhook or an outbox that is ready in time | `auth`, `clock`, `cors`, `exchange`, `execute`, `gateway`, `ledger`, `outbox`, `policy`, `secrets`, `service`, `store`, `telemetry`, `webhook` |
 //!
 //! The pure modules have no clock, no random source and no I/O: `now` and fresh keys are arguments. A test reads the
 //! sources and fails where an arrow of this table is broken. Where to look for what:
@@ -193,6 +195,7 @@
 
 pub mod auth;
 pub mod batch;
+pub mod clock;
 pub mod cors;
 pub mod edm;
 pub mod events;
@@ -212,6 +215,7 @@ pub mod secrets;
 pub mod service;
 pub mod store;
 pub mod telemetry;
+pub mod text_file;
 pub mod uri;
 pub mod webhook;
 pub mod wire;

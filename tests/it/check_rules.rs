@@ -139,5 +139,5 @@ async fn what_is_wrong_is_one_line_with_its_place() {
     let files = Files::new(POLICY, FAILED);
     fs::remove_file(files.path("event.json")).unwrap();
     let (code, _, error) = files.check(&["--source", "local"]).await;
-    assert!(code == 1 && error.starts_with("rebatch: cannot read event.json: "), "{error}");
+    assert!(code == 1 && error.starts_with("rebatch: event.json: cannot be read: "), "{error}");
 }

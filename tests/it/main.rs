@@ -56,6 +56,7 @@ mod samples;
 mod seeds;
 mod soak;
 mod staged;
+mod starts;
 mod strict;
 mod telemetry;
 mod too_large;

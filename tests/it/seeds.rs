@@ -32,20 +32,20 @@ async fn a_key_that_two_rows_have_stops_the_start_also_where_the_service_makes_i
             "trippin",
             "/trippin",
             json!({ "People": [{ "UserName": "ada", "FirstName": "A", "LastName": "B", "Trips": trips }] }),
-            ["row 1 of 'People'", "(1)"],
+            ["trippin/seed.json:1:12: row of 'People': ", "(1)"],
         ),
         (
             "finance-operations",
             "/data",
             json!({ "BatchJobs": [{ "JobDescription": "first" }, { "BatchJobRecId": 5_637_144_581_i64, "JobDescription": "second" }] }),
-            ["row 2 of 'BatchJobs'", "(5637144581)"],
+            ["finance-operations/seed.json:1:42: row of 'BatchJobs': ", "(5637144581)"],
         ),
         (
             "business-central",
             "/api/v2.0",
             json!({ "items": [{ "id": "00000000-0000-0000-0000-00000000000a",
                 "picture": { "id": "00000000-0000-0000-0000-00000000000b", "width": 3 } }] }),
-            ["row 1 of 'items'", "'id'"],
+            ["business-central/seed.json:1:11: row of 'items': ", "'id'"],
         ),
     ] {
         let stopped = TestService::seeded(source(name, &seed), root).await.unwrap_err().to_string();

@@ -8,7 +8,10 @@ use std::{
 };
 
 use local::dev_issuer::{DevIssuer, DevIssuerError};
-use shared::auth::{AuthConfigError, Authenticator, JwtConfig, KeySet, KeySetError, Tokens, TokensError};
+use shared::{
+    auth::{AuthConfigError, Authenticator, JwtConfig, KeySet, KeySetError, Tokens, TokensError},
+    text_file::{self, NotText, Position},
+};
 
 use crate::cli::{Auth, AuthMode};
 
@@ -28,16 +31,47 @@ pub(crate) enum AuthError {
     Incomplete(&'static str),
     #[error("--{0} needs --issuer")]
     NoIssuer(&'static str),
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("{}: cannot be read: {source}", path.display())]
     File { path: PathBuf, source: io::Error },
-    #[error("{}: {problem}", path.display())]
+    #[error("{}: has more than {MAX_FILE} bytes", .0.display())]
+    FileSize(PathBuf),
+    #[error("{}: {problem}", place(path, problem.position()))]
     Keys { path: PathBuf, problem: KeySetError },
-    #[error("{0}")]
+    #[error("{}: {problem}", place(path, Some(problem.position())))]
+    NotText { path: PathBuf, problem: NotText },
+    #[error("{}: {problem}", place(path, Some(*position)))]
+    TokenFile { path: PathBuf, position: Position, problem: TokensError },
+    #[error("{TOKEN_VARIABLE}: {0}")]
     Tokens(#[from] TokensError),
     #[error(transparent)]
     Config(#[from] AuthConfigError),
     #[error(transparent)]
     DevIssuer(#[from] DevIssuerError),
+}
+
+impl AuthError {
+    /// Whether it is a mistake in the command line or in a variable, and not in a file.
+    pub(crate) fn is_misuse(&self) -> bool {
+        match self {
+            Self::Unused { .. }
+            | Self::NoToken
+            | Self::Incomplete(_)
+            | Self::NoIssuer(_)
+            | Self::Tokens(_)
+            | Self::Config(_) => true,
+            Self::File { .. }
+            | Self::FileSize(_)
+            | Self::Keys { .. }
+            | Self::NotText { .. }
+            | Self::TokenFile { .. }
+            | Self::DevIssuer(_) => false,
+        }
+    }
+}
+
+/// A file, and where in it.
+fn place(path: &Path, position: Option<Position>) -> String {
+    position.map_or_else(|| path.display().to_string(), |position| format!("{}:{position}", path.display()))
 }
 
 /// What the options say about who is let in. `data` is where the dev issuer's key is beside; `var` reads the environment.
@@ -49,10 +83,12 @@ pub(crate) fn authenticator(
     check(options)?;
     Ok(match options.mode {
         AuthMode::None => Authenticator::Open,
-        AuthMode::Token => Authenticator::Token(Tokens::parse(&token_text(options, var)?)?),
+        AuthMode::Token => Authenticator::Token(tokens(options, var)?),
         AuthMode::Jwt if options.issuer.is_empty() => {
-            tracing::warn!("the dev issuer's tokens are accepted: for trying things out");
-            DevIssuer::beside(data)?.authenticator()?
+            let issuer = DevIssuer::beside_or_new(data)?;
+            let (key, made) = (issuer.file().display(), issuer.is_new());
+            tracing::warn!(%key, made, "the dev issuer's tokens are accepted: for trying things out");
+            issuer.authenticator()?
         }
         AuthMode::Jwt => issuer(options)?,
     })
@@ -80,11 +116,18 @@ fn check(options: &Auth) -> Result<(), AuthError> {
     issuer.or_else(|| given(&of_issuer)).map_or(Ok(()), |option| Err(AuthError::Unused { option, mode: "jwt" }))
 }
 
-fn token_text(options: &Auth, var: impl Fn(&str) -> Option<String>) -> Result<String, AuthError> {
-    match &options.token_file {
-        Some(path) => Ok(String::from_utf8_lossy(&read(path)?).into_owned()),
-        None => var(TOKEN_VARIABLE).ok_or(AuthError::NoToken),
-    }
+fn tokens(options: &Auth, var: impl Fn(&str) -> Option<String>) -> Result<Tokens, AuthError> {
+    let Some(path) = &options.token_file else {
+        return Ok(Tokens::parse(&var(TOKEN_VARIABLE).ok_or(AuthError::NoToken)?)?);
+    };
+    let bytes = read(path)?;
+    let text = text_file::decode(&bytes).map_err(|problem| AuthError::NotText { path: path.clone(), problem })?;
+    Tokens::parse(text).map_err(|problem| {
+        // The first one that cannot be a token by itself.
+        let wrong = text.split_whitespace().find(|token| Tokens::parse(token).is_err());
+        let offset = wrong.map_or(0, |token| token.as_ptr().addr().saturating_sub(text.as_ptr().addr()));
+        AuthError::TokenFile { path: path.clone(), position: Position::of(text, offset), problem }
+    })
 }
 
 fn issuer(options: &Auth) -> Result<Authenticator, AuthError> {
@@ -111,8 +154,11 @@ fn issuer(options: &Auth) -> Result<Authenticator, AuthError> {
 
 fn read(path: &Path) -> Result<Vec<u8>, AuthError> {
     let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(MAX_FILE).read_to_end(&mut bytes));
-    read.map_err(|source| AuthError::File { path: path.to_owned(), source })?;
+    let read = File::open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes));
+    let read = read.map_err(|source| AuthError::File { path: path.to_owned(), source })?;
+    if u64::try_from(read).is_ok_and(|read| read > MAX_FILE) {
+        return Err(AuthError::FileSize(path.to_owned()));
+    }
     Ok(bytes)
 }
 
@@ -145,7 +191,7 @@ mod tests {
         assert!(refused(&options(AuthMode::Token), None).contains(TOKEN_VARIABLE));
         assert!(refused(&options(AuthMode::Token), Some("secret")).contains("6 characters"));
         std::fs::remove_file(&path).unwrap();
-        assert!(refused(&from_file, Some(TOKEN)).contains("cannot read"));
+        assert!(refused(&from_file, Some(TOKEN)).contains("cannot be read"));
     }
 
     #[test]
@@ -173,7 +219,7 @@ mod tests {
             jwks: Some(path.to_str().unwrap().into()),
             ..options(AuthMode::Jwt)
         };
-        assert!(refused(&with, None).contains("cannot read"));
+        assert!(refused(&with, None).contains("cannot be read"));
         std::fs::write(&path, r#"{"keys":[]}"#).unwrap();
         assert!(refused(&with, None).contains("no key"));
         let elsewhere = Auth { jwks: Some("http://issuer.example/keys".into()), ..with };

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use shared::{
     events::{EventFault, JobEvent, ReadError, Received, What, id_text, read},
     policy::{Decision, Explanation, Limit, Policy, PolicyFileError, SecretsOf, Source},
+    text_file::{self, NotText, Position},
 };
 
 use crate::cli::CheckRules;
@@ -29,12 +30,14 @@ pub(crate) enum CheckError {
     NoSource,
     #[error("the policy has several sources, so --source must name one: {0}")]
     SeveralSources(String),
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("{}: cannot be read: {source}", path.display())]
     File { path: PathBuf, source: io::Error },
     #[error("{}: has more than {MAX_EVENT} bytes", .0.display())]
     TooLong(PathBuf),
-    #[error("{}:{line}:{column}: is not JSON: {message}", path.display())]
-    NotJson { path: PathBuf, line: usize, column: usize, message: String },
+    #[error("{}:{}: {problem}", path.display(), problem.position())]
+    NotText { path: PathBuf, problem: NotText },
+    #[error("{}:{position}: is not JSON: {message}", path.display())]
+    NotJson { path: PathBuf, position: Position, message: String },
     #[error("{}: {problem}", path.display())]
     Read { path: PathBuf, problem: ReadError },
 }
@@ -52,13 +55,15 @@ pub(crate) fn check_rules(options: &CheckRules, now: Timestamp) -> Result<Told, 
     let source = source(&policy, options.source.as_deref())?;
     let path = &options.event;
     let body = body(path)?;
+    let text = text_file::decode(&body).map_err(|problem| CheckError::NotText { path: path.clone(), problem })?;
     let header = |name: &str| (name == "content-type").then_some("application/json");
-    let received = read(source.format, |id| policy.event_kind(id), header, &body).map_err(|problem| match problem {
-        ReadError::NotJson { line, column, message } => {
-            CheckError::NotJson { path: path.clone(), line, column, message }
-        }
-        problem => CheckError::Read { path: path.clone(), problem },
-    })?;
+    let received =
+        read(source.format, |id| policy.event_kind(id), header, text.as_bytes()).map_err(|problem| match problem {
+            ReadError::NotJson { line, column, message } => {
+                CheckError::NotJson { path: path.clone(), position: Position::of_bytes(text, line, column), message }
+            }
+            problem => CheckError::Read { path: path.clone(), problem },
+        })?;
     let check = Check { policy: &policy, source, now: options.at.unwrap_or(now), retries: options.retries };
     let mut told = Told { text: String::new(), fault: None };
     match received {

@@ -6,11 +6,10 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::BoolishValueParser, error::ErrorKind};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use local::dev_issuer::Grant;
 
-/// Longest time that a token of the dev issuer is good for.
-const MAX_TTL: Duration = Duration::from_hours(24 * 366);
+use crate::values::{data_file, lifetime, root};
 
 /// The data file unless another is named.
 const DATA: &str = ".rebatch/data.db";
@@ -27,7 +26,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Subcommands {
-    /// Answer requests (what happens without a command, too).
+    /// Answer requests (what happens without a command, too) until SIGINT, SIGTERM or SIGHUP; a second one ends at once.
     Serve(Box<Serve>),
     /// Print a token of the dev issuer, which `--auth jwt` without `--issuer` accepts.
     Token(Token),
@@ -44,8 +43,8 @@ enum Subcommands {
 pub(crate) enum Command {
     /// To answer requests.
     Serve(Box<Serve>),
-    /// To print a token of the issuer beside the data file.
-    Token(PathBuf, Grant),
+    /// To print a token.
+    Token(Token),
     /// To show how failed jobs come back.
     Demo(Box<Serve>),
     /// To say what would be done about an event.
@@ -56,12 +55,13 @@ pub(crate) enum Command {
 
 /// How to serve.
 #[derive(Clone, Debug, Args, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of the command line")]
 pub(crate) struct Serve {
     /// Address to listen on, a loopback one without --auth; port 0 picks a free one.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8080")]
     pub(crate) listen: String,
     /// File of the embedded database.
-    #[arg(long, value_name = "FILE", default_value = DATA)]
+    #[arg(long, value_name = "FILE", default_value = DATA, value_parser = data_file())]
     pub(crate) data: PathBuf,
     /// Keep the data in memory and forget them at the end.
     #[arg(long, conflicts_with = "data")]
@@ -75,6 +75,9 @@ pub(crate) struct Serve {
     /// A real table instead of the embedded one; made when it is missing.
     #[arg(long, value_name = "NAME", conflicts_with_all = ["data", "memory"])]
     pub(crate) table: Option<String>,
+    /// Load the rows of the services into a real table too. The embedded one always gets them.
+    #[arg(long)]
+    pub(crate) seed: bool,
     /// What clients call the root of this host, when it is not what they send as `Host`.
     #[arg(long, value_name = "URL")]
     pub(crate) public_url: Option<String>,
@@ -142,8 +145,8 @@ pub(crate) enum AuthMode {
 }
 
 /// Which token to print.
-#[derive(Clone, Debug, Args)]
-struct Token {
+#[derive(Clone, Debug, Args, PartialEq, Eq)]
+pub(crate) struct Token {
     /// What its owner may do: `data.read`, `data.write`, `jobs.requeue`, `admin`. May be repeated.
     #[arg(long, value_name = "SCOPE", required = true)]
     scope: Vec<String>,
@@ -153,9 +156,19 @@ struct Token {
     /// How long it is good for: `90s`, `1h`, `30d`.
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = lifetime)]
     ttl: Duration,
-    /// The data file of the host that it is for.
-    #[arg(long, value_name = "FILE", default_value = DATA)]
-    data: PathBuf,
+    /// The data file of the host that it is for: the issuer's key is beside it.
+    #[arg(long, value_name = "FILE", default_value = DATA, value_parser = data_file())]
+    pub(crate) data: PathBuf,
+    /// Make the issuer's key where there is none.
+    #[arg(long)]
+    pub(crate) new_key: bool,
+}
+
+impl Token {
+    /// What it says.
+    pub(crate) fn grant(&self) -> Grant {
+        Grant { name: self.name.clone(), scopes: self.scope.clone(), lifetime: self.ttl }
+    }
 }
 
 /// How to show it.
@@ -178,6 +191,7 @@ impl Demo {
             services: self.services,
             endpoint: None,
             table: None,
+            seed: false,
             public_url: None,
             cors_origin: Vec::new(),
             allow_private_targets: true,
@@ -193,7 +207,7 @@ impl Demo {
 #[derive(Clone, Debug, Args, PartialEq, Eq)]
 pub(crate) struct Reindex {
     /// File of the embedded database; no host may use it meanwhile.
-    #[arg(long, value_name = "FILE", default_value = DATA)]
+    #[arg(long, value_name = "FILE", default_value = DATA, value_parser = data_file())]
     pub(crate) data: PathBuf,
     /// Folder of services, one folder each.
     #[arg(long, value_name = "DIR", env = "REBATCH_SERVICES")]
@@ -207,6 +221,12 @@ pub(crate) struct Reindex {
 }
 
 impl Reindex {
+    /// The same with its URL as browsers write it.
+    fn checked(self) -> Result<Self, Refused> {
+        let endpoint = root("--endpoint", self.endpoint.as_deref()).map_err(Refused::Misused)?;
+        Ok(Self { endpoint, ..self })
+    }
+
     /// The folder of services: the one that was named, else `infra/services`.
     pub(crate) fn services_folder(&self) -> PathBuf {
         infra(self.services.as_deref(), "services")
@@ -250,19 +270,24 @@ impl Command {
             _ => Refused::Misused(one_line(&error.to_string())),
         })?;
         Ok(match cli.command {
-            Some(Subcommands::Token(Token { scope: scopes, name, ttl: lifetime, data })) => {
-                Self::Token(data, Grant { name, scopes, lifetime })
-            }
+            Some(Subcommands::Token(token)) => Self::Token(token),
             Some(Subcommands::CheckRules(options)) => Self::CheckRules(options),
-            Some(Subcommands::Reindex(options)) => Self::Reindex(options),
-            Some(Subcommands::Serve(serve)) => Self::Serve(serve),
+            Some(Subcommands::Reindex(options)) => Self::Reindex(options.checked()?),
+            Some(Subcommands::Serve(serve)) => Self::Serve(Box::new(serve.checked()?)),
             Some(Subcommands::Demo(demo)) => Self::Demo(Box::new(demo.serve())),
-            None => Self::Serve(Box::new(cli.serve)),
+            None => Self::Serve(Box::new(cli.serve.checked()?)),
         })
     }
 }
 
 impl Serve {
+    /// The same with its URLs as browsers write them.
+    fn checked(self) -> Result<Self, Refused> {
+        let public_url = root("--public-url", self.public_url.as_deref()).map_err(Refused::Misused)?;
+        let endpoint = root("--endpoint", self.endpoint.as_deref()).map_err(Refused::Misused)?;
+        Ok(Self { endpoint, public_url, ..self })
+    }
+
     /// The policy file: the one that was named, else `infra/policy.toml`, if it is there.
     pub(crate) fn policy_file(&self) -> Option<PathBuf> {
         let file = infra(self.policy.as_deref(), "policy.toml");
@@ -292,17 +317,6 @@ fn infra(named: Option<&Path>, name: &str) -> PathBuf {
     }
 }
 
-fn lifetime(text: &str) -> Result<Duration, String> {
-    // Days have 24 hours here, so no calendar is asked.
-    let hours = text
-        .strip_suffix('d')
-        .and_then(|days| days.parse::<u32>().ok())
-        .map(|days| format!("{}h", u64::from(days) * 24));
-    let parsed: SignedDuration = hours.as_deref().unwrap_or(text).parse().map_err(|_| "not a time".to_owned())?;
-    let lifetime = Duration::try_from(parsed).map_err(|_| "not a time".to_owned())?;
-    if lifetime.as_secs() == 0 || lifetime > MAX_TTL { Err("between 1s and 366d".into()) } else { Ok(lifetime) }
-}
-
 /// The first paragraph of clap's message, without its label and its layout.
 fn one_line(message: &str) -> String {
     let paragraph = message.split("\n\n").next().unwrap_or_default();
@@ -328,17 +342,12 @@ mod tests {
 
     #[test]
     fn a_token_says_what_its_owner_may_do() {
-        let Ok(Command::Token(data, grant)) = read(&["token", "--scope", "data.read", "--scope", "admin"]) else {
+        let Ok(Command::Token(token)) = read(&["token", "--scope", "data.read", "--scope", "admin"]) else {
             panic!("no token")
         };
-        assert_eq!((data.as_path(), grant.name.as_str()), (Path::new(DATA), "developer"));
+        let grant = token.grant();
+        assert_eq!((token.data.as_path(), token.new_key, grant.name.as_str()), (Path::new(DATA), false, "developer"));
         assert_eq!((grant.scopes, grant.lifetime), (vec!["data.read".into(), "admin".into()], Duration::from_hours(1)));
-        for (text, seconds) in [("90s", 90), ("1h30m", 5400), ("30d", 2_592_000)] {
-            assert_eq!(lifetime(text), Ok(Duration::from_secs(seconds)), "{text}");
-        }
-        for text in ["", "1", "0s", "-1h", "367d", "4000000000d", "soon"] {
-            assert!(lifetime(text).is_err(), "{text}");
-        }
     }
 
     #[test]
@@ -370,9 +379,19 @@ mod tests {
 
     #[test]
     fn mistakes_are_one_line() {
-        let misuses: [&[&str]; 14] = [
+        let misuses: [&[&str]; 24] = [
             &["reindex", "--data", "x.db", "--table", "t"],
             &["reindex", "--endpoint", "http://127.0.0.1:8000"],
+            &["reindex", "--table", "t", "--endpoint", "127.0.0.1:8000"],
+            &["--table", "t", "--endpoint", "127.0.0.1:8000"],
+            &["--public-url", "nope"],
+            &["--public-url", "https://u:secret@a.example"],
+            &["--data", "file:data.db"],
+            &["--data", "file:x?mode=memory"],
+            &["--data", ":memory:"],
+            &["--data", ""],
+            &["token", "--scope", "admin", "--data", "file:data.db"],
+            &["reindex", "--data", "file:data.db"],
             &["--nonsense"],
             &["serve", "--memory", "--data", "x.db"],
             &["--endpoint", "http://127.0.0.1:8000"],
@@ -389,7 +408,18 @@ mod tests {
         for misuse in misuses {
             let Err(Refused::Misused(line)) = parse(misuse) else { panic!("accepted {misuse:?}") };
             assert!(!line.contains('\n') && !line.starts_with("error") && line.len() > 10, "{line}");
+            assert!(!line.contains("secret"), "{line}");
         }
+    }
+
+    #[test]
+    fn a_data_file_is_any_path_and_urls_are_written_one_way() {
+        for path in ["./file:x", "/file:x", "a b?c#d%20e", "./:memory:"] {
+            assert_eq!(parse(&["--data", path]).unwrap().data, Path::new(path));
+        }
+        let url = parse(&["--public-url", "HTTPS://Example.com/odata/"]).unwrap().public_url;
+        assert_eq!(url.as_deref(), Some("https://example.com/odata"));
+        assert!(!parse(&["--table", "t"]).unwrap().seed && parse(&["--table", "t", "--seed"]).unwrap().seed);
     }
 
     #[test]

@@ -3,9 +3,9 @@
 use std::{
     fmt,
     fs::OpenOptions,
-    io,
+    io::{self, Read},
     os::unix::fs::OpenOptionsExt,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -30,6 +30,9 @@ pub const TARGET_HEADER: &str = "x-amz-target";
 /// What precedes the operation in [`TARGET_HEADER`].
 const TARGET_PREFIX: &str = "DynamoDB_20120810.";
 
+/// How a file of SQLite begins.
+const DATABASE: &[u8] = b"SQLite format 3\0";
+
 /// An embedded DynamoDB with the stream of its table. Cheap to clone; clones share the data.
 ///
 /// A call runs on the task that makes it: it takes about a millisecond, less than most hand-overs to another thread
@@ -43,17 +46,36 @@ pub struct Embedded {
 /// Why the embedded database did not open.
 #[derive(Debug, thiserror::Error)]
 pub enum EmbeddedError {
-    /// SQLite refused: no permission, not a database, written by something newer.
-    #[error("cannot open the data file: {0}")]
-    Open(#[from] DynoxideError),
+    /// No database in memory.
+    #[error("cannot keep data in memory: {0}")]
+    Memory(#[source] OpenError),
+    /// No database in a file.
+    #[error("{}: {problem}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        problem: OpenError,
+    },
+}
+
+/// Why a database did not open.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// SQLite refused: no permission, written by something newer.
+    #[error("cannot be opened: {0}")]
+    Database(#[from] DynoxideError),
     /// The file cannot be made, or not be written.
-    #[error("cannot open the data file: {0}")]
-    File(#[source] io::Error),
+    #[error("cannot be opened: {0}")]
+    File(#[from] io::Error),
+    /// The file has something else in it.
+    #[error("is no data file: it does not begin as a SQLite database does")]
+    NoDatabase,
     /// Its stream cannot be looked after.
     #[error(transparent)]
     Stream(#[from] StreamError),
     /// The emulator takes UTF-8 paths only.
-    #[error("the path of the data file is not UTF-8")]
+    #[error("the path is not UTF-8")]
     Path,
 }
 
@@ -72,16 +94,27 @@ impl Embedded {
         // A name of its own, so that the keeper of the stream can open it as well.
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        Self::at(&format!("file:rebatch-{number}?mode=memory&cache=shared"))
+        Self::at(&format!("file:rebatch-{number}?mode=memory&cache=shared")).map_err(EmbeddedError::Memory)
     }
 
     /// The database in a file, made when it is missing: for nobody but its owner, because secrets of endpoints are in it.
     pub fn open(file: &Path) -> Result<Self, EmbeddedError> {
-        OpenOptions::new().append(true).create(true).mode(0o600).open(file).map_err(EmbeddedError::File)?;
-        Self::at(file.to_str().ok_or(EmbeddedError::Path)?)
+        Self::in_file(file).map_err(|problem| EmbeddedError::File { path: file.to_owned(), problem })
     }
 
-    fn at(path: &str) -> Result<Self, EmbeddedError> {
+    fn in_file(file: &Path) -> Result<Self, OpenError> {
+        let opened = OpenOptions::new().append(true).read(true).create(true).mode(0o600).open(file)?;
+        let mut head = Vec::new();
+        opened.take(DATABASE.len() as u64).read_to_end(&mut head)?;
+        if !head.is_empty() && head != DATABASE {
+            return Err(OpenError::NoDatabase);
+        }
+        // SQLite takes a name that begins with `file:` for a URI, and `:memory:` for no file at all.
+        let path = if file.is_absolute() { file.to_owned() } else { Path::new(".").join(file) };
+        Self::at(path.to_str().ok_or(OpenError::Path)?)
+    }
+
+    fn at(path: &str) -> Result<Self, OpenError> {
         let database = Database::new(path)?;
         Ok(Self { stream: Arc::new(Keeper::open(path)?), database })
     }
@@ -178,9 +211,21 @@ impl HttpClient for Embedded {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
+    use std::{fs, os::unix::fs::PermissionsExt};
 
     use super::*;
+
+    #[test]
+    fn a_file_of_something_else_stays_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("notes.txt");
+        for text in ["notes", "SQLite format 2 and more"] {
+            fs::write(&file, text).unwrap();
+            let error = Embedded::open(&file).err().unwrap().to_string();
+            assert_eq!(error, format!("{}: {}", file.display(), OpenError::NoDatabase));
+            assert_eq!(fs::read_to_string(&file).unwrap(), text);
+        }
+    }
 
     #[test]
     fn a_data_file_is_for_its_owner_only() {

@@ -63,12 +63,24 @@ pub(crate) enum StartError {
     Outbox(#[from] OutboxError),
     #[error(transparent)]
     Requeues(#[from] RequeueError),
-    #[error("there is no data file {}", .0.display())]
+    #[error("{}: there is no data file", .0.display())]
     NoData(PathBuf),
-    #[error("cannot load the seeds: {0}")]
+    #[error(transparent)]
     Seed(#[from] SeedError),
     #[error(transparent)]
     System(#[from] io::Error),
+}
+
+impl StartError {
+    /// Whether it is a mistake in the command line or in a variable, and not in a file or on the machine.
+    pub(crate) fn is_misuse(&self) -> bool {
+        match self {
+            Self::Address(_, error) => error.kind() == io::ErrorKind::InvalidInput,
+            Self::Public(_) | Self::Cors(_) => true,
+            Self::Auth(error) => error.is_misuse(),
+            _ => false,
+        }
+    }
 }
 
 /// A host that can serve.
@@ -112,8 +124,10 @@ impl Host {
                 Some(Background { database, table: EMBEDDED_TABLE, outbox })
             }
         };
-        let rows = engine.seed().await?;
-        tracing::info!(rows, "seeded");
+        if args.table.is_none() || args.seed {
+            let rows = engine.seed().await?;
+            tracing::info!(rows, "seeded");
+        }
         Ok(Self { listener, engine, webhook, background, _lock: lock })
     }
 

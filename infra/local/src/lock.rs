@@ -17,7 +17,7 @@ pub struct DataLock {
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// Its folder or the lock beside it cannot be written.
-    #[error("cannot write {}: {source}", path.display())]
+    #[error("{}: cannot be written: {source}", path.display())]
     Write {
         /// What could not be written.
         path: PathBuf,
@@ -25,8 +25,11 @@ pub enum LockError {
         source: io::Error,
     },
     /// Another process has it.
-    #[error("{} is in use by another process", .0.display())]
+    #[error("{}: is in use by another process", .0.display())]
     Held(PathBuf),
+    /// A folder is no data file.
+    #[error("{}: is a folder, and no data file", .0.display())]
+    Folder(PathBuf),
 }
 
 impl DataLock {
@@ -37,6 +40,9 @@ impl DataLock {
             let path = path.to_owned();
             move |source| LockError::Write { path, source }
         };
+        if data.is_dir() {
+            return Err(LockError::Folder(data.to_owned()));
+        }
         if let Some(folder) = data.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             make_folder(folder).map_err(write(folder))?;
         }

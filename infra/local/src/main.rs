@@ -5,20 +5,20 @@ mod check_rules;
 mod cli;
 mod demo;
 mod host;
+mod signals;
+mod values;
 
 use std::{
     io::{self, Write},
-    path::Path,
     process::ExitCode,
 };
 
-use cli::{CheckRules, Command, LogFormat, Refused, Reindex, Serve};
+use cli::{CheckRules, Command, LogFormat, Refused, Reindex, Serve, Token};
 use demo::DemoError;
 use host::{Host, StartError};
-use jiff::Timestamp;
-use local::dev_issuer::{DevIssuer, DevIssuerError, Grant};
-use shared::telemetry;
-use tokio::signal::unix::{SignalKind, signal};
+use local::dev_issuer::{DevIssuer, DevIssuerError};
+use shared::{clock, telemetry};
+use signals::Signals;
 use tracing_subscriber::filter::LevelFilter;
 
 /// Exit code for a command line that is not understood.
@@ -39,11 +39,14 @@ enum RunError {
 
 fn main() -> ExitCode {
     let command = Command::parse(std::env::args_os());
+    if let (Ok(_), Err(error)) = (&command, clock::check()) {
+        return failed(&error.to_string(), ExitCode::FAILURE);
+    }
     begin_log(command.as_ref().ok());
     match command {
         Ok(Command::Serve(args)) => block_on(serve(&args)),
         Ok(Command::Demo(args)) => block_on(demonstrate(&args)),
-        Ok(Command::Token(data, grant)) => match token(&data, &grant) {
+        Ok(Command::Token(options)) => match token(&options) {
             Ok(token) => told(&format!("{token}\n")),
             Err(error) => failed(&error.to_string(), ExitCode::FAILURE),
         },
@@ -74,24 +77,14 @@ fn block_on(work: impl Future<Output = Result<(), RunError>>) -> ExitCode {
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
+        Err(RunError::Start(error)) if error.is_misuse() => failed(&error.to_string(), ExitCode::from(MISUSE)),
         Err(error) => failed(&error.to_string(), ExitCode::FAILURE),
     }
 }
 
-/// Completes when the program is told to end. From the call on a signal ends it in order, even before it serves.
-fn stopped() -> io::Result<impl Future<Output = ()>> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    })
-}
-
 async fn serve(args: &Serve) -> Result<(), RunError> {
-    let stop = stopped()?;
+    // From here on a signal ends it in order, even before it serves.
+    let stop = Signals::new()?.first();
     tokio::pin!(stop);
     let host = tokio::select! {
         started = Host::start(args, None) => started?,
@@ -104,7 +97,7 @@ async fn serve(args: &Serve) -> Result<(), RunError> {
 
 /// Serves, and shows what happens to jobs that fail.
 async fn demonstrate(args: &Serve) -> Result<(), RunError> {
-    let stop = stopped()?;
+    let stop = Signals::new()?.first();
     let secret = demo::secret();
     let host = Host::start(args, Some(demo::policy(&secret)?)).await?;
     let url = host.url()?;
@@ -130,13 +123,22 @@ async fn reindex(options: &Reindex) -> Result<(), RunError> {
     if done.duplicates.is_empty() { Ok(()) } else { Err(RunError::Duplicates(done.duplicates.len())) }
 }
 
-fn token(data: &Path, grant: &Grant) -> Result<String, DevIssuerError> {
-    DevIssuer::beside(data)?.token(grant, Timestamp::now())
+/// A token. Standard output is for the token alone.
+fn token(options: &Token) -> Result<String, DevIssuerError> {
+    let data = &options.data;
+    let issuer = if options.new_key { DevIssuer::beside_or_new(data) } else { DevIssuer::beside(data) }?;
+    let token = issuer.token(&options.grant(), clock::now())?;
+    say(&format!(
+        "signed with {} {}",
+        if issuer.is_new() { "the new key" } else { "the key" },
+        issuer.file().display()
+    ));
+    Ok(token)
 }
 
 /// What can be told is told, and an event that cannot be read is a failure all the same.
 fn check_rules(options: &CheckRules) -> ExitCode {
-    match check_rules::check_rules(options, Timestamp::now()) {
+    match check_rules::check_rules(options, clock::now()) {
         Ok(checked) => match (told(&checked.text), checked.fault) {
             (_, Some(fault)) => failed(&fault, ExitCode::FAILURE),
             (code, None) => code,
@@ -156,8 +158,13 @@ fn announce(text: &str) -> io::Result<()> {
 }
 
 fn failed(line: &str, code: ExitCode) -> ExitCode {
+    say(line);
+    code
+}
+
+/// Writes one line to standard error.
+fn say(line: &str) {
     let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
     // Nobody is left to tell when standard error is closed.
     let _ = writeln!(io::stderr(), "rebatch: {line}");
-    code
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::error::shorten;
 use super::{PrimitiveType, Record, Value, ValueError};
+use crate::text_file::{self, Position};
 
 /// Index of a structured type in its [`Model`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -58,6 +59,8 @@ pub struct StructuredType {
     pub alternate_keys: Vec<AlternateKey>,
     /// Text properties that are never stored: position, and positions of the properties they are joined from.
     pub concats: Vec<(usize, Vec<usize>)>,
+    /// Where its declaration begins in the document.
+    pub(crate) offset: usize,
     pub(crate) property_names: HashMap<String, usize>,
     pub(crate) navigation_names: HashMap<String, usize>,
 }
@@ -325,6 +328,11 @@ impl Model {
     /// All entity sets, in declared order.
     pub fn sets(&self) -> impl Iterator<Item = (SetId, &EntitySet)> {
         (0..).map(SetId).zip(&self.sets)
+    }
+
+    /// Where a type is declared in the document.
+    pub fn position(&self, id: TypeId) -> Position {
+        Position::of(text_file::decode(&self.document).unwrap_or_default(), self.ty(id).offset)
     }
 
     /// The CSDL document as loaded.

@@ -7,7 +7,6 @@ use std::{
 
 use bytes::Bytes;
 use http::{Method, header};
-use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::{
@@ -190,7 +189,7 @@ impl Engine {
         let subject = Subject { service, ..subject };
         let authenticated = match caller {
             Some(caller) => Ok(caller),
-            None => self.settings.authenticator.authenticate(&incoming.headers, Timestamp::now()).await,
+            None => self.settings.authenticator.authenticate(&incoming.headers, crate::clock::now()).await,
         };
         // From here on the token is of no use, and cannot get anywhere.
         while incoming.headers.take(header::AUTHORIZATION.as_str()).is_some() {}
@@ -292,7 +291,7 @@ impl Engine {
             service: call.service,
             origin: call.origin,
             root: call.root,
-            now: Timestamp::now(),
+            now: crate::clock::now(),
             caller: call.caller,
             trace: Some(call.trace),
             batch: None,

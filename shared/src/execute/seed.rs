@@ -2,32 +2,46 @@
 
 use std::collections::HashSet;
 
+use bytes::Bytes;
 use http::{HeaderValue, Method, header};
 use uuid::Uuid;
 
 use crate::{
     auth::Caller,
     batch::{Headers, Request},
+    clock,
     plan::{self, Collection, Context, Fresh, Job, Outcome, PlanError, Reference, References},
     respond::Failure,
     service::{SeedGroup, Service},
     store::{Commit, Condition, ItemKey, Schedule, StoreError, Stored, Write, WriteKind},
+    text_file::Position,
 };
 
 use super::{Engine, unit::FailedUnit};
 
 /// Why a service's rows could not be loaded.
 #[derive(Debug, thiserror::Error)]
-#[error("{service}/seed.json, row {row} of '{set}': {failure}")]
-pub struct SeedError {
-    /// Name of the service.
-    pub service: String,
-    /// Entity set.
-    pub set: String,
-    /// Row of the set, from 1.
-    pub row: usize,
-    /// What went wrong.
-    pub failure: Box<Failure>,
+pub enum SeedError {
+    /// A row was refused.
+    #[error("{file}:{position}: row of '{set}': {failure}")]
+    Row {
+        /// The file.
+        file: String,
+        /// Where the row begins.
+        position: Position,
+        /// Entity set.
+        set: String,
+        /// Why.
+        failure: Box<Failure>,
+    },
+    /// The table did not do its part.
+    #[error("{file}: its rows cannot be written: {error}")]
+    Store {
+        /// The file.
+        file: String,
+        /// Why.
+        error: Box<StoreError>,
+    },
 }
 
 impl Engine {
@@ -39,7 +53,7 @@ impl Engine {
         let mut created = 0;
         for service in self.services.iter() {
             let marker = ItemKey { partition: format!("B|seed|{}", service.name), sort: "-".into() };
-            let failed = |failure: StoreError| error(service, "-", 0, failure.into());
+            let failed = |error| SeedError::Store { file: seed_file(service), error: Box::new(error) };
             let seen = self.store.get(std::slice::from_ref(&marker), self.deadline(None)).await.map_err(failed)?;
             if seen.contains_key(&marker) {
                 continue;
@@ -60,13 +74,13 @@ impl Engine {
     async fn seed_group(&self, service: &Service, group: &SeedGroup) -> Result<usize, SeedError> {
         let root = "";
         let caller = Caller { name: "seed".into(), ..Caller::anonymous() };
-        let now = jiff::Timestamp::now();
+        let now = clock::now();
         let (services, origin) = (&*self.services, "seed://");
         let (caller, trace, batch, trusted) = (&caller, None, None, true);
         let context = Context { services, service, origin, root, now, caller, trace, batch, trusted };
         let url = Collection::of_set(service, group.set, group.company).path;
         let (mut created, mut seen) = (0, HashSet::new());
-        for (row, payload) in group.payloads.iter().enumerate() {
+        for payload in &group.payloads {
             let mut headers = Headers::new();
             headers.append(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
             let request = Request {
@@ -94,10 +108,7 @@ impl Engine {
                     failure: Failure::Plan(PlanError::Duplicate { alternate: false, ref set, ref key }),
                     ..
                 }) if *set == service.model.set(group.set).name && seen.insert(key.clone()) => {}
-                Err(failed) => {
-                    let set = service.model.set(group.set).name.clone();
-                    return Err(error(service, &set, row + 1, failed.failure));
-                }
+                Err(failed) => return Err(refused(service, group, payload, failed.failure)),
             }
         }
         Ok(created)
@@ -112,6 +123,20 @@ fn key_of(reference: &Reference) -> Option<String> {
     }
 }
 
-fn error(service: &Service, set: &str, row: usize, failure: Failure) -> SeedError {
-    SeedError { service: service.name.clone(), set: set.to_owned(), row, failure: Box::new(failure) }
+fn seed_file(service: &Service) -> String {
+    format!("{}/seed.json", service.folder)
+}
+
+/// The failure of a row. That of the table is no fault of the row.
+fn refused(service: &Service, group: &SeedGroup, row: &Bytes, failure: Failure) -> SeedError {
+    let file = seed_file(service);
+    match failure {
+        Failure::Store(error) => SeedError::Store { file, error: Box::new(error) },
+        failure => SeedError::Row {
+            file,
+            position: group.position(row),
+            set: service.model.set(group.set).name.clone(),
+            failure: Box::new(failure),
+        },
+    }
 }

@@ -8,7 +8,6 @@
 use std::{collections::HashMap, time::Duration};
 
 use bytes::BytesMut;
-use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::{
@@ -102,7 +101,7 @@ impl Engine {
         let lease = i64::try_from(lease).unwrap_or(i64::MAX);
         let mut former: Option<Kept> = None;
         for _ in 0..MAX_ROUNDS {
-            let (now, writer) = (Timestamp::now(), operation_id(Uuid::new_v4()));
+            let (now, writer) = (crate::clock::now(), operation_id(Uuid::new_v4()));
             let free = || Condition::Free(now.as_second());
             let condition = former.as_ref().map_or_else(free, |former| Condition::Writer(former.writer.clone()));
             let running = claim.running(&writer, now.as_millisecond().saturating_add(lease));
@@ -175,7 +174,7 @@ impl Engine {
 
     /// What it means that this is at the place of a batch.
     async fn look(&self, call: &Call<'_>, claim: &Claim, found: Option<Stored>) -> Result<Found, Failure> {
-        let now = Timestamp::now();
+        let now = crate::clock::now();
         let kept = match found {
             Some(Stored::Kept(kept)) if kept.expires > now.as_second() => kept,
             _ => return Ok(Found::Nothing),

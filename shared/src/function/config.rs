@@ -7,6 +7,7 @@ use super::{Environment, with_secrets::WithSecrets};
 use crate::{
     auth::{AuthConfigError, Authenticator},
     cors::{Cors, CorsError},
+    exchange::{RootUrlError, root_url},
     execute::{Serves, Settings},
     policy::{OpenSource, Policy, PolicyFileError, SecretsOf},
     secrets::SecretError,
@@ -54,6 +55,9 @@ pub enum ConfigError {
     /// How callers show who they are is not said, or not right.
     #[error("authentication: {0}")]
     Auth(#[from] AuthConfigError),
+    /// What clients call the root of the host is not said right.
+    #[error("PUBLIC_URL {0}")]
+    PublicUrl(#[from] RootUrlError),
     /// Pages that may call are not said right.
     #[error("CORS_ORIGINS: {0}")]
     Cors(#[from] CorsError),
@@ -66,6 +70,11 @@ pub enum ConfigError {
     /// The secret cannot be used.
     #[error(transparent)]
     Secret(#[from] SecretError),
+}
+
+/// What clients call the root of the host.
+fn public_url(environment: &Environment) -> Result<Option<String>, ConfigError> {
+    Ok(environment.var("PUBLIC_URL").map(|text| root_url(&text)).transpose()?)
 }
 
 impl EngineConfig {
@@ -97,7 +106,7 @@ impl EngineConfig {
             table: environment.needed("TABLE_NAME")?,
             services: environment.path("SERVICES_DIR", "services"),
             serves,
-            public_url: environment.var("PUBLIC_URL"),
+            public_url: public_url(environment)?,
             cors: Cors::of(environment.var("CORS_ORIGINS").unwrap_or_default().split_whitespace())?,
             authenticator: WithSecrets::new(environment, authenticator)?,
         })
@@ -146,7 +155,7 @@ impl OutboxConfig {
         Ok(Self {
             table: environment.needed("TABLE_NAME")?,
             services: environment.path("SERVICES_DIR", "services"),
-            public_url: environment.var("PUBLIC_URL"),
+            public_url: public_url(environment)?,
             policy: if has_policy { Some(WithSecrets::new(environment, policy)?) } else { None },
             allow_private_targets: environment.flag("ALLOW_PRIVATE_TARGETS")?,
         })
@@ -224,6 +233,17 @@ mod tests {
             (config.services.as_path(), config.public_url.as_deref()),
             (Path::new("/opt/s"), Some("https://a.b"))
         );
+    }
+
+    #[test]
+    fn a_public_url_is_one() {
+        let url = |url| engine(&[TABLE, OPEN, ("PUBLIC_URL", url)]).map(|config| config.public_url);
+        assert_eq!(url("https://Example.com/odata/").unwrap().as_deref(), Some("https://example.com/odata"));
+        let error = url("nope").unwrap_err().to_string();
+        assert!(error.starts_with("PUBLIC_URL is no absolute URL, such as https://"), "{error}");
+        let outbox = [TABLE, ("PUBLIC_URL", "https://u:secret@a.example"), ("POLICY_FILE", "nowhere.toml")];
+        let error = OutboxConfig::from_vars(&environment(&outbox)).unwrap_err().to_string();
+        assert!(error.starts_with("PUBLIC_URL has a user, a password") && !error.contains("secret"), "{error}");
     }
 
     #[tokio::test]

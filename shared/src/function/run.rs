@@ -2,7 +2,6 @@
 
 use std::{convert::Infallible, fmt::Debug, process::ExitCode};
 
-use jiff::Timestamp;
 use lambda_runtime::{Diagnostic, Error, LambdaEvent, Runtime, service_fn};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -43,7 +42,7 @@ async fn run<H: Handler>(make: impl FnOnce(&Environment) -> Result<H, ConfigErro
     let handler = make(&Environment::of_process())?;
     let handler = &handler;
     let service = service_fn(|event: LambdaEvent<Box<RawValue>>| async move {
-        let invocation = Invocation::of(&event.context, Timestamp::now());
+        let invocation = Invocation::of(&event.context, crate::clock::now());
         handler.answer(event.payload.get(), &invocation).await
     });
     tokio::select! {

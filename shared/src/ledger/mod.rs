@@ -53,7 +53,7 @@ pub use row::{DecisionRow, RequeueStatus};
 use crate::{
     edm::{EntityKey, Model, Record, TypeId, Value},
     plan::Collection,
-    service::{Service, Services},
+    service::{Service, ServiceError, Services},
     store::{ItemKey, StoreError},
 };
 
@@ -127,36 +127,14 @@ struct Books {
 
 /// The model of a service is not what its ledger needs.
 #[derive(Debug, thiserror::Error)]
-pub enum LedgerError {
-    /// A property is missing.
-    #[error("service '{service}': the type {ty} of its requeues has no property '{name}'")]
-    Property {
-        /// Name of the service.
-        service: String,
-        /// Qualified name of the type.
-        ty: String,
-        /// The property.
-        name: &'static str,
-    },
-    /// Rows of companies have a table partition each.
-    #[error("service '{0}': requeues are kept by services without companies")]
-    Companies(String),
-    /// There is one webhook, and one place for what it does.
-    #[error("the services '{0}' and '{1}' both have [requeues]; one can have it")]
-    Several(String, String),
-}
+#[error(transparent)]
+pub struct LedgerError(#[from] ServiceError);
 
 impl Ledger {
     /// The ledger of the service that has one.
     pub fn find(services: &Services) -> Result<Option<Self>, LedgerError> {
         let mut having = services.iter().filter_map(|service| Some((service, service.requeues?)));
         let Some((service, sets)) = having.next() else { return Ok(None) };
-        if let Some((other, _)) = having.next() {
-            return Err(LedgerError::Several(service.name.clone(), other.name.clone()));
-        }
-        if service.companies.is_some() {
-            return Err(LedgerError::Companies(service.name.clone()));
-        }
         let at = |set| Collection::of_set(service, set, None);
         let books = Books { service: Arc::clone(service), decisions: at(sets.decisions), attempts: at(sets.attempts) };
         check(service, books.decisions.ty, &DECISION)?;
@@ -208,9 +186,5 @@ pub fn next_wait(received: Timestamp, now: Timestamp) -> Timestamp {
 }
 
 fn check(service: &Service, ty: TypeId, names: &[&'static str]) -> Result<(), LedgerError> {
-    let ty = service.model.ty(ty);
-    let missing = names.iter().find(|name| ty.property(name).is_none());
-    missing.map_or(Ok(()), |name| {
-        Err(LedgerError::Property { service: service.name.clone(), ty: ty.qualified_name.clone(), name })
-    })
+    Ok(service.needs(ty, "requeues", names)?)
 }

@@ -8,7 +8,6 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, header::RETRY_AFTER};
-use jiff::Timestamp;
 use reqwest::{
     Client, Response, Url,
     dns::{Addrs, Name, Resolve, Resolving},
@@ -140,7 +139,7 @@ impl Courier {
             }
         };
         let wait = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-        let retry_after = wait.and_then(|value| retry_after(value, Timestamp::now()));
+        let retry_after = wait.and_then(|value| retry_after(value, crate::clock::now()));
         let attempt = attempt(Ok(answer.status().as_u16()), retry_after);
         let mut body = BytesMut::new();
         // The client's own timeout goes on as well.

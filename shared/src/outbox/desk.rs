@@ -6,7 +6,7 @@ use crate::{
     edm::{EntityKey, Model, Record, TypeId, TypeKind, Value},
     jobs::Jobs,
     plan::Collection,
-    service::Service,
+    service::{Service, ServiceError},
     store::{ItemKey, StoreError},
 };
 
@@ -47,21 +47,8 @@ const DELIVERY: [&str; 16] = [
 
 /// The model of a service is not what its outbox needs.
 #[derive(Debug, thiserror::Error)]
-pub enum OutboxError {
-    /// A property is missing.
-    #[error("service '{service}': the type {ty} of its outbox has no property '{name}'")]
-    Property {
-        /// Name of the service.
-        service: String,
-        /// Qualified name of the type.
-        ty: String,
-        /// The property.
-        name: &'static str,
-    },
-    /// Its jobs or endpoints belong to companies, which have a table partition each.
-    #[error("service '{0}': the outbox works for services without companies")]
-    Companies(String),
-}
+#[error(transparent)]
+pub struct OutboxError(#[from] ServiceError);
 
 /// What an item is to the outbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,9 +80,6 @@ impl Desk {
     /// The desk of a service; `None` for one without jobs.
     pub(super) fn new(service: &Arc<Service>, public_url: Option<&str>) -> Result<Option<Self>, OutboxError> {
         let Some(jobs) = service.jobs.clone() else { return Ok(None) };
-        if service.companies.is_some() {
-            return Err(OutboxError::Companies(service.name.clone()));
-        }
         let at = |set| Collection::of_set(service, set, None);
         let mail = service.events.map(|sets| Mail { endpoints: at(sets.endpoints), deliveries: at(sets.deliveries) });
         let desk = Self {
@@ -106,20 +90,12 @@ impl Desk {
             jobs,
             mail,
         };
-        desk.check(desk.history.ty, &HISTORY)?;
+        service.needs(desk.history.ty, "jobs", &HISTORY)?;
         if let Some(mail) = &desk.mail {
-            desk.check(mail.endpoints.ty, &ENDPOINT)?;
-            desk.check(mail.deliveries.ty, &DELIVERY)?;
+            service.needs(mail.endpoints.ty, "events", &ENDPOINT)?;
+            service.needs(mail.deliveries.ty, "events", &DELIVERY)?;
         }
         Ok(Some(desk))
-    }
-
-    fn check(&self, ty: TypeId, names: &[&'static str]) -> Result<(), OutboxError> {
-        let ty = self.model().ty(ty);
-        let missing = names.iter().find(|name| ty.property(name).is_none());
-        missing.map_or(Ok(()), |name| {
-            Err(OutboxError::Property { service: self.service.name.clone(), ty: ty.qualified_name.clone(), name })
-        })
     }
 
     pub(super) fn model(&self) -> &Model {

@@ -104,7 +104,7 @@ impl Outbox {
             .iter()
             .filter_map(|service| Desk::new(service, public_url).transpose().map(|desk| desk.map(Arc::new)));
         let desks = Arc::new(desks.collect::<Result<_, _>>()?);
-        Ok(Self { desks, store, courier, requeues: None, clock: Arc::new(Timestamp::now) })
+        Ok(Self { desks, store, courier, requeues: None, clock: Arc::new(crate::clock::now) })
     }
 
     /// The same with another clock.

@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::{Policy, PolicyFileError, PolicyProblem, SecretsOf};
+use crate::text_file;
 
 /// The longest file, in bytes.
 const MAX_FILE: u64 = 1 << 20;
@@ -24,8 +25,8 @@ impl Policy {
         if u64::try_from(bytes.len()).is_ok_and(|length| length > MAX_FILE) {
             return Err(failed(PolicyProblem::FileSize(MAX_FILE)));
         }
-        let text = String::from_utf8(bytes).map_err(|_| failed(PolicyProblem::NotText))?;
-        Self::parse(&file, &text, secrets, var)
+        let text = text_file::decode(&bytes).map_err(|problem| PolicyFileError::not_text(&file, problem))?;
+        Self::parse(&file, text, secrets, var)
     }
 }
 

@@ -276,7 +276,7 @@ fn a_file_is_read_or_named() {
         load().unwrap_err().to_string()
     };
     assert!(refused(b"x").contains("policy.toml:1:2: "));
-    assert!(refused(b"\xff").ends_with("policy.toml: is not UTF-8 text"));
+    assert!(refused(b"\xff").ends_with("policy.toml:1:1: is not UTF-8 text"));
     assert!(refused(&vec![b'\n'; (1 << 20) + 1]).ends_with("policy.toml: has more than 1048576 bytes"));
     std::fs::write(&path, SOURCES).unwrap();
     assert_eq!(load().unwrap().sources().count(), 2);

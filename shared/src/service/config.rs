@@ -275,10 +275,7 @@ impl ServiceConfig {
     pub(super) fn parse(file: &str, text: &str) -> Result<Self, ServiceError> {
         toml::from_str(text).map_err(|error| {
             let problem = Problem::Toml(error.message().into());
-            match error.span() {
-                Some(span) => problem.at(file, text, span.start),
-                None => problem.in_file(file),
-            }
+            problem.at(file, text, error.span().map_or(0, |span| span.start))
         })
     }
 }

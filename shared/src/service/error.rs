@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use crate::edm::{CsdlError, KeyError, ValueError};
+use crate::{
+    edm::{CsdlError, KeyError, ValueError},
+    text_file::{NotText, Position},
+};
 
 /// A service that cannot be loaded. Shown as `folder/file:line:column: problem`.
 #[derive(Debug, thiserror::Error)]
@@ -14,15 +17,6 @@ pub struct ServiceError {
     /// What is wrong.
     #[source]
     pub problem: Box<Problem>,
-}
-
-/// A place in a text file; both count from 1, columns in characters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Position {
-    /// Line.
-    pub line: usize,
-    /// Column.
-    pub column: usize,
 }
 
 /// What is wrong with a service's folder.
@@ -39,8 +33,8 @@ pub enum Problem {
     ServiceName,
     #[error("another service has this name")]
     SameService,
-    #[error("is not UTF-8 text")]
-    NotText,
+    #[error(transparent)]
+    NotText(NotText),
     #[error("{0}")]
     Toml(String),
     #[error("{0}")]
@@ -95,6 +89,12 @@ pub enum Problem {
     SequenceStep(i64),
     #[error("value of '{property}': {error}")]
     Value { property: String, error: Box<ValueError> },
+    #[error("type '{ty}' of its {of} has no property '{name}'")]
+    Lacks { ty: String, of: &'static str, name: &'static str },
+    #[error("{0} is for services without companies: their rows would be in as many places")]
+    OfCompanies(&'static str),
+    #[error("service '{0}' has [requeues] too; one can have it")]
+    SameRequeues(String),
     #[error("a limit of 0 would refuse everything")]
     ZeroLimit,
     #[error("{0} is no status of an error (400 to 599)")]
@@ -154,33 +154,23 @@ impl Problem {
 }
 
 impl ServiceError {
+    /// A file that is no text.
+    pub(super) fn not_text(file: &str, problem: NotText) -> Self {
+        let position = Some(problem.position());
+        Self { file: file.into(), position, problem: Box::new(Problem::NotText(problem)) }
+    }
+
     /// A model that cannot be read.
     pub(super) fn model(file: &str, error: &CsdlError) -> Self {
-        let position = Position { line: error.line, column: error.column };
-        Self {
-            file: file.into(),
-            position: Some(position),
-            problem: Box::new(Problem::Model(error.problem.to_string())),
-        }
-    }
-}
-
-impl Position {
-    /// The place of a byte offset.
-    pub(crate) fn of(text: &str, offset: usize) -> Self {
-        let before = text.get(..offset).unwrap_or(text);
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        Self {
-            line: before.matches('\n').count() + 1,
-            column: before.get(line_start..).map_or(0, |line| line.chars().count()) + 1,
-        }
+        let problem = Box::new(Problem::Model(error.problem.to_string()));
+        Self { file: file.into(), position: Some(error.position), problem }
     }
 }
 
 impl fmt::Display for ServiceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.position {
-            Some(Position { line, column }) => write!(f, "{}:{line}:{column}: {}", self.file, self.problem),
+            Some(position) => write!(f, "{}:{position}: {}", self.file, self.problem),
             None => write!(f, "{}: {}", self.file, self.problem),
         }
     }

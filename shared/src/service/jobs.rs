@@ -45,6 +45,22 @@ pub(super) fn jobs(model: &Model, config: &JobsConfig) -> Result<Jobs, Located> 
     })
 }
 
+/// What leaves a service and what comes in for its jobs is in one place, and rows of companies are in one a company.
+pub(super) fn apart_from_companies(config: &ServiceConfig) -> Result<(), Located> {
+    if config.companies.is_none() {
+        return Ok(());
+    }
+    let sections = [
+        ("[jobs]", config.jobs.as_ref().map(|jobs| &jobs.set)),
+        ("[events]", config.events.as_ref().map(|events| &events.endpoints)),
+        ("[requeues]", config.requeues.as_ref().map(|requeues| &requeues.decisions)),
+    ];
+    match sections.into_iter().find_map(|(name, set)| Some((name, set?))) {
+        None => Ok(()),
+        Some((name, set)) => Err((set.span().start, Problem::OfCompanies(name))),
+    }
+}
+
 /// Who is told of the changes of jobs.
 pub(super) fn events(model: &Model, config: &EventsConfig) -> Result<Subscriptions, Located> {
     Ok(Subscriptions { endpoints: set(model, &config.endpoints)?, deliveries: set(model, &config.deliveries)? })

@@ -8,21 +8,38 @@ use std::{
 use bytes::Bytes;
 
 use super::{Problem, ServiceError, Source};
+use crate::text_file;
 
-/// The files of every sub-folder that has a `service.toml`, in the order of their names.
+/// What a folder has that is to be a service.
+const SERVICE: &str = "service.toml";
+
+/// The files of every sub-folder that has a `service.toml`, in the order of their names. A folder with a model alone lacks
+/// one by mistake.
 pub(super) fn sources(dir: &Path) -> Result<Vec<Source>, ServiceError> {
     let failed = |error| Problem::Read(error).in_file(&dir.display().to_string());
     let mut folders: Vec<PathBuf> = Vec::new();
     for entry in fs::read_dir(dir).map_err(failed)? {
         folders.push(entry.map_err(failed)?.path());
     }
-    folders.retain(|folder| folder.join("service.toml").is_file());
     folders.sort();
-    folders.iter().map(|folder| source(folder)).collect()
+    let mut sources = Vec::new();
+    for folder in folders.iter().filter(|folder| folder.is_dir()) {
+        let has = |name| {
+            let file = folder.join(name);
+            file.try_exists().map_err(|error| Problem::Read(error).in_file(&file.display().to_string()))
+        };
+        if has(SERVICE)? || has("model.xml")? {
+            sources.push(source(folder)?);
+        }
+    }
+    Ok(sources)
 }
 
 fn source(folder: &Path) -> Result<Source, ServiceError> {
-    let service_toml = read(&folder.join("service.toml"))?;
+    let toml = folder.join(SERVICE);
+    let service_toml = read(&toml)?;
+    let service_toml = text_file::decode(&service_toml)
+        .map_err(|problem| ServiceError::not_text(&toml.display().to_string(), problem))?;
     let seed = folder.join("seed.json");
     let seed_json = match fs::read(&seed) {
         Ok(bytes) => Some(Bytes::from(bytes)),
@@ -31,8 +48,7 @@ fn source(folder: &Path) -> Result<Source, ServiceError> {
     };
     Ok(Source {
         name: folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
-        service_toml: String::from_utf8(service_toml.into())
-            .map_err(|_| Problem::NotText.in_file(&folder.join("service.toml").display().to_string()))?,
+        service_toml: service_toml.to_owned(),
         model_xml: read(&folder.join("model.xml"))?,
         seed_json,
     })

@@ -3,6 +3,7 @@
 //! Loaded once at start and immutable from then on. Everything that `service.toml` and `seed.json` name is looked up in the
 //! model here, so that a misspelt name stops the start with its line, not a request later.
 
+mod check;
 mod companies;
 mod config;
 mod derived;
@@ -31,10 +32,10 @@ use bytes::Bytes;
 pub use self::{
     companies::Companies,
     derived::{Client, Copied, CopySource, Derived, Rule},
-    error::{Position, Problem, ServiceError},
+    error::{Problem, ServiceError},
     limits::Limits,
     profile::Profile,
-    roots::{HEALTH, READY},
+    roots::{HEALTH, METRICS, READY},
     seed::SeedGroup,
     with_parent::WithParent,
 };
@@ -49,6 +50,7 @@ use crate::{
     edm::{Model, SetId, TypeId},
     events::Subscriptions,
     jobs::{Jobs, Requeues},
+    text_file,
     uri::Encoding,
 };
 
@@ -90,6 +92,8 @@ pub struct Service {
     pub permissions: Permissions,
     /// The rows of an empty store.
     pub seed: Vec<SeedGroup>,
+    /// Its folder, in messages.
+    pub folder: String,
     /// Namespace of the first entity set's type, for names without one.
     pub default_namespace: String,
 }
@@ -139,7 +143,7 @@ impl Services {
     /// The services of these files.
     #[expect(clippy::needless_pass_by_value, reason = "whoever has read the files has no further use for them")]
     pub fn from_sources(sources: Vec<Source>) -> Result<Self, ServiceError> {
-        Self::from_sources_where(&sources, |_| true)
+        Self::from_sources_where(Path::new(""), &sources, |_| true)
     }
 
     /// Loads the services whose configuration is wanted; `none` is wrong when there are none.
@@ -148,28 +152,34 @@ impl Services {
         wanted: impl Fn(&ServiceConfig) -> bool + Sync,
         none: Problem,
     ) -> Result<Self, ServiceError> {
-        let loaded = Self::from_sources_where(&load::sources(dir)?, wanted).map_err(|error| {
-            let file = dir.join(&error.file).display().to_string();
-            ServiceError { file, ..error }
-        })?;
+        let loaded = Self::from_sources_where(dir, &load::sources(dir)?, wanted)?;
         if loaded.services.is_empty() { Err(none.in_file(&dir.display().to_string())) } else { Ok(loaded) }
     }
 
+    /// `dir` is the folder that the sources come from, in messages.
     fn from_sources_where(
+        dir: &Path,
         sources: &[Source],
         wanted: impl Fn(&ServiceConfig) -> bool + Sync,
     ) -> Result<Self, ServiceError> {
-        check_names(sources)?;
+        check::names(dir, sources)?;
         let (mut services, mut patterns, mut kept) = (Vec::new(), Vec::new(), Vec::new());
-        let all = side_by_side(sources, |source| Service::read(source, &wanted));
+        let mut with_requeues: Option<&str> = None;
+        let all = side_by_side(sources, |source| Service::read(dir, source, &wanted));
         for (source, read) in sources.iter().zip(all) {
-            let Some((service, roots)) = read? else { continue };
+            let Some(Read { service, roots, requeues }) = read? else { continue };
+            // There is one webhook, and one place for what it does.
+            if let (Some(at), Some(other)) = (requeues, with_requeues) {
+                let file = check::file(dir, &source.name, "service.toml");
+                return Err(Problem::SameRequeues(other.to_owned()).at(&file, &source.service_toml, at));
+            }
+            with_requeues = with_requeues.or(requeues.map(|_| source.name.as_str()));
             let origin = |offset| Origin { service: kept.len(), offset };
             patterns.extend(roots.into_iter().map(|(offset, pattern)| (pattern, origin(offset))));
             services.push(Arc::new(service));
             kept.push(source);
         }
-        let roots = Roots::new(patterns).map_err(|same| same_root(&kept, &same))?;
+        let roots = Roots::new(patterns).map_err(|same| check::same_root(dir, &kept, &same))?;
         Ok(Self { services, roots })
     }
 
@@ -194,28 +204,54 @@ fn side_by_side<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) ->
     })
 }
 
-/// A service and the patterns of its roots, each with its offset in the file.
-type Read = (Service, Vec<(usize, Pattern)>);
+/// A service as its files are read.
+struct Read {
+    service: Service,
+    /// The patterns of its roots, each with its offset in `service.toml`.
+    roots: Vec<(usize, Pattern)>,
+    /// Where `[requeues]` is in it.
+    requeues: Option<usize>,
+}
 
 impl Service {
-    /// The service of these files and the patterns of its roots, if it is wanted.
-    fn read(source: &Source, wanted: impl Fn(&ServiceConfig) -> bool) -> Result<Option<Read>, ServiceError> {
-        let file = format!("{}/service.toml", source.name);
+    /// The service of these files, if it is wanted.
+    fn read(
+        dir: &Path,
+        source: &Source,
+        wanted: impl Fn(&ServiceConfig) -> bool,
+    ) -> Result<Option<Read>, ServiceError> {
+        let file = check::file(dir, &source.name, "service.toml");
         let config = ServiceConfig::parse(&file, &source.service_toml)?;
         if !wanted(&config) {
             return Ok(None);
         }
         let located = |(offset, problem): Located| problem.at(&file, &source.service_toml, offset);
-        let patterns = root_patterns(&config).map_err(located)?;
-        Ok(Some((Self::new(source, &config)?, patterns)))
+        let roots = root_patterns(&config).map_err(located)?;
+        jobs::apart_from_companies(&config).map_err(located)?;
+        let requeues = config.requeues.as_ref().map(|requeues| requeues.decisions.span().start);
+        Ok(Some(Read { service: Self::new(dir, source, &config)?, roots, requeues }))
     }
 
-    fn new(source: &Source, config: &ServiceConfig) -> Result<Self, ServiceError> {
-        let (toml_file, model_file) = (format!("{}/service.toml", source.name), format!("{}/model.xml", source.name));
+    /// A type has the properties that are read and written of `of`.
+    pub(crate) fn needs(&self, ty: TypeId, of: &'static str, names: &[&'static str]) -> Result<(), ServiceError> {
+        let declared = self.model.ty(ty);
+        let Some(name) = names.iter().find(|name| declared.property(name).is_none()) else { return Ok(()) };
+        let problem = Problem::Lacks { ty: declared.qualified_name.clone(), of, name };
+        let position = Some(self.model.position(ty));
+        Err(ServiceError { file: format!("{}/model.xml", self.folder), position, problem: Box::new(problem) })
+    }
+
+    fn new(dir: &Path, source: &Source, config: &ServiceConfig) -> Result<Self, ServiceError> {
+        let [toml_file, model_file, seed_file] =
+            ["service.toml", "model.xml", "seed.json"].map(|name| check::file(dir, &source.name, name));
+        let in_model = |word: &str, problem: Problem| {
+            let text = text_file::decode(&source.model_xml).unwrap_or_default();
+            problem.at(&model_file, text, text.find(word).unwrap_or_default())
+        };
         let mut model =
             Model::from_csdl(source.model_xml.clone()).map_err(|error| ServiceError::model(&model_file, &error))?;
         let located = |(offset, problem): Located| problem.at(&toml_file, &source.service_toml, offset);
-        let Some((_, first)) = model.sets().next() else { return Err(Problem::NoSet.in_file(&model_file)) };
+        let Some((_, first)) = model.sets().next() else { return Err(in_model("EntityContainer", Problem::NoSet)) };
         let ty = model.ty(first.entity_type);
         let default_namespace = ty.qualified_name.strip_suffix(&format!(".{}", ty.name)).unwrap_or_default().to_owned();
 
@@ -228,7 +264,7 @@ impl Service {
             model.make_read_only(set);
         }
         let seed = match &source.seed_json {
-            Some(json) => seed::parse(&format!("{}/seed.json", source.name), json, &model, companies.as_ref())?,
+            Some(json) => seed::parse(&seed_file, json, &model, companies.as_ref())?,
             None => Vec::new(),
         };
         let derived = derived_values(&model, &default_namespace, config).map_err(located)?;
@@ -237,7 +273,7 @@ impl Service {
         }
         let profile = profile(config).map_err(located)?;
         if model.snapshots && profile.isolation == Isolation::Refused {
-            return Err(Problem::NoSnapshots.in_file(&model_file));
+            return Err(in_model("IsolationSupported", Problem::NoSnapshots));
         }
         Ok(Self {
             name: source.name.clone(),
@@ -260,23 +296,10 @@ impl Service {
             model,
             companies,
             seed,
+            folder: dir.join(&source.name).display().to_string(),
             default_namespace,
         })
     }
-}
-
-/// Names are part of every key in the table.
-fn check_names(sources: &[Source]) -> Result<(), ServiceError> {
-    let mut names = HashSet::new();
-    for name in sources.iter().map(|source| source.name.as_str()) {
-        if !roots::is_name(name) {
-            return Err(Problem::ServiceName.in_file(name));
-        }
-        if !names.insert(name) {
-            return Err(Problem::SameService.in_file(name));
-        }
-    }
-    Ok(())
 }
 
 /// The patterns of the roots, each with its offset in the file.
@@ -289,16 +312,6 @@ fn root_patterns(config: &ServiceConfig) -> Result<Vec<(usize, Pattern)>, Locate
         Pattern::parse(root.as_ref()).map(|pattern| (offset, pattern)).map_err(|problem| (offset, problem))
     };
     config.roots.as_ref().iter().map(parse).collect()
-}
-
-fn same_root(sources: &[&Source], [(first, one), (second, other)]: &[(Pattern, Origin); 2]) -> ServiceError {
-    let source =
-        |origin: &Origin| sources.get(origin.service).map(|source| (source.name.as_str(), &*source.service_toml));
-    let (service, _) = source(one).unwrap_or_default();
-    let (folder, text) = source(other).unwrap_or_default();
-    let problem =
-        Problem::SameRoot { pattern: second.text().into(), other: first.text().into(), service: service.into() };
-    problem.at(&format!("{folder}/service.toml"), text, other.offset)
 }
 
 fn set(model: &Model, name: &toml::Spanned<String>) -> Result<SetId, Located> {

@@ -4,9 +4,10 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::value::RawValue;
 
-use super::{Problem, ServiceError, error::Position, seed::Members};
+use super::{Problem, ServiceError, seed::Members};
 use crate::{
-    edm::{self, EntityKey, Model, Nested, Record, SetId, TypeId, Value},
+    edm::{self, EntityKey, Model, Nested, Record, SetId, TypeId, Value, ValueError},
+    text_file::{self, Position},
     uri,
 };
 
@@ -56,7 +57,7 @@ impl<'a> Once<'a> {
 
     /// No object in a value has a member twice.
     fn members(&self, value: &RawValue, depth: usize) -> Result<(), ServiceError> {
-        let json = |error: serde_json::Error| self.problem(value, Problem::Json(error.to_string()));
+        let json = |error: serde_json::Error| self.problem(value, Problem::Json(text_file::json_message(&error)));
         if depth > MAX_DEPTH {
             return Err(self.problem(value, Problem::Json(format!("nested deeper than {MAX_DEPTH} levels"))));
         }
@@ -84,8 +85,8 @@ impl<'a> Once<'a> {
     /// An entity and those inserted with it have keys of their own.
     fn entity(&mut self, place: &Place, row: &RawValue) -> Result<(), ServiceError> {
         let model = self.model;
-        let payload = edm::read_entity(model, place.ty, row.get().as_bytes())
-            .map_err(|error| self.problem(row, Problem::SeedRow(Box::new(error))))?;
+        let payload =
+            edm::read_entity(model, place.ty, row.get().as_bytes()).map_err(|error| self.row_problem(row, error))?;
         self.keys(place, &payload.record, row)?;
         for (nav, nested) in &payload.nested {
             let Some(navigation) = model.ty(payload.record.ty).navigation.get(*nav) else { continue };
@@ -143,6 +144,18 @@ impl<'a> Once<'a> {
         let line = Position::of(self.text, first).line;
         let set = place.name.rsplit('/').next().unwrap_or_default().to_owned();
         Err(self.problem(row, Problem::SeedKey { set, key: shown, line }))
+    }
+
+    /// The problem of a row. Faults of JSON have a place in the row.
+    fn row_problem(&self, row: &RawValue, error: ValueError) -> ServiceError {
+        let ValueError::Json { line, column, message } = error else {
+            return self.problem(row, Problem::SeedRow(Box::new(error)));
+        };
+        let before = row.get().split('\n').take(line.saturating_sub(1)).map(|line| line.len() + 1).sum::<usize>();
+        let offset = self.offset(row) + before;
+        let rest = self.text.get(offset..).unwrap_or_default();
+        let inside = rest.char_indices().nth(column.saturating_sub(1)).map_or(0, |(at, _)| at);
+        Problem::Json(message).at(self.file, self.text, offset + inside)
     }
 
     fn problem(&self, at: &RawValue, problem: Problem) -> ServiceError {

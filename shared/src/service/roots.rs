@@ -19,6 +19,10 @@ use crate::uri::Encoding;
 pub const HEALTH: &str = "/health";
 /// Where it is asked whether the host can work. No service is there.
 pub const READY: &str = "/ready";
+/// Where the figures of the host are. No service is there.
+pub const METRICS: &str = "/metrics";
+/// Where events come in. No service is there or below.
+const EVENTS: &str = "/events";
 
 /// More segments than any root needs.
 const MAX_SEGMENTS: usize = 16;
@@ -94,7 +98,8 @@ impl Pattern {
     /// Reads a pattern such as `/api/{publisher}/v9.*`.
     pub(super) fn parse(text: &str) -> Result<Self, Problem> {
         let problem = |reason| Problem::Root { pattern: text.into(), reason };
-        if [HEALTH, READY].contains(&text) {
+        let is_below_events = text.strip_prefix(EVENTS).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        if [HEALTH, READY, METRICS].contains(&text) || is_below_events {
             return Err(problem("the host itself answers there"));
         }
         let path = text.strip_prefix('/').ok_or_else(|| problem("it must begin with '/'"))?;
@@ -290,10 +295,31 @@ mod tests {
     #[test]
     fn a_malformed_pattern_is_refused() {
         for text in [
-            "", "data", "/", "/a/", "/a//b", "/{}", "/{a", "/a*b", "/*.x", "/a b", "/a?b", "/$batch", "/%41",
-            "/health", "/ready",
+            "",
+            "data",
+            "/",
+            "/a/",
+            "/a//b",
+            "/{}",
+            "/{a",
+            "/a*b",
+            "/*.x",
+            "/a b",
+            "/a?b",
+            "/$batch",
+            "/%41",
+            "/health",
+            "/ready",
+            "/metrics",
+            "/events",
+            "/events/",
+            "/events/x",
+            "/events/{x}",
         ] {
             assert!(Pattern::parse(text).is_err(), "{text}");
+        }
+        for text in ["/health/x", "/metrics.x", "/eventss", "/events2/x", "/x/events"] {
+            Pattern::parse(text).unwrap();
         }
     }
 

@@ -15,10 +15,12 @@ use serde_json::value::RawValue;
 
 use super::{
     Companies, Problem, ServiceError,
-    error::Position,
     once::{Once, Place},
 };
-use crate::edm::{Model, SetId};
+use crate::{
+    edm::{Model, SetId},
+    text_file::{self, Position},
+};
 
 /// Rows of one entity set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +31,16 @@ pub struct SeedGroup {
     pub set: SetId,
     /// The create payloads, each the bytes of the file, in its order.
     pub payloads: Vec<Bytes>,
+    /// The whole file.
+    file: Bytes,
+}
+
+impl SeedGroup {
+    /// Where in the file a payload begins.
+    pub fn position(&self, payload: &Bytes) -> Position {
+        let text = std::str::from_utf8(&self.file).unwrap_or_default();
+        Position::of(text, payload.as_ptr().addr().saturating_sub(self.file.as_ptr().addr()))
+    }
 }
 
 /// The members of a JSON object in their order; repeated names stay.
@@ -49,11 +61,12 @@ pub(super) fn parse(
     model: &Model,
     companies: Option<&Companies>,
 ) -> Result<Vec<SeedGroup>, ServiceError> {
-    let text = std::str::from_utf8(json).map_err(|_| Problem::NotText.in_file(file))?;
+    let text = text_file::decode(json).map_err(|problem| ServiceError::not_text(file, problem))?;
+    let json = &json.slice_ref(text.as_bytes());
     let sections: Members<'_, Section<'_>> = serde_json::from_str(text).map_err(|error| ServiceError {
         file: file.into(),
-        position: Some(Position { line: error.line(), column: error.column() }),
-        problem: Box::new(Problem::Json(error.to_string())),
+        position: Some(Position::of_json(text, &error)),
+        problem: Box::new(Problem::Json(text_file::json_message(&error))),
     })?;
     let (once, sets) = (Once::new(file, text, model), HashSet::new());
     let mut reader = Reader { file, json, text, model, companies, once, sets };
@@ -122,7 +135,7 @@ impl Reader<'_> {
         let place = Place::of_set(self.model, company, set);
         rows.iter().try_for_each(|row| self.once.row(&place, row))?;
         let payloads = rows.iter().map(|row| self.json.slice_ref(row.get().as_bytes())).collect();
-        Ok(SeedGroup { company, set, payloads })
+        Ok(SeedGroup { company, set, payloads, file: self.json.clone() })
     }
 
     fn problem(&self, at: &RawValue, problem: Problem) -> ServiceError {

@@ -3,7 +3,6 @@
 
 use std::fmt;
 
-use jiff::Timestamp;
 use serde_json::{Value, json};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::{
@@ -123,7 +122,7 @@ where
         writer.write_char('{')?;
         let target = event.metadata().target();
         if let Some((_, metrics)) = function.metrics.iter().find(|(of, _)| *of == target) {
-            write!(writer, "\"_aws\":{{\"Timestamp\":{},{metrics}", Timestamp::now().as_millisecond())?;
+            write!(writer, "\"_aws\":{{\"Timestamp\":{},{metrics}", crate::clock::now().as_millisecond())?;
         }
         writer.write_str(&function.name)?;
         writer.write_str(members)

@@ -1,6 +1,6 @@
 //! Where a log goes, and in what form.
 
-use std::io;
+use std::io::{self, IsTerminal};
 
 use tracing::Subscriber;
 use tracing_subscriber::{
@@ -32,13 +32,18 @@ pub fn subscriber<W>(format: Format<'_>, levels: Levels<'_>, writer: W) -> Box<d
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let layer = fmt::layer::<Registry>().with_writer(writer);
+    let layer = fmt::layer::<Registry>().with_writer(writer).with_ansi(is_coloured());
     let layer = match format {
         Format::Pretty => layer.boxed(),
         Format::Json => layer.event_format(Lines::new()).fmt_fields(JsonFields::new()).boxed(),
         Format::Function(name) => layer.event_format(Lines::of_function(name)).fmt_fields(JsonFields::new()).boxed(),
     };
     Box::new(tracing_subscriber::registry().with(layer.with_filter(filter(levels))))
+}
+
+/// Whether a person looks at the log, and has nothing against colours (<https://no-color.org>).
+fn is_coloured() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && io::stderr().is_terminal()
 }
 
 /// Starts the log of a process, to standard error. What `RUST_LOG` does not name is logged from `default` on.

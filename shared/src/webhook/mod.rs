@@ -87,7 +87,7 @@ impl Webhook {
 
     /// Answers a request, and writes its line.
     async fn observe(&self, mut incoming: Incoming) -> Outgoing {
-        let (begun, now) = (Instant::now(), Timestamp::now());
+        let (begun, now) = (Instant::now(), crate::clock::now());
         let trace = TraceContext::of(&incoming.headers, [Uuid::new_v4(), Uuid::new_v4()]);
         let answered = timeout(self.time_budget, self.answer(&mut incoming, &trace, now)).await;
         let (mut outgoing, decided, error) = match answered.unwrap_or(Err(Refusal::Late)) {

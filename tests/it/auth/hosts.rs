@@ -55,14 +55,18 @@ async fn the_dev_issuer_works_without_a_network() {
         command.arg("token").args(["--data", data.to_str().unwrap()]).args(arguments);
         end(command).await.0.trim_end().to_owned()
     };
-    // The token may come before the host.
-    let reader = token(&data, &["--scope", "data.read", "--name", "alice"]).await;
+    // The token may come before the host, where the key is asked for.
+    assert_eq!(token(&data, &["--scope", "data.read"]).await, "");
+    let reader = token(&data, &["--scope", "data.read", "--name", "alice", "--new-key"]).await;
     let mut command = host::command(&["--data", data.to_str().unwrap(), "--auth", "jwt"]);
     command.stderr(Stdio::null());
     let host = Host::run(command).await;
     assert_eq!(status(&host, &reader).await, 200);
     assert_eq!(status(&host, &token(&data, &["--scope", "data.write"]).await).await, 403);
-    assert_eq!(status(&host, &token(&folder.path().join("other.db"), &["--scope", "data.read"]).await).await, 401);
+    assert_eq!(
+        status(&host, &token(&folder.path().join("other.db"), &["--scope", "data.read", "--new-key"]).await).await,
+        401
+    );
     assert_eq!(status(&host, &SigningKey::es256("x").sign(&claims("data.read"))).await, 401);
 }
 
@@ -101,13 +105,13 @@ async fn mistakes_in_the_options_are_one_line() {
     let with = |more: &[&'static str]| [&issuer[..], more].concat();
     let cases: [(Vec<&str>, &str); 10] = [
         (vec!["--auth", "token"], "REBATCH_TOKEN"),
-        (vec!["--auth", "token", "--token-file", "/nonexistent/token"], "cannot read /nonexistent/token"),
+        (vec!["--auth", "token", "--token-file", "/nonexistent/token"], "/nonexistent/token: cannot be read"),
         (vec!["--auth", "token", "--issuer", "i"], "--issuer is for --auth jwt"),
         (vec!["--token-file", "f"], "--token-file is for --auth token"),
         (vec!["--auth", "jwt", "--issuer", "i", "--jwks", "https://i.example"], "--issuer needs --audience"),
         (vec!["--auth", "jwt", "--audience", "a"], "--audience needs --issuer"),
         (with(&["http://issuer.example/keys"]), "https"),
-        (with(&["/nonexistent/keys.json"]), "cannot read /nonexistent/keys.json"),
+        (with(&["/nonexistent/keys.json"]), "/nonexistent/keys.json: cannot be read"),
         (with(&["https://i.example/keys", "--algorithm", "HS256"]), "'HS256' is not an algorithm of public keys"),
         ([&issuer[..], &[empty]].concat(), "no key that verifies"),
     ];

@@ -18,7 +18,6 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use jiff::Timestamp;
 use serde_json::json;
 use shared::policy::{Policy, PolicyFileError, SecretsOf};
 use tokio::{
@@ -139,7 +138,7 @@ async fn lines(odata: &OData, host: &str, stop: impl Future<Output = ()>) -> Res
 
 fn print(lines: &[String]) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    let now = Timestamp::now().strftime("%H:%M:%S").to_string();
+    let now = shared::clock::now().strftime("%H:%M:%S").to_string();
     for line in lines {
         writeln!(out, "{now} {line}")?;
     }

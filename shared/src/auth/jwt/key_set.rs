@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::super::TokenError;
+use crate::text_file::{self, NotText, Position};
 
 /// Most keys of a set. Issuers have two or three; Entra ID has about ten.
 const MAX_KEYS: usize = 100;
@@ -28,8 +29,16 @@ struct Key {
 #[derive(Debug, thiserror::Error)]
 pub enum KeySetError {
     /// Not JSON, or not an object with `keys`.
-    #[error("it is not a JSON Web Key Set: {0}")]
-    Json(#[from] serde_json::Error),
+    #[error("it is not a JSON Web Key Set: {message}")]
+    Json {
+        /// Where it is seen.
+        position: Position,
+        /// What is wrong.
+        message: String,
+    },
+    /// No text.
+    #[error("it {0}")]
+    NotText(NotText),
     /// More keys than an issuer has.
     #[error("it has {got} keys, at most {MAX_KEYS} are possible")]
     TooMany {
@@ -41,6 +50,17 @@ pub enum KeySetError {
     NoKey,
 }
 
+impl KeySetError {
+    /// Where in the file it is, if it has a place.
+    pub fn position(&self) -> Option<Position> {
+        match self {
+            Self::Json { position, .. } => Some(*position),
+            Self::NotText(problem) => Some(problem.position()),
+            Self::TooMany { .. } | Self::NoKey => None,
+        }
+    }
+}
+
 #[derive(Deserialize)]
 struct Document {
     keys: Vec<Value>,
@@ -49,7 +69,11 @@ struct Document {
 impl KeySet {
     /// Reads a JSON Web Key Set. Keys that are unknown, symmetric or made for encryption are left out (RFC 7517 §5).
     pub fn parse(json: &[u8]) -> Result<Self, KeySetError> {
-        let document: Document = serde_json::from_slice(json)?;
+        let text = text_file::decode(json).map_err(KeySetError::NotText)?;
+        let document: Document = serde_json::from_str(text).map_err(|error| KeySetError::Json {
+            position: Position::of_json(text, &error),
+            message: text_file::json_message(&error),
+        })?;
         let got = document.keys.len();
         if got > MAX_KEYS {
             return Err(KeySetError::TooMany { got });

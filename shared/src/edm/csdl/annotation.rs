@@ -1,7 +1,9 @@
 //! The annotations this service understands (vocabularies `Org.OData.Core.V1` and `Org.OData.Capabilities.V1`).
 
+use std::collections::HashMap;
+
 use super::capability::Stated;
-use super::declared::Aliases;
+use super::declared::{Aliases, Declared};
 use super::expression::Expression;
 use super::source::{Element, Fault, Source};
 use crate::edm::Capabilities;
@@ -81,6 +83,45 @@ impl Facts {
         let permitted = if self.read_only { Capabilities::READ } else { Capabilities::ALL };
         let readable = !self.write_only;
         self.stated.capabilities().and(Capabilities { readable, readable_by_key: readable, ..permitted })
+    }
+}
+
+/// Gives each element the annotations that target it from outside, and each type those of its entity sets.
+pub(super) fn attach(declared: &mut Declared) {
+    let types: HashMap<String, usize> =
+        declared.types.iter().enumerate().map(|(at, ty)| (ty.qualified_name.clone(), at)).collect();
+    let sets: HashMap<String, usize> =
+        declared.sets.iter().enumerate().map(|(at, set)| (set.target.clone(), at)).collect();
+    for (target, facts) in std::mem::take(&mut declared.targets) {
+        let (first, rest) = target.split_once('/').map_or((target.as_str(), None), |(ty, rest)| (ty, Some(rest)));
+        let qualified = declared.aliases.qualify(first);
+        let ty = types.get(&qualified).and_then(|at| declared.types.get_mut(*at));
+        match (ty, rest) {
+            (Some(ty), None) => ty.facts.merge(facts),
+            (Some(ty), Some(name)) => {
+                if let Some(property) = ty.properties.iter_mut().find(|property| property.name == name) {
+                    property.facts.merge(facts);
+                } else if let Some(navigation) = ty.navigation.iter_mut().find(|nav| nav.name == name) {
+                    navigation.facts.merge(facts);
+                }
+            }
+            (None, Some(path)) => {
+                let (set, navigation) = path.split_once('/').map_or((path, None), |(set, path)| (set, Some(path)));
+                let set = sets.get(&format!("{qualified}/{set}")).and_then(|at| declared.sets.get_mut(*at));
+                match (set, navigation) {
+                    (Some(set), None) => set.facts.merge(facts),
+                    (Some(set), Some(path)) => set.facts.stated.of_navigation(path, facts.stated),
+                    (None, _) => {}
+                }
+            }
+            (None, None) => {}
+        }
+    }
+    for set in &mut declared.sets {
+        let at = types.get(&declared.aliases.qualify(&set.type_name));
+        if let Some(ty) = at.and_then(|at| declared.types.get_mut(*at)) {
+            ty.facts.alternate_keys.append(&mut set.facts.alternate_keys);
+        }
     }
 }
 

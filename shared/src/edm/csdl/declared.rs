@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::CsdlProblem;
 use super::annotation::Facts;
 use super::facets::{Facets, item_type};
 use super::source::{Element, Fault, Source};
@@ -15,8 +16,8 @@ pub(super) struct Declared {
     /// Type definitions: qualified name and underlying type.
     pub(super) definitions: HashMap<String, Facets>,
     pub(super) sets: Vec<Set>,
-    /// Names of singletons, which bindings may lead to.
-    pub(super) singletons: Vec<String>,
+    /// Offsets and names of singletons, which bindings may lead to.
+    pub(super) singletons: Vec<(usize, String)>,
     pub(super) actions: Vec<BoundAction>,
     /// Annotations by target path.
     pub(super) targets: Vec<(String, Facts)>,
@@ -34,7 +35,8 @@ pub(super) struct Structured {
     pub(super) base: Option<String>,
     pub(super) is_abstract: bool,
     pub(super) is_open: Option<bool>,
-    pub(super) key: Vec<String>,
+    /// (offset, name)
+    pub(super) key: Vec<(usize, String)>,
     pub(super) properties: Vec<Property>,
     pub(super) navigation: Vec<Navigation>,
     pub(super) facts: Facts,
@@ -68,8 +70,8 @@ pub(super) struct Enumeration {
     pub(super) offset: usize,
     pub(super) qualified_name: String,
     pub(super) is_flags: bool,
-    /// (name, value)
-    pub(super) members: Vec<(String, i64)>,
+    /// (offset, name, value)
+    pub(super) members: Vec<(usize, String, i64)>,
 }
 
 #[derive(Debug)]
@@ -90,8 +92,8 @@ pub(super) struct Set {
     /// Qualified name of the container and the set's name, as annotations target it.
     pub(super) target: String,
     pub(super) type_name: String,
-    /// (path, target)
-    pub(super) bindings: Vec<(String, String)>,
+    /// (offset, path, target)
+    pub(super) bindings: Vec<(usize, String, String)>,
     pub(super) facts: Facts,
 }
 
@@ -125,7 +127,7 @@ impl Aliases {
 pub(super) fn read(text: &str) -> Result<Declared, Fault> {
     let mut source = Source::new(text);
     let mut declared = Declared::default();
-    let missing = || Fault { offset: 0, problem: super::CsdlProblem::Xml("there is no <edmx:Edmx> element".into()) };
+    let missing = || Fault { offset: 0, problem: CsdlProblem::Xml("there is no <edmx:Edmx> element".into()) };
     let root = source.child()?.filter(|root| root.name() == "Edmx").ok_or_else(missing)?;
     root.require("Version")?;
     while let Some(part) = source.child()? {
@@ -163,7 +165,9 @@ impl Declared {
                 "EnumType" => self.enums.push(enumeration(source, &element, &namespace)?),
                 "TypeDefinition" => {
                     let name = format!("{namespace}.{}", element.require("Name")?);
-                    self.definitions.insert(name, Facets::read(&element, "UnderlyingType")?);
+                    if self.definitions.insert(name.clone(), Facets::read(&element, "UnderlyingType")?).is_some() {
+                        return Err(element.fault(CsdlProblem::Duplicate(name)));
+                    }
                     source.skip()?;
                 }
                 "Action" => self.actions.extend(bound_action(source, &element, &namespace)?),
@@ -193,7 +197,7 @@ impl Declared {
             match element.name() {
                 "Key" => {
                     while let Some(property) = source.child()? {
-                        structured.key.push(property.require("Name")?);
+                        structured.key.push((property.offset, property.require("Name")?));
                         source.skip()?;
                     }
                 }
@@ -268,7 +272,7 @@ impl Declared {
                     self.sets.push(set);
                 }
                 "Singleton" => {
-                    self.singletons.push(element.require("Name")?);
+                    self.singletons.push((element.offset, element.require("Name")?));
                     source.skip()?;
                 }
                 "Annotation" => {
@@ -289,7 +293,7 @@ impl Declared {
         while let Some(child) = source.child()? {
             match child.name() {
                 "NavigationPropertyBinding" => {
-                    bindings.push((child.require("Path")?, child.require("Target")?));
+                    bindings.push((child.offset, child.require("Path")?, child.require("Target")?));
                     source.skip()?;
                 }
                 "Annotation" => facts.read(source, &child, &self.aliases)?,
@@ -331,7 +335,7 @@ fn enumeration(source: &mut Source<'_>, element: &Element, namespace: &str) -> R
                 None => next,
             };
             next = value.wrapping_add(1);
-            members.push((member.require("Name")?, value));
+            members.push((member.offset, member.require("Name")?, value));
         }
         source.skip()?;
     }

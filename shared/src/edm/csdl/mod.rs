@@ -2,26 +2,27 @@
 
 mod annotation;
 mod capability;
+mod check;
 mod declared;
 mod expression;
 mod facets;
 mod resolve;
+mod sets;
 mod source;
 
 use bytes::Bytes;
 use thiserror::Error;
 
 use super::Model;
+use crate::text_file::{self, NotText, Position};
 use source::Fault;
 
 /// What is wrong with a CSDL document, and where.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("CSDL line {line}, column {column}: {problem}")]
+#[error("CSDL line {}, column {}: {problem}", position.line, position.column)]
 pub struct CsdlError {
-    /// Line, from 1.
-    pub line: usize,
-    /// Column in characters, from 1.
-    pub column: usize,
+    /// Where it is.
+    pub position: Position,
     /// What is wrong.
     pub problem: CsdlProblem,
 }
@@ -30,6 +31,9 @@ pub struct CsdlError {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[expect(missing_docs, reason = "the fields are named by the messages")]
 pub enum CsdlProblem {
+    /// The document is no text.
+    #[error(transparent)]
+    NotText(NotText),
     /// The document is not well-formed.
     #[error("{0}")]
     Xml(String),
@@ -51,6 +55,9 @@ pub enum CsdlProblem {
     /// A type that derives from itself.
     #[error("'{0}' derives from itself")]
     Cycle(String),
+    /// Entities of a collection are told apart by their keys.
+    #[error("entity type '{type_name}' has no key, and {of} needs one")]
+    NoKey { type_name: String, of: String },
     /// A navigation property binding leads to no entity set.
     #[error("the entity set '{0}' is not declared")]
     UnknownSet(String),
@@ -61,28 +68,11 @@ impl Model {
     /// service are passed over, and so are collections of `Edm.Stream`. A Decimal without `Scale` takes any.
     pub fn from_csdl(xml: impl Into<Bytes>) -> Result<Self, CsdlError> {
         let document: Bytes = xml.into();
-        let text = match std::str::from_utf8(&document) {
-            Ok(text) => text.strip_prefix('\u{feff}').unwrap_or(text),
-            Err(error) => {
-                let (valid, _) = document.split_at(error.valid_up_to());
-                let fault = Fault { offset: valid.len(), problem: CsdlProblem::Xml("invalid UTF-8".into()) };
-                return Err(located(&String::from_utf8_lossy(valid), fault));
-            }
-        };
+        let text = text_file::decode(&document)
+            .map_err(|error| CsdlError { position: error.position(), problem: CsdlProblem::NotText(error) })?;
         declared::read(text)
             .and_then(|declared| resolve::model(declared, document.clone()))
-            .map_err(|fault| located(text, fault))
-    }
-}
-
-/// Turns the offset of a fault into line and column.
-fn located(text: &str, fault: Fault) -> CsdlError {
-    let before = text.get(..fault.offset).unwrap_or(text);
-    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-    CsdlError {
-        line: before.matches('\n').count() + 1,
-        column: before.get(line_start..).map_or(0, |line| line.chars().count()) + 1,
-        problem: fault.problem,
+            .map_err(|Fault { offset, problem }| CsdlError { position: Position::of(text, offset), problem })
     }
 }
 

@@ -5,20 +5,22 @@ use std::collections::{HashMap, HashSet};
 use bytes::Bytes;
 
 use super::CsdlProblem;
-use super::annotation::Facts;
-use super::declared::{Aliases, BoundAction, Declared, Enumeration, Navigation, Set, Structured};
+use super::annotation::{Facts, attach};
+use super::check;
+use super::declared::{Aliases, BoundAction, Declared, Enumeration, Navigation, Structured};
 use super::facets::Facets;
+use super::sets::entity_sets;
 use super::source::Fault;
 use crate::edm::{
-    Action, AlternateKey, Capabilities, EntitySet, EnumId, EnumMember, EnumType, Model, NavigationProperty,
-    PrimitiveType, Property, PropertyType, SetId, Stream, StructuredType, TypeId, TypeKind, Value,
+    Action, AlternateKey, EnumId, EnumMember, EnumType, Model, NavigationProperty, PrimitiveType, Property,
+    PropertyType, Stream, StructuredType, TypeId, TypeKind, Value,
 };
 
 /// Resolves a document's declarations.
 pub(super) fn model(mut declared: Declared, document: Bytes) -> Result<Model, Fault> {
     // The term is one of the entity container, of which there is one.
     let snapshots = declared.targets.iter().any(|(_, facts)| facts.snapshots);
-    attach_annotations(&mut declared);
+    attach(&mut declared);
     let Declared { aliases, types, enums, definitions, sets, singletons, actions, .. } = declared;
     let enums: Vec<(usize, EnumType)> =
         enums.into_iter().map(|ty| Ok((ty.offset, enumeration(ty)?))).collect::<Result<_, Fault>>()?;
@@ -26,6 +28,7 @@ pub(super) fn model(mut declared: Declared, document: Bytes) -> Result<Model, Fa
     let enums: Vec<EnumType> = enums.into_iter().map(|(_, ty)| ty).collect();
     let types = structured_types(types, &names, &enums)?;
     let (sets, set_names) = entity_sets(sets, &singletons, &names)?;
+    check::keys(&sets, &types)?;
     let actions = actions.into_iter().map(|action| bound_action(action, &names)).collect::<Result<_, _>>()?;
     let (type_names, enum_names) = (names.types, names.enums);
     let mut model = Model { types, enums, sets, actions, set_names, type_names, enum_names, snapshots, document };
@@ -37,12 +40,12 @@ pub(super) fn model(mut declared: Declared, document: Bytes) -> Result<Model, Fa
 type DeclaredConstraints = (usize, Vec<(String, String)>);
 
 /// Index number `at` of a table.
-fn index(at: usize) -> u32 {
+pub(super) fn index(at: usize) -> u32 {
     u32::try_from(at).unwrap_or(u32::MAX)
 }
 
 /// What the names of types mean.
-struct Names {
+pub(super) struct Names {
     aliases: Aliases,
     definitions: HashMap<String, Facets>,
     types: HashMap<String, TypeId>,
@@ -74,7 +77,7 @@ impl Names {
         Ok(names)
     }
 
-    fn structured(&self, name: &str, offset: usize) -> Result<TypeId, Fault> {
+    pub(super) fn structured(&self, name: &str, offset: usize) -> Result<TypeId, Fault> {
         let unknown = || Fault { offset, problem: CsdlProblem::UnknownType(name.into()) };
         self.types.get(&self.aliases.qualify(name)).copied().ok_or_else(unknown)
     }
@@ -103,45 +106,6 @@ impl Names {
     }
 }
 
-/// Gives each element the annotations that target it from outside, and each type those of its entity sets.
-fn attach_annotations(declared: &mut Declared) {
-    let types: HashMap<String, usize> =
-        declared.types.iter().enumerate().map(|(at, ty)| (ty.qualified_name.clone(), at)).collect();
-    let sets: HashMap<String, usize> =
-        declared.sets.iter().enumerate().map(|(at, set)| (set.target.clone(), at)).collect();
-    for (target, facts) in std::mem::take(&mut declared.targets) {
-        let (first, rest) = target.split_once('/').map_or((target.as_str(), None), |(ty, rest)| (ty, Some(rest)));
-        let qualified = declared.aliases.qualify(first);
-        let ty = types.get(&qualified).and_then(|at| declared.types.get_mut(*at));
-        match (ty, rest) {
-            (Some(ty), None) => ty.facts.merge(facts),
-            (Some(ty), Some(name)) => {
-                if let Some(property) = ty.properties.iter_mut().find(|property| property.name == name) {
-                    property.facts.merge(facts);
-                } else if let Some(navigation) = ty.navigation.iter_mut().find(|nav| nav.name == name) {
-                    navigation.facts.merge(facts);
-                }
-            }
-            (None, Some(path)) => {
-                let (set, navigation) = path.split_once('/').map_or((path, None), |(set, path)| (set, Some(path)));
-                let set = sets.get(&format!("{qualified}/{set}")).and_then(|at| declared.sets.get_mut(*at));
-                match (set, navigation) {
-                    (Some(set), None) => set.facts.merge(facts),
-                    (Some(set), Some(path)) => set.facts.stated.of_navigation(path, facts.stated),
-                    (None, _) => {}
-                }
-            }
-            (None, None) => {}
-        }
-    }
-    for set in &mut declared.sets {
-        let at = types.get(&declared.aliases.qualify(&set.type_name));
-        if let Some(ty) = at.and_then(|at| declared.types.get_mut(*at)) {
-            ty.facts.alternate_keys.append(&mut set.facts.alternate_keys);
-        }
-    }
-}
-
 fn bound_action(declared: BoundAction, names: &Names) -> Result<Action, Fault> {
     let BoundAction { offset, name, qualified_name, binding, on_collection } = declared;
     Ok(Action { name, qualified_name, binding: names.structured(&binding, offset)?, on_collection })
@@ -150,10 +114,10 @@ fn bound_action(declared: BoundAction, names: &Names) -> Result<Action, Fault> {
 fn enumeration(declared: Enumeration) -> Result<EnumType, Fault> {
     let mut seen = HashSet::new();
     let mut members = Vec::with_capacity(declared.members.len());
-    for (name, value) in declared.members {
+    for (offset, name, value) in declared.members {
         if !seen.insert(name.clone()) {
             let problem = CsdlProblem::Duplicate(format!("{}/{name}", declared.qualified_name));
-            return Err(Fault { offset: declared.offset, problem });
+            return Err(Fault { offset, problem });
         }
         members.push(EnumMember { caption: caption(&name), name, value });
     }
@@ -253,6 +217,7 @@ fn structured_type(
         key: inherited.map(|base| base.key.clone()).unwrap_or_default(),
         alternate_keys: inherited.map(|base| base.alternate_keys.clone()).unwrap_or_default(),
         concats: Vec::new(),
+        offset,
         property_names: inherited.map(|base| base.property_names.clone()).unwrap_or_default(),
         navigation_names: inherited.map(|base| base.navigation_names.clone()).unwrap_or_default(),
     };
@@ -268,7 +233,7 @@ fn structured_type(
             default_value(&property_type, &text, enums).ok_or(Fault { offset: property.offset, problem: bad })
         });
         let Facts { computed, immutable, read_only, write_only, media_type, accepts, .. } = property.facts;
-        let read_only = read_only && !declared.key.contains(&property.name);
+        let read_only = read_only && !declared.key.iter().any(|(_, name)| *name == property.name);
         let (name, computed) = (property.name, computed || read_only);
         add_name(&mut ty.property_names, &name, ty.properties.len(), &ty.qualified_name, property.offset)?;
         let default = default.transpose()?;
@@ -285,14 +250,10 @@ fn structured_type(
         }
     }
     for navigation in declared.navigation {
-        add_name(&mut ty.navigation_names, &navigation.name, ty.navigation.len(), &ty.qualified_name, offset)?;
-        ty.navigation.push(navigation_property(navigation, names)?);
-    }
-    if let Some(name) = ty.navigation_names.keys().find(|name| ty.property_names.contains_key(*name)) {
-        return Err(Fault { offset, problem: CsdlProblem::Duplicate(format!("{}/{name}", ty.qualified_name)) });
+        add_navigation(&mut ty, navigation, names)?;
     }
     if !declared.key.is_empty() {
-        ty.key = declared.key.iter().map(|name| position(&ty, name, offset)).collect::<Result<_, _>>()?;
+        ty.key = key(&ty, &declared.key)?;
     }
     for key in declared.facts.alternate_keys {
         let properties = key.into_iter().map(|(path, alias)| Ok((alias, position(&ty, &path, offset)?)));
@@ -300,6 +261,30 @@ fn structured_type(
         ty.alternate_keys.push(key);
     }
     Ok(ty)
+}
+
+fn add_navigation(ty: &mut StructuredType, declared: Navigation, names: &Names) -> Result<(), Fault> {
+    let (offset, name) = (declared.offset, &declared.name);
+    add_name(&mut ty.navigation_names, name, ty.navigation.len(), &ty.qualified_name, offset)?;
+    if ty.property_names.contains_key(name) {
+        return Err(Fault { offset, problem: CsdlProblem::Duplicate(format!("{}/{name}", ty.qualified_name)) });
+    }
+    ty.navigation.push(navigation_property(declared, names)?);
+    Ok(())
+}
+
+/// The positions of the properties that a type's key is made of.
+fn key(ty: &StructuredType, declared: &[(usize, String)]) -> Result<Vec<usize>, Fault> {
+    let mut key = Vec::with_capacity(declared.len());
+    for (offset, name) in declared {
+        let at = position(ty, name, *offset)?;
+        if key.contains(&at) {
+            let problem = CsdlProblem::Duplicate(format!("{}/{name}", ty.qualified_name));
+            return Err(Fault { offset: *offset, problem });
+        }
+        key.push(at);
+    }
+    Ok(key)
 }
 
 fn default_value(ty: &PropertyType, text: &str, enums: &[EnumType]) -> Option<Value> {
@@ -372,43 +357,6 @@ fn position(ty: &StructuredType, name: &str, offset: usize) -> Result<usize, Fau
         let problem = CsdlProblem::UnknownProperty { type_name: ty.qualified_name.clone(), property: name.into() };
         Fault { offset, problem }
     })
-}
-
-fn entity_sets(
-    declared: Vec<Set>,
-    singletons: &[String],
-    names: &Names,
-) -> Result<(Vec<EntitySet>, HashMap<String, SetId>), Fault> {
-    let mut ids = HashMap::new();
-    for (at, set) in declared.iter().enumerate() {
-        if ids.insert(set.name.clone(), SetId(index(at))).is_some() {
-            return Err(Fault { offset: set.offset, problem: CsdlProblem::Duplicate(set.name.clone()) });
-        }
-    }
-    let mut sets = Vec::with_capacity(declared.len());
-    for set in declared {
-        let mut bindings = HashMap::new();
-        for (path, target) in set.bindings {
-            // The target is a set, or a set of a container; deeper paths lead to contained entities.
-            let name = target.rsplit_once('/').map_or(target.as_str(), |(_, name)| name);
-            match ids.get(name) {
-                Some(id) => {
-                    bindings.insert(path, *id);
-                }
-                None if target.contains('/') || singletons.iter().any(|singleton| singleton == name) => {}
-                None => return Err(Fault { offset: set.offset, problem: CsdlProblem::UnknownSet(target) }),
-            }
-        }
-        let entity_type = names.structured(&set.type_name, set.offset)?;
-        let mut navigation: HashMap<String, Capabilities> = HashMap::new();
-        for (path, capabilities) in set.facts.stated.navigation() {
-            let known = navigation.entry(path.to_owned()).or_insert(Capabilities::ALL);
-            *known = known.and(capabilities);
-        }
-        let capabilities = set.facts.capabilities();
-        sets.push(EntitySet { name: set.name, entity_type, bindings, capabilities, navigation });
-    }
-    Ok((sets, ids))
 }
 
 /// Lets types be found by their alias-qualified names, too: payloads may use them (JSON Format §4.6.3).

@@ -172,6 +172,19 @@ fn mistakes_are_named() {
 }
 
 #[test]
+fn entities_of_a_collection_have_a_key() {
+    let part = r#"<EntityType Name="A" BaseType="N.B"/><EntityType Name="B" Abstract="true"/>"#;
+    let set = r#"<EntityContainer Name="C"><EntitySet Name="As" EntityType="N.A"/></EntityContainer>"#;
+    let error = schema(&format!("{part}\n{set}")).unwrap_err();
+    assert_eq!(error.to_string(), "CSDL line 5, column 1: entity type 'N.A' has no key, and entity set 'As' needs one");
+    let held = r#"<EntityType Name="H"><NavigationProperty Name="of" Type="Collection(N.A)" ContainsTarget="true"/></EntityType>"#;
+    let error = problem(&format!("{part}{held}")).to_string();
+    assert_eq!(error, "entity type 'N.A' has no key, and collection 'N.H/of' needs one");
+    // One of a kind needs none.
+    schema(&format!("{part}{}", held.replace("Collection(N.A)", "N.A"))).unwrap();
+}
+
+#[test]
 fn mistakes_are_found_at_line_and_column() {
     let error = schema("  <ComplexType Name=\"A\">\n <Property Name=\"p\" Type=\"X.Y\"/></ComplexType>").unwrap_err();
     assert_eq!(error.to_string(), "CSDL line 6, column 2: the type 'X.Y' is not declared");
@@ -179,7 +192,8 @@ fn mistakes_are_found_at_line_and_column() {
     assert!(matches!(schema("</wrong>").unwrap_err().problem, CsdlProblem::Xml(_)));
     assert!(Model::from_csdl("<a>").is_err());
     assert!(Model::from_csdl("<edmx:Edmx Version='4.0'>").is_err());
-    assert!(Model::from_csdl(b"\xff".as_slice()).is_err());
+    let error = Model::from_csdl(b"<a>\n\xc3\xa4\xff".as_slice()).unwrap_err();
+    assert_eq!(error.to_string(), "CSDL line 2, column 2: is not UTF-8 text");
     assert!(Model::from_csdl("").is_err());
 }
 

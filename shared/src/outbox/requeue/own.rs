@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, header::RETRY_AFTER};
-use jiff::Timestamp;
 use tokio::time::timeout;
 
 use crate::{
@@ -51,6 +50,6 @@ pub(super) async fn ask(
         return Answer { attempt: attempt(Err(reason), None), body: Bytes::new(), arrived: true };
     };
     let wait = answer.headers.get(RETRY_AFTER.as_str());
-    let wait = wait.and_then(|value| retry_after(value, Timestamp::now()));
+    let wait = wait.and_then(|value| retry_after(value, crate::clock::now()));
     Answer { attempt: attempt(Ok(answer.status.as_u16()), wait), body: answer.body, arrived: true }
 }

@@ -6,7 +6,7 @@ use crate::{
     auth::{AuthConfigError, TokensError},
     events::SecretFault,
     policy::PatternFault,
-    service::Position,
+    text_file::{NotText, Position},
 };
 
 /// A policy that cannot be used. Shown as `file:line:column: problem`.
@@ -29,8 +29,8 @@ pub enum PolicyProblem {
     Read(std::io::Error),
     #[error("has more than {0} bytes")]
     FileSize(u64),
-    #[error("is not UTF-8 text")]
-    NotText,
+    #[error(transparent)]
+    NotText(NotText),
     #[error("{0}")]
     Toml(String),
     #[error("there are {got} {what}; at most {max} are taken")]
@@ -157,10 +157,18 @@ impl PolicyProblem {
     }
 }
 
+impl PolicyFileError {
+    /// A file that is no text.
+    pub(in crate::policy) fn not_text(file: &str, problem: NotText) -> Self {
+        let position = Some(problem.position());
+        Self { file: file.into(), position, problem: Box::new(PolicyProblem::NotText(problem)) }
+    }
+}
+
 impl fmt::Display for PolicyFileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.position {
-            Some(Position { line, column }) => write!(f, "{}:{line}:{column}: {}", self.file, self.problem),
+            Some(position) => write!(f, "{}:{position}: {}", self.file, self.problem),
             None => write!(f, "{}: {}", self.file, self.problem),
         }
     }

@@ -70,10 +70,7 @@ impl Policy {
     ) -> Result<Self, PolicyFileError> {
         let config: PolicyConfig = toml::from_str(text).map_err(|error| {
             let problem = PolicyProblem::Toml(without_value(error.message()));
-            match error.span() {
-                Some(span) => problem.at(file, text, span.start),
-                None => problem.in_file(file),
-            }
+            problem.at(file, text, error.span().map_or(0, |span| span.start))
         })?;
         Self::new(&config, secrets, &var).map_err(|(offset, problem)| problem.at(file, text, offset))
     }

@@ -114,7 +114,7 @@ impl Default for Staging {
             at_once: 4,
             call_time: Duration::from_millis(100),
             lease: Duration::from_secs(2),
-            now: Timestamp::now,
+            now: crate::clock::now,
         }
     }
 }
