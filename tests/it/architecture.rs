@@ -13,6 +13,7 @@ const ARROWS: [(&str, &[&str]); 24] = [
         &[
             "auth",
             "batch",
+            "cors",
             "edm",
             "events",
             "exchange",
@@ -54,14 +55,17 @@ const ARROWS: [(&str, &[&str]); 24] = [
     ("query", &["edm", "uri"]),
     ("service", &["auth", "edm", "events", "jobs", "uri", "wire"]),
     ("exchange", &["batch", "uri"]),
-    ("cors", &["batch", "exchange"]),
+    ("cors", &["auth", "batch", "exchange"]),
     ("gateway", &["batch", "exchange", "uri"]),
     ("store", &["edm"]),
     ("secrets", &[]),
     ("repeat", &["auth", "batch", "store"]),
     (
         "respond",
-        &["auth", "batch", "edm", "exchange", "jobs", "plan", "query", "repeat", "service", "store", "uri", "wire"],
+        &[
+            "auth", "batch", "cors", "edm", "exchange", "jobs", "plan", "query", "repeat", "service", "store", "uri",
+            "wire",
+        ],
     ),
     (
         "plan",
