@@ -192,9 +192,9 @@ impl Client {
             effects.insert(name, self.job(job).await?.0 == 404);
         }
         for (name, job) in [("event", TOLD), ("rebound-event", REBOUND_TOLD)] {
-            effects.insert(name, self.decision(job).await? != Value::Null);
+            effects.insert(name, self.decision(job, "Decision").await? != Value::Null);
         }
-        effects.insert("rerun", self.decision(RERUN).await? != "NoRule");
+        effects.insert("rerun", self.decision(RERUN, "RerunDateTime").await? != Value::Null);
         for (name, path) in [
             ("account", "/api/data/v9.2/accounts?$filter=name%20eq%20'foreign%20page'"),
             ("airline", "/trippin/Airlines?$filter=AirlineCode%20eq%20'FP'"),
@@ -210,10 +210,10 @@ impl Client {
         self.send("GET", &format!("/data/BatchJobs({job})"), None).await
     }
 
-    /// What was decided about a job; null where nothing was.
-    async fn decision(&self, job: i64) -> Result<Value, Failed> {
+    /// A property of the decision about a job; null where there is none.
+    async fn decision(&self, job: i64, property: &str) -> Result<Value, Failed> {
         let path = format!("/data/RequeueDecisions?$filter=BatchJobRecId%20eq%20{job}");
         let (_, rows) = self.send("GET", &path, None).await?;
-        Ok(at(&rows, "/value/0/Decision").clone())
+        Ok(at(&rows, &format!("/value/0/{property}")).clone())
     }
 }

@@ -57,7 +57,7 @@ async fn the_public_url_is_a_name_and_authentication_takes_any() {
 #[tokio::test]
 async fn a_request_names_one_host_properly() {
     let host = Host::start(&["--memory"]).await;
-    let (own, job) = ("Host: localhost", "/trippin/Airlines('AA')");
+    let (own, job) = ("Host: localhost", "/trippin/Airlines('NW')");
     for (line, headers, reason) in [
         (format!("GET {job} HTTP/1.1"), &[][..], "Host is missing"),
         (format!("GET http://localhost{job} HTTP/1.1"), &[], "Host is missing"),

@@ -10,7 +10,7 @@ async fn services() -> [(TestService, &'static str, Value, String); 4] {
     let airline = json!({ "AirlineCode": "XX", "Name": "X" });
     let job = json!({ "BatchJobRecId": 5_800_000_001_i64, "JobDescription": "X", "Status": "Waiting" });
     [
-        (TestService::trippin().await, "Airlines", airline, "Airlines('AA')".into()),
+        (TestService::trippin().await, "Airlines", airline, "Airlines('NW')".into()),
         (TestService::finance_operations().await, "BatchJobs", job, "BatchJobs(5637144576)".into()),
         (TestService::business_central().await, "items", json!({ "number": "X" }), format!("items({ITEM})")),
         (
