@@ -39,8 +39,8 @@ pub enum OwnNames {
 impl OwnNames {
     /// Those of a host that lets everybody in, and that has this public URL.
     pub fn of_open(public_url: Option<&str>) -> Self {
-        let host = |url: &str| Some(url.parse::<Uri>().ok()?.host()?.to_owned());
-        Self::Loopback(public_url.and_then(host))
+        let url = public_url.and_then(|url| url.parse::<Uri>().ok()).filter(|url| url.scheme().is_some());
+        Self::Loopback(url.and_then(|url| Some(url.host()?.to_owned())))
     }
 
     /// Refuses a request to another name. The port does not matter: it is the name that leads somewhere else.
@@ -150,7 +150,9 @@ mod tests {
         ] {
             assert_eq!(called(&names, Some(host)).is_ok(), taken, "{host}");
         }
-        assert!(called(&OwnNames::of_open(Some("nope:")), Some("nope")).is_err());
+        for nothing in ["nope", "nope:80", "https://", ""] {
+            assert!(called(&OwnNames::of_open(Some(nothing)), Some("nope")).is_err(), "{nothing}");
+        }
     }
 
     #[test]
