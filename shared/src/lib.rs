@@ -22,8 +22,8 @@
 //! | [`service`] | a service's folder: roots, profile, limits, derived values, seed | `auth`, `edm`, `events`, `jobs`, `text_file`, `uri`, `wire` |
 //! | [`events`] | business events: payloads, envelopes, signatures, what an attempt means | `edm`, `jobs` |
 //! | [`policy`] | what is done about failed jobs: sources of events, rules, targets | `auth`, `events`, `jobs`, `service`, `text_file` |
-//! | [`exchange`] | one HTTP request and its answer, free of any server; what an answer may weigh | `batch`, `uri` |
-//! | [`cors`] | which web pages may call | `batch`, `exchange` |
+//! | [`exchange`] | one HTTP request and its answer, free of any server; what the host is called; what an answer may weigh | `batch`, `uri` |
+//! | [`cors`] | which web pages may call, and which may write | `auth`, `batch`, `exchange` |
 //! | [`gateway`] | events of the gateways before Lambda functions ⇄ `exchange` | `batch`, `exchange`, `uri` |
 //! | [`store`] | the table. With `secrets` the only module that names the AWS SDK | `clock`, `edm` |
 //! | [`secrets`] | secrets that are in AWS Secrets Manager | – |
@@ -34,7 +34,7 @@
 //! | [`execute`] | reads what planning needs, commits what it decides | all above |
 //! | [`ledger`] | what was decided about events that came in, and what was done | `edm`, `events`, `plan`, `policy`, `service`, `store` |
 //! | [`outbox`] | what leaves the service: events to endpoints, calls to targets; the history of jobs | `auth`, `clock`, `edm`, `events`, `exchange`, `execute`, `jobs`, `ledger`, `plan`, `policy`, `service`, `store`, `telemetry`, `uri` |
-//! | [`webhook`] | where events come in: who sends them, what becomes of them | `auth`, `batch`, `clock`, `events`, `exchange`, `ledger`, `policy`, `store`, `telemetry`, `uri` |
+//! | [`webhook`] | where events come in: who sends them, what becomes of them | `auth`, `batch`, `clock`, `cors`, `events`, `exchange`, `ledger`, `policy`, `store`, `telemetry`, `uri` |
 //! | [`function`] | what the Lambda functions share: one way to run, their environment, an engine, a webhook or an outbox that is ready in time | `auth`, `clock`, `cors`, `exchange`, `execute`, `gateway`, `ledger`, `outbox`, `policy`, `secrets`, `service`, `store`, `telemetry`, `webhook` |
 //!
 //! The pure modules have no clock, no random source and no I/O: `now` and fresh keys are arguments. A test reads the
@@ -176,7 +176,8 @@
 //!
 //! # Who may do what
 //!
-//! [`Engine::handle`] finds the service and then the caller ([`auth::Authenticator`]); what a request needs is checked
+//! [`Engine::handle`] finds the service, refuses writes of web pages of other origins ([`cors::Cors::check_write`]), and
+//! finds the caller ([`auth::Authenticator`]); what a request needs is checked
 //! where it is dispatched (`plan::permit`), so that inner requests of a batch are checked like others, with the batch's
 //! caller.
 //!

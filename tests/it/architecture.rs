@@ -16,6 +16,7 @@ const ARROWS: [(&str, &[&str]); 26] = [
             "auth",
             "batch",
             "clock",
+            "cors",
             "edm",
             "events",
             "exchange",
@@ -58,14 +59,17 @@ const ARROWS: [(&str, &[&str]); 26] = [
     ("query", &["edm", "uri"]),
     ("service", &["auth", "edm", "events", "jobs", "text_file", "uri", "wire"]),
     ("exchange", &["batch", "uri"]),
-    ("cors", &["batch", "exchange"]),
+    ("cors", &["auth", "batch", "exchange"]),
     ("gateway", &["batch", "exchange", "uri"]),
     ("store", &["clock", "edm"]),
     ("secrets", &[]),
     ("repeat", &["auth", "batch", "store"]),
     (
         "respond",
-        &["auth", "batch", "edm", "exchange", "jobs", "plan", "query", "repeat", "service", "store", "uri", "wire"],
+        &[
+            "auth", "batch", "cors", "edm", "exchange", "jobs", "plan", "query", "repeat", "service", "store", "uri",
+            "wire",
+        ],
     ),
     (
         "plan",

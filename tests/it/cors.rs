@@ -118,7 +118,9 @@ async fn other_pages_learn_nothing() {
 /// `OPTIONS` is a question of CloudEvents there.
 #[tokio::test]
 async fn the_webhook_is_not_for_pages() {
-    let page = Page::at(&["*"]).await;
+    let mut command = command(&["--memory", "--auth", "token", "--cors-origin", "*", "--allow-open-sources"]);
+    command.env("REBATCH_TOKEN", TOKEN);
+    let page = Page { host: Host::run(command).await, client: Client::new() };
     let asks =
         [("origin", PAGE), ("access-control-request-method", "POST"), ("webhook-request-origin", "sender.example")];
     let answer = page.send(Method::OPTIONS, "/events/local", &asks, "").await;

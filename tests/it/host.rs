@@ -215,8 +215,9 @@ async fn bodies_over_a_limit_are_refused_as_odata() {
         ("Transfer-Encoding: chunked".to_owned(), [b"2100000\r\n".as_slice(), &vec![b'x'; 0x210_0000]].concat()),
     ] {
         let mut client = Raw::connect(&host).await;
-        let head =
-            format!("POST {ROOT}/$batch HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n{header}\r\n\r\n");
+        let head = format!(
+            "POST {ROOT}/$batch HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{header}\r\n\r\n"
+        );
         client.write(head).await;
         // The host may have answered and hung up before all of it is sent.
         let _ = client.0.write_all(&body).await;
@@ -276,7 +277,7 @@ async fn chunks_make_up_a_body() {
     let body = json!({ "requests": [request] }).to_string();
     client
         .write(format!(
-            "POST {ROOT}/$batch HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+            "POST {ROOT}/$batch HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
         ))
         .await;
     for chunk in body.as_bytes().chunks(7) {
@@ -301,8 +302,8 @@ async fn a_client_that_asks_first_is_told_to_continue() {
 #[tokio::test]
 async fn what_is_not_http_is_refused_and_forgotten() {
     let host = Host::start(&["--memory"]).await;
-    let long = format!("GET {ROOT} HTTP/1.1\r\nHost: h\r\nX: {}\r\n\r\n", "x".repeat(1 << 20));
-    let many = format!("GET {ROOT} HTTP/1.1\r\nHost: h\r\n{}\r\n", "X: x\r\n".repeat(500));
+    let long = format!("GET {ROOT} HTTP/1.1\r\nHost: localhost\r\nX: {}\r\n\r\n", "x".repeat(1 << 20));
+    let many = format!("GET {ROOT} HTTP/1.1\r\nHost: localhost\r\n{}\r\n", "X: x\r\n".repeat(500));
     for (request, expected) in [("\0\x01\x02\r\n\r\n", 400), ("GET\r\n\r\n", 400), (&long, 431), (&many, 431)] {
         let mut client = Raw::connect(&host).await;
         let _ = client.0.write_all(request.as_bytes()).await;
@@ -310,7 +311,7 @@ async fn what_is_not_http_is_refused_and_forgotten() {
     }
     for path in ["/%zz", "/nowhere", "/trippin/%FF", "*", "/trippin/People('a", "//", "/trippin/../data"] {
         let mut client = Raw::connect(&host).await;
-        client.write(format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n")).await;
+        client.write(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n")).await;
         let (status, answer) = client.json().await;
         assert!((400..=501).contains(&status), "{path}: {status}");
         assert!(answer["error"]["message"].is_string(), "{path}: {answer}");

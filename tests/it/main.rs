@@ -61,5 +61,6 @@ mod strict;
 mod telemetry;
 mod too_large;
 mod units;
+mod web_pages;
 mod webhook;
 mod writes;

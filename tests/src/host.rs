@@ -67,7 +67,12 @@ impl Host {
 
 /// `rebatch serve` with these arguments on a free port, unless they name another; not started yet.
 pub fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(binary("rebatch"));
+    command_of(&binary("rebatch"), arguments)
+}
+
+/// The same of a `rebatch` that may be another build.
+pub fn command_of(program: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
     command.current_dir(workspace()).arg("serve").args(arguments).stdout(Stdio::piped()).kill_on_drop(true);
     if !arguments.contains(&"--listen") {
         command.args(["--listen", "127.0.0.1:0"]);

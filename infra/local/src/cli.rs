@@ -54,8 +54,8 @@ pub(crate) enum Command {
 }
 
 /// How to serve.
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[derive(Clone, Debug, Args, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "flags of the command line")]
 pub(crate) struct Serve {
     /// Address to listen on, a loopback one without --auth; port 0 picks a free one.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8080")]
@@ -78,7 +78,8 @@ pub(crate) struct Serve {
     /// Load the rows of the services into a real table too. The embedded one always gets them.
     #[arg(long)]
     pub(crate) seed: bool,
-    /// What clients call the root of this host, when it is not what they send as `Host`.
+    /// What clients call the root of this host, when it is not what they send as `Host`. Without --auth its name is taken
+    /// as `Host` beside those of this machine, and no other.
     #[arg(long, value_name = "URL")]
     pub(crate) public_url: Option<String>,
     /// Origin of web pages that may call, such as `http://localhost:4200`, or `*`. May be repeated.
@@ -90,6 +91,10 @@ pub(crate) struct Serve {
     /// What is done about events that come in: sources, rules, targets; `infra/policy.toml` where it is there.
     #[arg(long, value_name = "FILE", env = "REBATCH_POLICY")]
     pub(crate) policy: Option<PathBuf>,
+    /// Take events from sources of the policy whose authentication is "none", although callers have to show who they are,
+    /// or others reach this host (--public-url): whoever reaches it can have failed jobs requeued.
+    #[arg(long)]
+    pub(crate) allow_open_sources: bool,
     /// Send no business events, requeue nothing, and write no history of jobs. A real table has a function for that.
     #[arg(long)]
     pub(crate) no_outbox: bool,
@@ -196,6 +201,7 @@ impl Demo {
             cors_origin: Vec::new(),
             allow_private_targets: true,
             policy: None,
+            allow_open_sources: false,
             no_outbox: false,
             log: None,
             auth: Auth::default(),

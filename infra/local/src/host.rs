@@ -7,13 +7,14 @@ use local::{
     http::{Limits, serve},
     lock::{DataLock, LockError},
     outbox::{Background, Running},
+    own_names::OwnNames,
 };
 use shared::{
     Engine, Reindexed, SeedError, Settings,
     cors::{Cors, CorsError},
     ledger::{Ledger, LedgerError},
     outbox::{Courier, CourierError, Outbox, OutboxError, RequeueError},
-    policy::{OpenSource, Policy, PolicyFileError, SecretsOf},
+    policy::{Policy, PolicyFileError, SecretsOf},
     service::{ServiceError, Services},
     store::{self, Store, StoreError},
     webhook::Webhook,
@@ -23,6 +24,7 @@ use tokio::net::{TcpListener, lookup_host};
 use crate::{
     auth::{self, AuthError},
     cli::{Reindex, Serve},
+    open_sources::{OpenSourceError, admitted},
 };
 
 /// The table of the embedded database.
@@ -46,7 +48,7 @@ pub(crate) enum StartError {
     #[error(transparent)]
     Policy(#[from] PolicyFileError),
     #[error(transparent)]
-    OpenSource(#[from] OpenSource),
+    OpenSource(#[from] OpenSourceError),
     #[error("no service here keeps requeues ([requeues]), and a policy file is given")]
     NoLedger,
     #[error(transparent)]
@@ -88,6 +90,7 @@ pub(crate) struct Host {
     listener: TcpListener,
     engine: Engine,
     webhook: Option<Webhook>,
+    names: OwnNames,
     background: Option<Background>,
     _lock: Option<DataLock>,
 }
@@ -98,15 +101,18 @@ impl Host {
         let authenticator = auth::authenticator(&args.auth, &args.data, |name| std::env::var(name).ok())?;
         let cors = Cors::of(args.cors_origin.iter().map(String::as_str))?;
         let listener = listen(&args.listen, authenticator.is_open()).await?;
-        let address = listener.local_addr()?;
+        let public_url = args.public_url.clone();
+        let is_open = authenticator.is_open();
+        let names = if is_open { OwnNames::of_open(public_url.as_deref()) } else { OwnNames::Any };
         let services = Arc::new(Services::load(&args.services_folder())?);
-        let requeues = requeues(args, policy, &services, address)?;
+        let requeues = requeues(args, policy, &services)?;
         let (store, embedded, lock) =
             open(args.table.as_deref(), args.endpoint.as_deref(), (!args.memory).then_some(&args.data)).await?;
         store.ensure_table().await?;
-        let webhook =
-            requeues.as_ref().map(|(policy, ledger)| Webhook::new(Arc::clone(policy), ledger.clone(), store.clone()));
-        let public_url = args.public_url.clone();
+        let webhook = requeues.as_ref().map(|(policy, ledger)| {
+            let webhook = Webhook::new(Arc::clone(policy), ledger.clone(), store.clone());
+            webhook.with_pages(cors.clone(), public_url.clone())
+        });
         let settings = Settings { public_url, authenticator, cors, ..Settings::default() };
         let engine = Engine::new(Arc::clone(&services), store.clone(), settings);
         let background = match embedded {
@@ -128,7 +134,7 @@ impl Host {
             let rows = engine.seed().await?;
             tracing::info!(rows, "seeded");
         }
-        Ok(Self { listener, engine, webhook, background, _lock: lock })
+        Ok(Self { listener, engine, webhook, names, background, _lock: lock })
     }
 
     /// The URL it listens on.
@@ -138,10 +144,14 @@ impl Host {
 
     /// Answers requests until `stop` completes; those in flight, and what leaves, are brought to their end.
     pub(crate) async fn serve(self, stop: impl Future<Output = ()>) {
-        let (engine, webhook) = (self.engine, self.webhook);
+        let (engine, webhook, names) = (self.engine, self.webhook, Arc::new(self.names));
         let handler = move |incoming: shared::exchange::Incoming| {
-            let (engine, webhook) = (engine.clone(), webhook.clone());
+            let (engine, webhook, names) = (engine.clone(), webhook.clone(), Arc::clone(&names));
             async move {
+                if let Err(misdirected) = names.check(&incoming) {
+                    tracing::info!("{misdirected}");
+                    return misdirected.to_outgoing();
+                }
                 match webhook {
                     Some(webhook) if Webhook::is_for(&incoming.path) => webhook.handle(incoming).await,
                     _ => engine.handle(incoming).await,
@@ -161,25 +171,13 @@ fn requeues(
     args: &Serve,
     policy: Option<Policy>,
     services: &Services,
-    address: SocketAddr,
 ) -> Result<Option<(Arc<Policy>, Ledger)>, StartError> {
     let policy = match (policy, args.policy_file()) {
         (Some(policy), _) => policy,
         (None, Some(file)) => Policy::load(&file, SecretsOf::Everybody, |name| std::env::var(name).ok())?,
         (None, None) => return Ok(None),
     };
-    // Whoever says what others call the host says that they reach it.
-    let own_machine = address.ip().is_loopback() && args.public_url.is_none();
-    let open = policy.check_open(own_machine).map_err(StartError::from);
-    if let Err(problem) = open {
-        // What nobody asked for does not keep the host from serving; neither does it let everybody in.
-        return if args.policy.is_some() {
-            Err(problem)
-        } else {
-            tracing::error!("no events are taken in: {problem}; name a policy file (--policy)");
-            Ok(None)
-        };
-    }
+    let policy = admitted(policy, args)?;
     match Ledger::find(services)? {
         Some(ledger) => Ok(Some((Arc::new(policy), ledger))),
         None if args.policy.is_some() => Err(StartError::NoLedger),

@@ -26,6 +26,8 @@ use tokio::{
 };
 use uuid::Uuid;
 
+use crate::authority::{self, AuthorityFault};
+
 /// What may be asked of a server, and for how long.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -62,6 +64,8 @@ impl Default for Limits {
 /// Why a request is answered before its handler sees it.
 #[derive(Debug, thiserror::Error)]
 enum Refusal {
+    #[error(transparent)]
+    Host(#[from] AuthorityFault),
     #[error("the body is longer than {limit} bytes")]
     TooLarge { limit: usize },
     #[error("the body did not arrive in time")]
@@ -145,6 +149,7 @@ where
 /// Reads the body and takes the request apart.
 async fn receive(request: Request<HyperBody>, limits: Limits) -> Result<Incoming, Refusal> {
     let (parts, body) = request.into_parts();
+    authority::check(parts.version, &parts.uri, &parts.headers)?;
     let body = read_body(body, limits).await?;
     let mut headers: Headers = parts.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
     // An absolute request target outranks Host (RFC 9112 §3.2.2).
@@ -202,7 +207,7 @@ fn refuse(refusal: &Refusal) -> Response<Full<Bytes>> {
     let status = match refusal {
         Refusal::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         Refusal::TooSlow => StatusCode::REQUEST_TIMEOUT,
-        Refusal::Broken(_) => StatusCode::BAD_REQUEST,
+        Refusal::Host(_) | Refusal::Broken(_) => StatusCode::BAD_REQUEST,
     };
     let mut response = plain_error(status, &refusal.to_string());
     // The rest of the body is not read, so nothing can follow it.
@@ -221,4 +226,4 @@ fn plain_error(status: StatusCode, message: &str) -> Response<Full<Bytes>> {
     response
 }
 
-const ODATA_VERSION: HeaderName = HeaderName::from_static("odata-version");
+pub(crate) const ODATA_VERSION: HeaderName = HeaderName::from_static("odata-version");

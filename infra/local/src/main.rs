@@ -5,6 +5,7 @@ mod check_rules;
 mod cli;
 mod demo;
 mod host;
+mod open_sources;
 mod signals;
 mod values;
 

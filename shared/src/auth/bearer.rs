@@ -29,6 +29,11 @@ pub(super) fn bearer(headers: &Headers) -> Result<&str, AuthError> {
     Ok(token.ok_or(TokenError::Characters)?)
 }
 
+/// Whether a request has what can be a bearer token. Whether it is a good one is another question.
+pub fn has_bearer(headers: &Headers) -> bool {
+    bearer(headers).is_ok()
+}
+
 /// Whether a text can be a token.
 pub(super) fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte))

@@ -15,7 +15,7 @@ mod permissions;
 mod tokens;
 
 pub use authenticator::{Authenticator, Jwt};
-pub use bearer::MAX_TOKEN;
+pub use bearer::{MAX_TOKEN, has_bearer};
 pub use caller::{Caller, Grants, Permission};
 pub use config::{AuthConfigError, JwtConfig};
 pub use error::{AuthError, TokenError};

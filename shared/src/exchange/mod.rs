@@ -1,5 +1,6 @@
 //! One HTTP request and its answer, free of any server or event type.
 
+mod origin;
 mod root_url;
 mod weight;
 
@@ -8,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Method, StatusCode};
 
+pub(crate) use origin::{below_public, origin};
 pub use root_url::{RootUrlError, root_url};
 pub use weight::{MAX_ANSWER, MAX_PAYLOAD, Weight, is_text, weigh};
 

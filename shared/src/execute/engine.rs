@@ -13,7 +13,7 @@ use crate::{
     auth::{Authenticator, Caller},
     batch::{Request, Response, takes_body},
     cors::Cors,
-    exchange::{Incoming, MAX_ANSWER, Outgoing, weigh},
+    exchange::{Incoming, MAX_ANSWER, Outgoing, below_public, origin, weigh},
     plan::{self, Context, Fresh, Job, OdataVersion, Outcome, Place, PlanError, Reference, References, prepare_at},
     respond::{BatchError, ErrorContext, Failure, error_code, error_response, vary},
     service::{Found, Service, Services},
@@ -22,14 +22,7 @@ use crate::{
     uri::{self, QueryOptions},
 };
 
-use super::{
-    Serves,
-    catalogue::catalogue,
-    failures::Subject,
-    health::Question,
-    origin::{below_public, origin},
-    unit::FailedUnit,
-};
+use super::{Serves, catalogue::catalogue, failures::Subject, health::Question, unit::FailedUnit};
 
 /// Kept of an edge's time to write and to send an answer.
 const TO_ANSWER: Duration = Duration::from_secs(1);
@@ -187,18 +180,15 @@ impl Engine {
         };
         let service = Some(found.service.name.as_str());
         let subject = Subject { service, ..subject };
-        let authenticated = match caller {
-            Some(caller) => Ok(caller),
-            None => self.settings.authenticator.authenticate(&incoming.headers, crate::clock::now()).await,
-        };
+        let identified = self.identify(incoming, caller).await;
         // From here on the token is of no use, and cannot get anywhere.
         while incoming.headers.take(header::AUTHORIZATION.as_str()).is_some() {}
         let incoming = &*incoming;
-        let caller = match authenticated {
+        let caller = match identified {
             Ok(caller) => caller,
-            Err(error) => {
+            Err(failure) => {
                 let version = plan::version(&incoming.headers, found.service).unwrap_or(OdataVersion::V40);
-                let (mut outgoing, work) = failed(subject, Some(found.service), version, &error.into());
+                let (mut outgoing, work) = failed(subject, Some(found.service), version, &failure);
                 complete(&mut outgoing, incoming, &found);
                 return Answered { outgoing, service, caller: None, work };
             }
@@ -218,6 +208,15 @@ impl Engine {
             .await;
         complete(&mut outgoing, incoming, &found);
         Answered { outgoing, service, caller: Some(caller.name), work }
+    }
+
+    /// Who makes a request, if a request from where it comes may do what it does. Its body has no part in that.
+    async fn identify(&self, incoming: &Incoming, caller: Option<Caller>) -> Result<Caller, Failure> {
+        if let Some(caller) = caller {
+            return Ok(caller);
+        }
+        self.settings.cors.check_write(incoming, self.settings.public_url.as_deref())?;
+        Ok(self.settings.authenticator.authenticate(&incoming.headers, Timestamp::now()).await?)
     }
 
     async fn call(&self, call: &Call<'_>) -> (Outgoing, Work) {
@@ -274,7 +273,7 @@ impl Engine {
         let body = if takes_body(&method) { incoming.body.clone() } else { Bytes::new() };
         let request = Request { method, headers: incoming.headers.clone(), body, ..Request::new(None) };
         let mut references = References::new();
-        let prepared = prepare_at(context, &request, &references, place, query)?;
+        let prepared = prepare_at(context, &request, &references, place, query)?.alone();
         let mut jobs = [Job { index: 0, request: &request, prepared: Some(Arc::new(prepared)) }];
         let make = Uuid::new_v4;
         let fresh = Fresh::new(&make);

@@ -7,10 +7,10 @@ use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use serde_json::json;
 use tokio::time::timeout;
 
-use super::{Engine, origin::below_public};
+use super::Engine;
 use crate::{
     batch::Headers,
-    exchange::{Incoming, Outgoing},
+    exchange::{Incoming, Outgoing, below_public},
     service::{HEALTH, READY},
     store::{Deadline, ItemKey, StoreError},
 };

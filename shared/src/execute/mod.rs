@@ -13,7 +13,6 @@ mod health;
 mod isolated;
 mod keep;
 mod one_unit;
-mod origin;
 mod reads;
 mod ready;
 mod reindex;

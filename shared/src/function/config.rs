@@ -65,7 +65,7 @@ pub enum ConfigError {
     #[error(transparent)]
     Policy(#[from] PolicyFileError),
     /// It lets anybody in, and everybody can reach a function.
-    #[error(transparent)]
+    #[error("{0}, and everybody can reach a function")]
     OpenSource(#[from] OpenSource),
     /// The secret cannot be used.
     #[error(transparent)]
@@ -128,7 +128,7 @@ impl WebhookConfig {
         let path = environment.path("POLICY_FILE", "policy.toml");
         let policy = move |secret: &dyn Fn(&str) -> Option<String>| {
             let policy = Policy::load(&path, SecretsOf::Sources, secret)?;
-            policy.check_open(false)?;
+            policy.check_closed()?;
             Ok(Arc::new(policy))
         };
         Ok(Self {

@@ -95,6 +95,9 @@ pub enum PlanError {
     /// The body's media type is not understood.
     #[error("the media type '{0}' of the request body is not supported; application/json is")]
     MediaType(String),
+    /// Nothing says what the body is.
+    #[error("the request has a body, and no Content-Type says which media type it has")]
+    NoMediaType,
     /// The media type of a stream is none that it takes.
     #[error("the stream does not take the media type '{got}' but {accepts}")]
     StreamMediaType {

@@ -21,6 +21,7 @@ mod lookup;
 mod negotiate;
 mod options;
 mod overlay;
+mod payload;
 mod permit;
 mod place;
 mod prepare;

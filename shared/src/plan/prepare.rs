@@ -6,8 +6,8 @@ use bytes::Bytes;
 use http::Method;
 
 use crate::{
-    batch::{Headers, Preferences, Request, RequestId, Return, takes_body},
-    edm::{ETag, Format, Numbers, Stream, Types},
+    batch::{Headers, Preferences, Request, RequestId, Return},
+    edm::{ETag, Format, Numbers, Types},
     jobs::Status,
     repeat::Claim,
     service::profile::{Profile, Returned},
@@ -19,8 +19,8 @@ use super::{
     context::{Context, Reference, References},
     negotiate::{self, Metadata},
     options::check_custom_options,
+    payload::check_body,
     repeat::Repeats,
-    stream::check_media_type,
 };
 
 /// Longest `Change-Reason`, in bytes.
@@ -257,26 +257,6 @@ fn requeue_from(headers: &Headers) -> Result<Option<Vec<Status>>, PlanError> {
         Status::from_name(name).ok_or(PlanError::Header { name: REQUEUE_FROM, reason })
     };
     names.map(state).collect::<Result<_, _>>().map(Some)
-}
-
-/// POST, PATCH and PUT have a body that can be read.
-fn check_body(request: &Request, stream: Option<&Stream>) -> Result<(), PlanError> {
-    if !takes_body(&request.method) {
-        return Ok(());
-    }
-    let empty = request.body.iter().all(u8::is_ascii_whitespace);
-    if let Some(encoding) = negotiate::content_encoding(&request.headers) {
-        return Err(PlanError::ContentEncoding(encoding.into()));
-    }
-    if let Some(stream) = stream {
-        check_media_type(stream, request.headers.get("content-type"))?;
-        return if request.body.is_empty() { Err(PlanError::MissingBody(request.method.to_string())) } else { Ok(()) };
-    }
-    let media_type = request.headers.get("content-type").unwrap_or("application/json");
-    if !empty && !negotiate::is_json(media_type) {
-        return Err(PlanError::MediaType(media_type.into()));
-    }
-    if empty { Err(PlanError::MissingBody(request.method.to_string())) } else { Ok(()) }
 }
 
 /// The company: from the URL, the query, the header, else the default one.

@@ -48,6 +48,8 @@ pub use crate::events::ReadFormat as SourceFormat;
 #[derive(Clone, Debug)]
 pub struct Policy {
     sources: BTreeMap<String, Source>,
+    /// Names of sources that the host does not have although the file does.
+    left_out: Vec<String>,
     targets: BTreeMap<String, Target>,
     /// Ids of business events beside those that [`EventKind`] knows.
     event_names: HashMap<String, EventKind>,
@@ -56,11 +58,9 @@ pub struct Policy {
     keep_decisions: Duration,
 }
 
-/// A source that nobody may have who can be reached from elsewhere.
+/// A source that lets everybody in.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "source '{source_name}' has authentication \"none\": only a host that listens on loopback may have such a source"
-)]
+#[error("source '{source_name}' has authentication \"none\"")]
 pub struct OpenSource {
     /// Its name.
     pub source_name: String,
@@ -112,14 +112,26 @@ impl Policy {
         allowed.map_or(at, |allowed| allowed.first(at))
     }
 
-    /// Refuses sources without authentication where the host can be reached from elsewhere: `loopback` says that it
-    /// cannot.
-    pub fn check_open(&self, loopback: bool) -> Result<(), OpenSource> {
-        let open = |source: &&Source| matches!(source.authentication, SourceAuthentication::None);
-        match self.sources().find(open) {
-            Some(source) if !loopback => Err(OpenSource { source_name: source.name.clone() }),
-            _ => Ok(()),
+    /// Refuses sources that let everybody in.
+    pub fn check_closed(&self) -> Result<(), OpenSource> {
+        match self.sources().find(|source| source.is_open()) {
+            Some(source) => Err(OpenSource { source_name: source.name.clone() }),
+            None => Ok(()),
         }
+    }
+
+    /// The same without the sources that let everybody in.
+    #[must_use]
+    pub fn without_open(mut self) -> Self {
+        let (open, closed) = self.sources.into_iter().partition(|(_, source)| source.is_open());
+        let open: BTreeMap<String, Source> = open;
+        self.left_out.extend(open.into_keys());
+        Self { sources: closed, ..self }
+    }
+
+    /// Names of sources that were left out.
+    pub fn left_out(&self) -> &[String] {
+        &self.left_out
     }
 
     /// How often a rule requeues a job, if it does.

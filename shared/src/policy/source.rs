@@ -24,10 +24,17 @@ pub struct Source {
     pub allowed_rate: Option<u32>,
 }
 
+impl Source {
+    /// Whether it lets everybody in.
+    pub fn is_open(&self) -> bool {
+        matches!(self.authentication, SourceAuthentication::None)
+    }
+}
+
 /// How a source shows who it is. `Debug` shows no secret.
 #[derive(Clone, Debug)]
 pub enum SourceAuthentication {
-    /// Not at all. Only a host that listens on loopback may have such a source.
+    /// Not at all: for a host that only this machine reaches, and that lets everybody in.
     None,
     /// By secrets that were not looked up ([`SecretsOf`](super::SecretsOf)): nobody is let in.
     Withheld,

@@ -257,13 +257,18 @@ fn a_retry_waits_and_then_for_its_window() {
 }
 
 #[test]
-fn an_open_source_is_for_this_machine() {
+fn an_open_source_is_refused_or_left_out() {
     let policy = policy("");
-    assert_eq!(policy.check_open(true), Ok(()));
-    let error = policy.check_open(false).unwrap_err();
-    assert_eq!(error.source_name, "local");
-    assert!(error.to_string().starts_with("source 'local' has authentication \"none\""), "{error}");
-    assert_eq!(Policy::parse("p", "", SecretsOf::Sources, |_| None).unwrap().check_open(false), Ok(()));
+    let error = policy.check_closed().unwrap_err();
+    assert_eq!(error.to_string(), "source 'local' has authentication \"none\"");
+    let (all, open) = (policy.sources().count(), policy.sources().filter(|source| source.is_open()).count());
+    let closed = policy.without_open();
+    assert_eq!((closed.check_closed(), closed.sources().count()), (Ok(()), all - open));
+    assert!(closed.source("local").is_none() && closed.left_out().contains(&"local".to_owned()));
+    assert_eq!(closed.left_out().len(), open);
+    let empty = Policy::parse("p", "", SecretsOf::Sources, |_| None).unwrap();
+    assert_eq!(empty.check_closed(), Ok(()));
+    assert!(empty.without_open().left_out().is_empty());
 }
 
 #[test]

@@ -122,6 +122,7 @@ fn row(failure: &Failure, profile: Option<&Profile>) -> Row {
             AuthError::Repeated => (400, "InvalidHeader", "BadRequest", "0x80060888"),
             AuthError::NoKeys { .. } => (503, "ServiceUnavailable", "Internal_TenantUnavailable", "0x80072321"),
         },
+        Failure::Foreign(_) => (403, "ForeignOrigin", "Authentication_InvalidCredentials", "0x80040220"),
         Failure::NoService | Failure::NotServed { .. } => (404, "NotFound", "BadRequest_NotFound", "0x80060888"),
     }
 }
@@ -144,7 +145,7 @@ fn plan_row(error: &PlanError, profile: Option<&Profile>) -> Row {
         E::CompanyNotFound(_) => (404, "CompanyNotFound", "Internal_CompanyNotFound", "0x80040217"),
         E::MethodNotAllowed { .. } => (405, "MethodNotAllowed", "BadRequest_MethodNotAllowed", "0x80060888"),
         E::NotAcceptable(_) => (406, "NotAcceptable", "BadRequest", "0x80060888"),
-        E::MediaType(_) | E::StreamMediaType { .. } | E::ContentEncoding(_) => {
+        E::MediaType(_) | E::NoMediaType | E::StreamMediaType { .. } | E::ContentEncoding(_) => {
             (415, "UnsupportedMediaType", "BadRequest", "0x80048d19")
         }
         E::Version(_) => (400, "UnsupportedVersion", "BadRequest", "0x80060888"),

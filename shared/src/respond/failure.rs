@@ -1,7 +1,8 @@
 //! Why a request, or a batch as a whole, is not carried out. [`super::error_response`] maps it to HTTP.
 
 use crate::{
-    auth::AuthError, plan::PlanError, repeat::RepeatFault, store::StoreError, uri::UriError, wire::DecodeError,
+    auth::AuthError, cors::ForeignOrigin, plan::PlanError, repeat::RepeatFault, store::StoreError, uri::UriError,
+    wire::DecodeError,
 };
 
 /// Why a request fails.
@@ -19,6 +20,9 @@ pub enum Failure {
     /// It is not known who makes it.
     #[error(transparent)]
     Auth(#[from] AuthError),
+    /// It is that of a web page that may not write.
+    #[error(transparent)]
+    Foreign(#[from] ForeignOrigin),
     /// No service has this path.
     #[error("there is no service at this path")]
     NoService,
@@ -36,7 +40,7 @@ impl Failure {
         match self {
             Self::Store(error) => !matches!(error, StoreError::ItemTooLarge),
             Self::Plan(error) => matches!(error, PlanError::Internal | PlanError::Repeat(RepeatFault::Suspended)),
-            Self::Batch(_) | Self::Auth(_) | Self::NoService | Self::NotServed { .. } => false,
+            Self::Batch(_) | Self::Auth(_) | Self::Foreign(_) | Self::NoService | Self::NotServed { .. } => false,
         }
     }
 

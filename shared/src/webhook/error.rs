@@ -7,6 +7,7 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 use super::{MAX_BODY, answer, authenticate::Denied};
 use crate::{
     auth::AuthError,
+    cors::ForeignOrigin,
     events::{EventFault, ReadError},
     exchange::Outgoing,
     store::StoreError,
@@ -24,6 +25,10 @@ const NAMED: usize = 5;
 pub(super) enum Refusal {
     #[error("there is no source of this name")]
     NoSource,
+    #[error("this host takes no events from this source, because its authentication is \"none\"")]
+    LeftOut,
+    #[error(transparent)]
+    Foreign(#[from] ForeignOrigin),
     #[error("events are sent by POST, and whether they may be is asked by OPTIONS")]
     Method,
     #[error("WebHook-Request-Origin is needed: who asks whether it may send events?")]
@@ -69,7 +74,8 @@ impl Refusal {
 
     fn row(&self) -> (StatusCode, &'static str) {
         match self {
-            Self::NoSource => (StatusCode::NOT_FOUND, "NotFound"),
+            Self::NoSource | Self::LeftOut => (StatusCode::NOT_FOUND, "NotFound"),
+            Self::Foreign(_) => (StatusCode::FORBIDDEN, "ForeignOrigin"),
             Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed"),
             Self::NoOrigin | Self::NoEvents(_) | Self::Read(ReadError::NotJson { .. } | ReadError::NoEvent { .. }) => {
                 (StatusCode::BAD_REQUEST, "BadRequest")

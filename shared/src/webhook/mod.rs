@@ -15,7 +15,8 @@
 //! nothing. Everything else: nothing of the request was kept, and it would be refused again.
 //!
 //! Nothing is asked of the table before the sender has shown who it is. After that its secret is forgotten, so that it can
-//! get nowhere.
+//! get nowhere. A source that lets everybody in takes nothing from web pages of other origins ([`Cors::check_write`]); all
+//! others may send an `Origin`, as CloudEvents wants it.
 
 mod answer;
 mod authenticate;
@@ -24,6 +25,7 @@ mod handshake;
 mod record;
 
 use std::{
+    borrow::Cow,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -36,6 +38,7 @@ use uuid::Uuid;
 
 use self::{authenticate::authenticate, error::Refusal, handshake::handshake, record::in_trace};
 use crate::{
+    cors::Cors,
     events::{self, Received},
     exchange::{Incoming, Outgoing},
     ledger::Ledger,
@@ -59,6 +62,8 @@ pub struct Webhook {
     ledger: Ledger,
     store: Store,
     time_budget: Duration,
+    cors: Cors,
+    public_url: Option<String>,
 }
 
 impl Webhook {
@@ -69,7 +74,13 @@ impl Webhook {
 
     /// A webhook for the sources of a policy. The ledger and the store are where its decisions go.
     pub fn new(policy: Arc<Policy>, ledger: Ledger, store: Store) -> Self {
-        Self { policy, ledger, store, time_budget: TIME_BUDGET }
+        Self { policy, ledger, store, time_budget: TIME_BUDGET, cors: Cors::Off, public_url: None }
+    }
+
+    /// The same on a host with this public URL, where these pages may write to sources that let everybody in.
+    #[must_use]
+    pub fn with_pages(self, cors: Cors, public_url: Option<String>) -> Self {
+        Self { cors, public_url, ..self }
     }
 
     /// The same with another time for an answer.
@@ -124,7 +135,7 @@ impl Webhook {
         now: Timestamp,
     ) -> Result<(Outgoing, Decided), Refusal> {
         let deadline = Deadline::after(self.time_budget);
-        let source = self.source(incoming).ok_or(Refusal::NoSource)?;
+        let source = self.source(incoming).ok_or_else(|| self.missing(incoming))?;
         if incoming.method == Method::OPTIONS {
             return Ok((handshake(source, incoming)?, Decided::default()));
         }
@@ -133,6 +144,9 @@ impl Webhook {
         }
         if incoming.body.len() > MAX_BODY {
             return Err(Refusal::TooLarge { got: incoming.body.len() });
+        }
+        if source.is_open() {
+            self.cors.check_write(incoming, self.public_url.as_deref())?;
         }
         authenticate(source, incoming, now).await?;
         let kind_of = |id: &str| self.policy.event_kind(id);
@@ -162,13 +176,24 @@ impl Webhook {
         .write();
     }
 
-    /// The source that a path names, in one segment.
+    /// The source that a path names.
     fn source(&self, incoming: &Incoming) -> Option<&Source> {
-        // A gateway may have a stage or a base path before it.
-        let (_, segment) = incoming.path.rsplit_once(PATH)?;
-        match incoming.path_encoding {
-            Encoding::Percent => self.policy.source(&percent_decode_str(segment).decode_utf8().ok()?),
-            Encoding::Decoded => self.policy.source(segment),
-        }
+        self.policy.source(&source_name(incoming)?)
+    }
+
+    /// Why a path names no source.
+    fn missing(&self, incoming: &Incoming) -> Refusal {
+        let is_left_out = |name: Cow<'_, str>| self.policy.left_out().contains(&name.into_owned());
+        if source_name(incoming).is_some_and(is_left_out) { Refusal::LeftOut } else { Refusal::NoSource }
+    }
+}
+
+/// The name in a path, which is one segment of it.
+fn source_name(incoming: &Incoming) -> Option<Cow<'_, str>> {
+    // A gateway may have a stage or a base path before it.
+    let (_, segment) = incoming.path.rsplit_once(PATH)?;
+    match incoming.path_encoding {
+        Encoding::Percent => percent_decode_str(segment).decode_utf8().ok(),
+        Encoding::Decoded => Some(segment.into()),
     }
 }

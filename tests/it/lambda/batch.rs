@@ -15,6 +15,28 @@ use super::{
 
 const ROOT: &str = "/api/data/v9.2";
 
+#[tokio::test]
+async fn web_pages_of_other_origins_and_untyped_bodies_are_refused() {
+    let running = Running::start("batch", &[]).await;
+    for gateway in GATEWAYS {
+        let post = |content_type| Sent::post(format!("{ROOT}/accounts"), content_type, r#"{"name":"X"}"#);
+        let origin = gateway.url();
+        let origin = origin.strip_suffix(&gateway.prefix()).unwrap();
+        for (sent, status) in [
+            (post("application/json").header("Origin", "https://evil.example"), 403),
+            (post("application/json").header("Origin", "null"), 403),
+            (post("application/json").header("Sec-Fetch-Site", "cross-site"), 403),
+            (post(""), 415),
+            (Sent { headers: Vec::new(), ..post("") }, 415),
+            (post("application/json").header("Origin", origin).header("Sec-Fetch-Site", "same-origin"), 204),
+            (post("application/json").header("Origin", "https://evil.example").header("X-API-Key", "k"), 204),
+        ] {
+            let answer = running.send(gateway, &sent, true).await;
+            assert_eq!(answer["statusCode"], status, "{gateway:?} {:?}: {answer}", sent.headers);
+        }
+    }
+}
+
 impl Running {
     /// Sends a JSON batch whose requests are given by method and URL; the answers to these.
     async fn batch(

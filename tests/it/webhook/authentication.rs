@@ -175,6 +175,34 @@ async fn a_shared_secret_is_in_a_header_or_in_the_url() {
     }
 }
 
+/// CloudEvents has senders say their `Origin`. A source that lets everybody in cannot tell them from web pages.
+#[tokio::test]
+async fn an_origin_is_of_no_account_where_the_source_authenticates() {
+    let hook = Hook::new().await;
+    let foreign = [("origin", "https://evil.example"), ("sec-fetch-site", "cross-site")];
+    let body = failure(1, 7).to_string();
+    let Signed { id, time, signatures, .. } = signed(OLD, 0, &body);
+    let signed: &[_] = &[("webhook-id", &*id), ("webhook-timestamp", &time), ("webhook-signature", &signatures)];
+    let own = ("origin", "https://events.example");
+    for (source, headers, status) in [
+        ("signed", [&foreign, signed].concat(), 200),
+        ("keyed", [&foreign[..], &[("x-key", SHARED)]].concat(), 200),
+        ("auto", foreign.to_vec(), 403),
+        ("auto", foreign[..1].to_vec(), 403),
+        ("auto", foreign[1..].to_vec(), 403),
+        ("auto", vec![("host", "events.example"), own], 200),
+    ] {
+        let headers = [&headers[..], &[JSON]].concat();
+        let answer = hook.send("POST", &format!("/events/{source}"), &headers, body.clone()).await;
+        assert_eq!(answer.status, status, "{source} {headers:?}: {}", answer.text());
+        if status == 403 {
+            assert_eq!(answer.json()["error"]["code"], "ForeignOrigin");
+            assert!(hook.rig.calls().is_empty());
+        }
+        hook.rig.calls();
+    }
+}
+
 #[tokio::test]
 async fn a_token_is_one_of_the_callers_of_the_source() {
     let key = SigningKey::es256("k");

@@ -58,7 +58,7 @@ impl Form {
         }
         if cloud && header("ce-specversion").is_some() {
             let suffixed = media_type.starts_with("application/") && media_type.ends_with("+json");
-            return (Self::Binary, utf8 && (media_type == "application/json" || suffixed || media_type.is_empty()));
+            return (Self::Binary, utf8 && (media_type == "application/json" || suffixed));
         }
         let form = match format {
             ReadFormat::FinanceOperations => Self::FinanceOperations,

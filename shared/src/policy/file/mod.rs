@@ -100,7 +100,8 @@ impl Policy {
         let sources = sources::sources(&config.sources, &targets, of_sources)?;
         let windows = windows::windows(&config.windows)?;
         let rules = rules::rules(&config.rules, &sources, &windows, keep_decisions)?;
-        Ok(Self { sources, targets, event_names: event_names(&config.event_names)?, rules, keep_decisions })
+        let event_names = event_names(&config.event_names)?;
+        Ok(Self { sources, left_out: Vec::new(), targets, event_names, rules, keep_decisions })
     }
 }
 

@@ -176,6 +176,7 @@ fn other_types_are_unsupported_where_the_format_lacks_them() {
         let cloud = matches!(format, ReadFormat::Auto | ReadFormat::CloudEvents);
         assert_eq!(refused(format, &[("content-type", structured)]), !cloud);
         assert!(refused(format, &[("content-type", "text/xml"), ("ce-specversion", "1.0")]));
+        assert!(refused(format, &[("ce-specversion", "1.0")]));
     }
     let error = read_as(ReadFormat::Auto, &[("content-type", &"x".repeat(5_000))], "").unwrap_err();
     assert!(error.to_string().len() < 400);

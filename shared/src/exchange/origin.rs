@@ -1,9 +1,10 @@
 //! The host's own address, as clients see it: the configured one, then `X-Forwarded-*`, then `Host`.
 
-use crate::{batch::Headers, exchange::Incoming};
+use super::Incoming;
+use crate::batch::Headers;
 
 /// Scheme, authority and path prefix, without a final slash.
-pub(super) fn origin(public_url: Option<&str>, incoming: &Incoming) -> String {
+pub(crate) fn origin(public_url: Option<&str>, incoming: &Incoming) -> String {
     if let Some(url) = public_url {
         return url.trim_end_matches('/').to_owned();
     }
@@ -20,7 +21,7 @@ pub(super) fn origin(public_url: Option<&str>, incoming: &Incoming) -> String {
 }
 
 /// The path below that of the configured URL: a domain may map a path of its own to the host and not take it off.
-pub(super) fn below_public<'p>(public_url: Option<&str>, path: &'p str) -> Option<&'p str> {
+pub(crate) fn below_public<'p>(public_url: Option<&str>, path: &'p str) -> Option<&'p str> {
     let (_, rest) = public_url?.trim_end_matches('/').split_once("://")?;
     let (_, base) = rest.split_once('/')?;
     path.strip_prefix('/')?.strip_prefix(base).filter(|rest| rest.starts_with('/'))

@@ -1,13 +1,17 @@
 //! Which web pages may call: Cross-Origin Resource Sharing (Fetch Standard §3.2). Pure.
 //!
-//! A browser asks before it sends a request of a page from elsewhere (a *preflight*), and shows the page an answer only
-//! when that allows it. Without configured origins nothing here happens at all. Who calls is another question: a
-//! preflight has no token and needs none, and a page that may call is not let in by that.
+//! A browser asks before it sends most requests of a page from elsewhere (a *preflight*), and shows the page an answer only
+//! when that allows it. Without configured origins no preflight is answered. Who calls is another question: a
+//! preflight has no token and needs none, and a page that may call is not let in by that. Requests for which a browser does
+//! not ask are those that `foreign` is about.
+
+mod foreign;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use url::Url;
 
+pub use self::foreign::ForeignOrigin;
 use crate::{
     batch::Headers,
     exchange::{Incoming, Outgoing},
@@ -99,8 +103,14 @@ impl Cors {
         match self {
             Self::Off => None,
             Self::Any => Some(HeaderValue::from_static("*")),
-            Self::Listed(origins) => origins.iter().find(|known| known.as_bytes() == origin.as_bytes()).cloned(),
+            Self::Listed(_) => self.listed(origin).cloned(),
         }
+    }
+
+    /// An origin of the list.
+    fn listed(&self, origin: &str) -> Option<&HeaderValue> {
+        let Self::Listed(origins) = self else { return None };
+        origins.iter().find(|known| known.as_bytes() == origin.as_bytes())
     }
 }
 
