@@ -58,6 +58,7 @@ mod soak;
 mod staged;
 mod strict;
 mod telemetry;
+mod tells;
 mod too_large;
 mod units;
 mod webhook;

@@ -6,6 +6,7 @@ use local::{
     embedded::{Embedded, EmbeddedError},
     http::{Limits, serve},
     lock::{DataLock, LockError},
+    metrics::{self, Metrics},
     outbox::{Background, Running},
 };
 use shared::{
@@ -63,6 +64,8 @@ pub(crate) enum StartError {
     Outbox(#[from] OutboxError),
     #[error(transparent)]
     Requeues(#[from] RequeueError),
+    #[error("cannot count: {0}")]
+    Metrics(#[from] metrics::BuildError),
     #[error("there is no data file {}", .0.display())]
     NoData(PathBuf),
     #[error("cannot load the seeds: {0}")]
@@ -77,6 +80,7 @@ pub(crate) struct Host {
     engine: Engine,
     webhook: Option<Webhook>,
     background: Option<Background>,
+    metrics: Metrics,
     _lock: Option<DataLock>,
 }
 
@@ -114,7 +118,9 @@ impl Host {
         };
         let rows = engine.seed().await?;
         tracing::info!(rows, "seeded");
-        Ok(Self { listener, engine, webhook, background, _lock: lock })
+        let outbox = background.as_ref().and_then(|background| background.outbox.clone());
+        let metrics = Metrics::new(metrics::install()?, engine.clone(), outbox);
+        Ok(Self { listener, engine, webhook, background, metrics, _lock: lock })
     }
 
     /// The URL it listens on.
@@ -124,10 +130,14 @@ impl Host {
 
     /// Answers requests until `stop` completes; those in flight, and what leaves, are brought to their end.
     pub(crate) async fn serve(self, stop: impl Future<Output = ()>) {
-        let (engine, webhook) = (self.engine, self.webhook);
+        let (engine, webhook, metrics) = (self.engine, self.webhook, self.metrics);
+        let upkeep = tokio::spawn(metrics.clone().keep_small());
         let handler = move |incoming: shared::exchange::Incoming| {
-            let (engine, webhook) = (engine.clone(), webhook.clone());
+            let (engine, webhook, metrics) = (engine.clone(), webhook.clone(), metrics.clone());
             async move {
+                if Metrics::is_for(&incoming.path) {
+                    return metrics.answer(&incoming).await;
+                }
                 match webhook {
                     Some(webhook) if Webhook::is_for(&incoming.path) => webhook.handle(incoming).await,
                     _ => engine.handle(incoming).await,
@@ -136,6 +146,7 @@ impl Host {
         };
         let background = self.background.map(Running::start);
         serve(self.listener, handler, Limits::default(), stop).await;
+        upkeep.abort();
         if let Some(background) = background {
             background.stop().await;
         }

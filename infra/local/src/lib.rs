@@ -4,5 +4,6 @@ pub mod dev_issuer;
 pub mod embedded;
 pub mod http;
 pub mod lock;
+pub mod metrics;
 pub mod outbox;
 pub mod stream;

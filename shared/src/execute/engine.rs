@@ -71,7 +71,7 @@ impl Default for Settings {
 pub struct Engine {
     pub(super) services: Arc<Services>,
     pub(super) store: Store,
-    settings: Arc<Settings>,
+    pub(super) settings: Arc<Settings>,
 }
 
 /// The answer to a request, and what its line says about it.
@@ -333,7 +333,7 @@ fn version(call: &Call<'_>) -> OdataVersion {
 }
 
 /// The answer to a request that failed as a whole, and what the log says about it.
-fn failed(
+pub(super) fn failed(
     subject: Subject<'_>,
     service: Option<&Service>,
     version: OdataVersion,

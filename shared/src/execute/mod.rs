@@ -14,6 +14,7 @@ mod isolated;
 mod keep;
 mod one_unit;
 mod origin;
+mod permit;
 mod reads;
 mod ready;
 mod reindex;

@@ -34,7 +34,7 @@ pub use self::{
     error::{Position, Problem, ServiceError},
     limits::Limits,
     profile::Profile,
-    roots::{HEALTH, READY},
+    roots::{HEALTH, METRICS, READY},
     seed::SeedGroup,
     with_parent::WithParent,
 };

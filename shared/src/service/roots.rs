@@ -19,6 +19,8 @@ use crate::uri::Encoding;
 pub const HEALTH: &str = "/health";
 /// Where it is asked whether the host can work. No service is there.
 pub const READY: &str = "/ready";
+/// Where a host tells what it has counted.
+pub const METRICS: &str = "/metrics";
 
 /// More segments than any root needs.
 const MAX_SEGMENTS: usize = 16;
@@ -94,7 +96,7 @@ impl Pattern {
     /// Reads a pattern such as `/api/{publisher}/v9.*`.
     pub(super) fn parse(text: &str) -> Result<Self, Problem> {
         let problem = |reason| Problem::Root { pattern: text.into(), reason };
-        if [HEALTH, READY].contains(&text) {
+        if [HEALTH, READY, METRICS].contains(&text) {
             return Err(problem("the host itself answers there"));
         }
         let path = text.strip_prefix('/').ok_or_else(|| problem("it must begin with '/'"))?;
