@@ -59,6 +59,7 @@ mod staged;
 mod starts;
 mod strict;
 mod telemetry;
+mod tells;
 mod too_large;
 mod units;
 mod web_pages;

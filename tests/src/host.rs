@@ -4,7 +4,7 @@ use std::{path::Path, process::Stdio, time::Duration};
 
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
-    process::{Child, Command},
+    process::{Child, ChildStderr, Command},
     time::timeout,
 };
 
@@ -28,7 +28,10 @@ impl Host {
 
     /// Starts what [`command`] made, and waits until it accepts requests.
     pub async fn run(mut command: Command) -> Self {
-        let mut child = command.spawn().expect("rebatch runs");
+        Self::announced(command.spawn().expect("rebatch runs")).await
+    }
+
+    async fn announced(mut child: Child) -> Self {
         let out = child.stdout.take().expect("piped");
         let mut lines = BufReader::new(out).lines();
         let line = timeout(PATIENCE, lines.next_line()).await.expect("in time").expect("readable");
@@ -37,6 +40,13 @@ impl Host {
         // Keeps the pipe open and empty.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         Self { child, url }
+    }
+
+    /// Starts what [`command`] made with standard error piped, waits until it accepts requests, and hands over the pipe.
+    pub async fn run_piped(mut command: Command) -> (Self, ChildStderr) {
+        let mut child = command.stderr(Stdio::piped()).spawn().expect("rebatch runs");
+        let stderr = child.stderr.take().expect("piped");
+        (Self::announced(child).await, stderr)
     }
 
     /// Starts `rebatch` over a data file.

@@ -116,15 +116,8 @@ async fn work(outbox: &Outbox, event: Event, left: Duration, line: &mut OutboxLi
     if let Some(records) = event.records {
         let oldest = records.iter().filter_map(StreamRecord::created).min();
         let recorded = outbox.records(&records, until).await;
-        *line = OutboxLine {
-            records: records.len(),
-            come_again: recorded.failed.len(),
-            set_aside: recorded.set_aside,
-            history: recorded.history,
-            deliveries: recorded.deliveries,
-            stream_lag: oldest.map(|oldest| outbox.since(oldest)).unwrap_or_default(),
-            ..*line
-        };
+        recorded.tell(records.len(), line);
+        line.stream_lag = oldest.map(|oldest| outbox.since(oldest)).unwrap_or_default();
         // Behind records of anything else, changes wait for their rows: nothing is sent meanwhile.
         let own = records.iter().all(|record| outbox.is_outgoing(record));
         if own && records.iter().any(|record| outbox.is_due(record)) {
@@ -153,15 +146,7 @@ async fn work(outbox: &Outbox, event: Event, left: Duration, line: &mut OutboxLi
 
 async fn sweep(outbox: &Outbox, until: Deadline, line: &mut OutboxLine) -> Swept {
     let swept = outbox.sweep(until).await;
-    *line = OutboxLine {
-        sent: swept.sent,
-        delivered: swept.delivered,
-        requeued: swept.requeued,
-        refused: swept.refused,
-        given_up: swept.given_up,
-        exhausted: swept.exhausted,
-        overdue: swept.next_due.map(|due| outbox.since(due)).unwrap_or_default(),
-        ..*line
-    };
+    swept.tell(line);
+    line.overdue = swept.next_due.map(|due| outbox.since(due)).unwrap_or_default();
     swept
 }

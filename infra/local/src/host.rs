@@ -6,6 +6,7 @@ use local::{
     embedded::{Embedded, EmbeddedError},
     http::{Limits, serve},
     lock::{DataLock, LockError},
+    metrics::{self, Metrics},
     outbox::{Background, Running},
     own_names::OwnNames,
 };
@@ -65,6 +66,8 @@ pub(crate) enum StartError {
     Outbox(#[from] OutboxError),
     #[error(transparent)]
     Requeues(#[from] RequeueError),
+    #[error("cannot count: {0}")]
+    Metrics(#[from] metrics::BuildError),
     #[error("{}: there is no data file", .0.display())]
     NoData(PathBuf),
     #[error(transparent)]
@@ -92,6 +95,7 @@ pub(crate) struct Host {
     webhook: Option<Webhook>,
     names: OwnNames,
     background: Option<Background>,
+    metrics: Metrics,
     _lock: Option<DataLock>,
 }
 
@@ -134,7 +138,9 @@ impl Host {
             let rows = engine.seed().await?;
             tracing::info!(rows, "seeded");
         }
-        Ok(Self { listener, engine, webhook, names, background, _lock: lock })
+        let outbox = background.as_ref().and_then(|background| background.outbox.clone());
+        let metrics = Metrics::new(metrics::install()?, engine.clone(), outbox);
+        Ok(Self { listener, engine, webhook, names, background, metrics, _lock: lock })
     }
 
     /// The URL it listens on.
@@ -144,13 +150,17 @@ impl Host {
 
     /// Answers requests until `stop` completes; those in flight, and what leaves, are brought to their end.
     pub(crate) async fn serve(self, stop: impl Future<Output = ()>) {
-        let (engine, webhook, names) = (self.engine, self.webhook, Arc::new(self.names));
+        let (engine, webhook, names, metrics) = (self.engine, self.webhook, Arc::new(self.names), self.metrics);
+        let upkeep = tokio::spawn(metrics.clone().keep_small());
         let handler = move |incoming: shared::exchange::Incoming| {
-            let (engine, webhook, names) = (engine.clone(), webhook.clone(), Arc::clone(&names));
+            let (engine, webhook, names, metrics) = (engine.clone(), webhook.clone(), Arc::clone(&names), metrics.clone());
             async move {
                 if let Err(misdirected) = names.check(&incoming) {
                     tracing::info!("{misdirected}");
                     return misdirected.to_outgoing();
+                }
+                if Metrics::is_for(&incoming.path) {
+                    return metrics.answer(&incoming).await;
                 }
                 match webhook {
                     Some(webhook) if Webhook::is_for(&incoming.path) => webhook.handle(incoming).await,
@@ -160,6 +170,7 @@ impl Host {
         };
         let background = self.background.map(Running::start);
         serve(self.listener, handler, Limits::default(), stop).await;
+        upkeep.abort();
         if let Some(background) = background {
             background.stop().await;
         }

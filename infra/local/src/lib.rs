@@ -5,6 +5,7 @@ pub mod dev_issuer;
 pub mod embedded;
 pub mod http;
 pub mod lock;
+pub mod metrics;
 pub mod outbox;
 pub mod own_names;
 pub mod stream;

@@ -58,14 +58,14 @@ fn main() -> ExitCode {
     }
 }
 
-/// Starts the log. Who says how it is to look wants to see the requests; else only what is wrong is of interest.
+/// Starts the log: with `--log` it has every request, without it what a person has to look at.
 fn begin_log(command: Option<&Command>) {
     let asked = if let Some(Command::Serve(args)) = command { args.log } else { None };
     let format = match asked {
         Some(LogFormat::Json) => telemetry::Format::Json,
         Some(LogFormat::Pretty) | None => telemetry::Format::Pretty,
     };
-    let default = if asked.is_some() { LevelFilter::INFO } else { LevelFilter::ERROR };
+    let default = if asked.is_some() { LevelFilter::INFO } else { LevelFilter::WARN };
     telemetry::start(format, default);
 }
 

@@ -1,10 +1,15 @@
 //! The outbox beside the server: it follows the stream of the embedded table, and sends what is due.
 
-use std::{fmt::Display, sync::Arc, time::Duration};
+use std::{
+    fmt::Display,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use shared::{
-    outbox::{ANSWER_TIME, Outbox},
+    outbox::{ANSWER_TIME, Outbox, Recorded},
     store::Deadline,
+    telemetry::OutboxLine,
 };
 use tokio::{
     sync::{Notify, oneshot},
@@ -112,7 +117,14 @@ async fn follow(database: Embedded, table: &str, outbox: Outbox, woken: Arc<Noti
             database.changed().await;
             continue;
         }
-        let recorded = outbox.records(&records, Deadline::after(BATCH)).await;
+        let begun = Instant::now();
+        let metered = outbox.metered();
+        let recorded = metered.records(&records, Deadline::after(BATCH)).await;
+        if recorded != Recorded::default() {
+            let mut line = OutboxLine { usage: metered.usage(), duration: begun.elapsed(), ..OutboxLine::default() };
+            recorded.tell(records.len(), &mut line);
+            line.write("stream");
+        }
         if records.iter().any(|record| outbox.is_due(record)) {
             woken.notify_one();
         }

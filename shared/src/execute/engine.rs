@@ -63,7 +63,7 @@ impl Default for Settings {
 pub struct Engine {
     pub(super) services: Arc<Services>,
     pub(super) store: Store,
-    settings: Arc<Settings>,
+    pub(super) settings: Arc<Settings>,
 }
 
 /// The answer to a request, and what its line says about it.
@@ -216,7 +216,7 @@ impl Engine {
             return Ok(caller);
         }
         self.settings.cors.check_write(incoming, self.settings.public_url.as_deref())?;
-        Ok(self.settings.authenticator.authenticate(&incoming.headers, Timestamp::now()).await?)
+        Ok(self.settings.authenticator.authenticate(&incoming.headers, crate::clock::now()).await?)
     }
 
     async fn call(&self, call: &Call<'_>) -> (Outgoing, Work) {
@@ -331,7 +331,7 @@ fn version(call: &Call<'_>) -> OdataVersion {
 }
 
 /// The answer to a request that failed as a whole, and what the log says about it.
-fn failed(
+pub(super) fn failed(
     subject: Subject<'_>,
     service: Option<&Service>,
     version: OdataVersion,

@@ -13,6 +13,7 @@ mod health;
 mod isolated;
 mod keep;
 mod one_unit;
+mod permit;
 mod reads;
 mod ready;
 mod reindex;

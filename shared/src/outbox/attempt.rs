@@ -10,7 +10,7 @@ use crate::{
     edm::{DateTimeOffset, ETag, Model, Value, Version},
     events::{Meta, Verdict, envelope, id_text, next_attempt, sign, verdict},
     store::{Commit, Condition, Deadline, Due, ItemKey, Patch, Schedule, StoreError, Stored, Write, WriteKind},
-    telemetry::TraceContext,
+    telemetry::{AttemptLine, TraceContext},
 };
 
 use super::{
@@ -145,6 +145,9 @@ impl Outbox {
                 Schedule::Keep
             };
             if self.change(desk, &row, properties, schedule).await?.is_some() {
+                if is_own {
+                    tell(desk, &row, (made, attempt), &end);
+                }
                 return Ok(is_own.then_some(end));
             }
             match self.row(desk, mail, &key).await? {
@@ -178,7 +181,11 @@ impl Outbox {
         let note = Attempt { result: Err(why.to_owned()), retry_after: None, duration: Duration::ZERO };
         let mut properties = vec![("Attempts", row.attempts_with(desk, mail, self.now(), &note))];
         let schedule = self.conclude((desk, mail), row, &End::GivenUp, &mut properties);
-        Ok(self.change(desk, row, properties, schedule).await?.is_some())
+        let buried = self.change(desk, row, properties, schedule).await?.is_some();
+        if buried {
+            tell(desk, row, (row.attempt_count, &note), &End::GivenUp);
+        }
+        Ok(buried)
     }
 
     /// The properties and the place in the index of a row that ended like this.
@@ -258,6 +265,27 @@ impl Outbox {
             Settled::Refused(_) | Settled::Busy => None,
         })
     }
+}
+
+/// Writes the line of an attempt of this number that did not deliver its row.
+fn tell(desk: &Desk, row: &Delivery, (number, attempt): (i64, &Attempt), end: &End) {
+    let next = match end {
+        End::Delivered => return,
+        End::GivenUp => None,
+        End::Postponed(at) => Some(*at),
+    };
+    AttemptLine {
+        service: &desk.service.name,
+        endpoint: Some(row.endpoint),
+        requeue_target: None,
+        event: row.event_id,
+        job: row.job,
+        attempt: number,
+        status: attempt.result.as_ref().ok().copied(),
+        reason: attempt.result.as_ref().err().map(String::as_str),
+        next,
+    }
+    .write();
 }
 
 /// What an attempt says about its endpoint. A refusal of one event (4xx) says nothing about the others.

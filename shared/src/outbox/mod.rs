@@ -27,6 +27,7 @@
 //! | `sweep`, `turn`, `lane`, `attempt` | all endpoints, one endpoint, one lane, one row |
 //! | `requeue` | from decisions to jobs that wait again, at targets |
 //! | `gate`, `watch` | endpoints and targets that fail are left alone |
+//! | `depth` | how much waits in each queue |
 //! | `gone` | endpoints that were deleted, and what waited for them |
 //! | `courier`, `address` | one request |
 
@@ -35,6 +36,7 @@ mod attempt;
 mod change;
 mod courier;
 mod delivery;
+mod depth;
 mod desk;
 mod endpoint;
 mod gate;
@@ -52,6 +54,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 pub use courier::{Answer, Attempt, Courier, CourierError};
+pub use depth::{QueueDepth, QueueKind};
 pub use desk::OutboxError;
 pub use records::Recorded;
 pub use requeue::RequeueError;

@@ -11,6 +11,7 @@ use crate::{
     events::{EventKind, event_id},
     jobs::history,
     store::{Deadline, Due, ItemKey, StoreError, Stored, StreamRecord},
+    telemetry::OutboxLine,
 };
 
 use super::{
@@ -149,6 +150,15 @@ impl Outbox {
 }
 
 impl Recorded {
+    /// Adds what came of so many records to the line about them.
+    pub fn tell(&self, records: usize, line: &mut OutboxLine) {
+        line.records += records;
+        line.come_again += self.failed.len();
+        line.set_aside += self.set_aside;
+        line.history += self.history;
+        line.deliveries += self.deliveries;
+    }
+
     fn add(&mut self, part: Self) {
         self.failed.extend(part.failed);
         self.set_aside += part.set_aside;

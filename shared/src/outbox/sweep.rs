@@ -3,7 +3,7 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::atomic::{AtomicBool, Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
@@ -14,7 +14,10 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use crate::store::{Deadline, StoreError, SweptUnits};
+use crate::{
+    store::{Deadline, StoreError, SweptUnits, Usage},
+    telemetry::OutboxLine,
+};
 
 use super::{
     Outbox, STORE_TIME, earlier,
@@ -30,6 +33,9 @@ const ENDPOINTS_AT_ONCE: usize = 32;
 const TURN: Duration = Duration::from_mins(1);
 /// The longest sleep: an endpoint that is switched on elsewhere is found then at the latest.
 const MAX_SLEEP: Duration = Duration::from_mins(1);
+
+/// The longest time without a line while turns follow each other without an end.
+const MAX_UNTOLD: Duration = Duration::from_secs(10);
 
 /// What a sweep came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,6 +54,22 @@ pub struct Swept {
     pub exhausted: usize,
     /// When the next row is due, as far as is known.
     pub next_due: Option<Timestamp>,
+}
+
+impl Swept {
+    /// Adds what was done to the line about it.
+    pub fn tell(&self, line: &mut OutboxLine) {
+        line.sent += self.sent;
+        line.delivered += self.delivered;
+        line.requeued += self.requeued;
+        line.refused += self.refused;
+        line.given_up += self.given_up;
+        line.exhausted += self.exhausted;
+    }
+
+    fn did_nothing(&self) -> bool {
+        *self == Self { next_due: self.next_due, ..Self::default() }
+    }
 }
 
 /// Who has a turn.
@@ -72,6 +94,8 @@ struct Sweep<'o> {
     slots: &'o Semaphore,
     next: HashMap<Name, Timestamp>,
     swept: Swept,
+    /// When what was done began to be counted, and what all calls to the table came to by then.
+    counted: (Instant, Usage),
 }
 
 impl Outbox {
@@ -122,12 +146,18 @@ impl Outbox {
                 let next = sweep.next.values().min().copied().unwrap_or(Timestamp::MAX);
                 let due = Duration::try_from(next.duration_since(now)).unwrap_or(Duration::ZERO);
                 tokio::select! {
-                    Some((name, worked)) = sweep.turns.next() => sweep.end(name, worked),
+                    Some((name, worked)) = sweep.turns.next() => {
+                        sweep.end(name, worked);
+                        sweep.tell();
+                    }
                     () = woken.notified() => break,
                     () = sleep(due.min(wait)) => break,
                     () = &mut stop => {
                         stopping.store(true, Ordering::Relaxed);
-                        while sweep.turns.next().await.is_some() {}
+                        while let Some((name, worked)) = sweep.turns.next().await {
+                            sweep.end(name, worked);
+                        }
+                        sweep.tell();
                         return;
                     }
                 }
@@ -140,7 +170,21 @@ impl<'o> Sweep<'o> {
     fn new(outbox: &'o Outbox, stop: &'o AtomicBool, slots: &'o Semaphore) -> Self {
         let (busy, again) = (HashSet::new(), HashSet::new());
         let (turns, next) = (FuturesUnordered::new(), HashMap::new());
-        Self { outbox, stop, slots, turns, busy, again, next, swept: Swept::default() }
+        let counted = (Instant::now(), outbox.usage());
+        Self { outbox, stop, slots, turns, busy, again, next, swept: Swept::default(), counted }
+    }
+
+    /// Writes the line of a sweep that did something: when no turn is under way any more, or one has been for long.
+    fn tell(&mut self) {
+        let (since, before) = self.counted;
+        if self.swept.did_nothing() || !self.turns.is_empty() && since.elapsed() < MAX_UNTOLD {
+            return;
+        }
+        let usage = self.outbox.usage();
+        let mut line = OutboxLine { usage: usage - before, duration: since.elapsed(), ..OutboxLine::default() };
+        std::mem::take(&mut self.swept).tell(&mut line);
+        line.write("sweep");
+        self.counted = (Instant::now(), usage);
     }
 
     /// Gives each endpoint a turn that has none, and is active; and each that was deleted not long ago. Without `until`,

@@ -3,10 +3,12 @@
 use std::{
     fmt,
     future::Future,
+    ops::Sub,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
+    time::Instant,
 };
 
 use aws_sdk_dynamodb::{
@@ -18,8 +20,12 @@ use aws_sdk_dynamodb::{
     },
     types::ConsumedCapacity,
 };
+use metrics::histogram;
 
 use super::Store;
+
+/// The metric with the time of each call.
+pub const CALL_SECONDS: &str = "rebatch_table_call_duration_seconds";
 
 /// Capacity units. DynamoDB charges halves: half a unit is an eventually consistent read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -73,6 +79,23 @@ impl Capacity {
     }
 }
 
+impl Sub for Usage {
+    type Output = Self;
+
+    /// What calls came to since `earlier`, which was counted by the same store.
+    fn sub(self, earlier: Self) -> Self {
+        let halves = |now: Capacity, then: Capacity| Capacity { halves: now.halves.saturating_sub(then.halves) };
+        Self {
+            calls: self.calls.saturating_sub(earlier.calls),
+            read: halves(self.read, earlier.read),
+            write: halves(self.write, earlier.write),
+            conflicts: self.conflicts.saturating_sub(earlier.conflicts),
+            reruns: self.reruns.saturating_sub(earlier.reruns),
+            throttles: self.throttles.saturating_sub(earlier.throttles),
+        }
+    }
+}
+
 impl fmt::Display for Capacity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.units())
@@ -111,7 +134,10 @@ impl Store {
         request: impl Future<Output = Result<O, SdkError<E>>>,
     ) -> Result<O, SdkError<E>> {
         Meter::count(&self.meter.calls);
-        let answer = request.await?;
+        let begun = Instant::now();
+        let answer = request.await;
+        histogram!(CALL_SECONDS, "operation" => O::OPERATION).record(begun.elapsed().as_secs_f64());
+        let answer = answer?;
         self.meter.charge(&answer);
         Ok(answer)
     }
@@ -147,6 +173,8 @@ impl Meter {
 
 /// An answer that says what the call consumed.
 pub(super) trait Charged {
+    /// Name of the operation.
+    const OPERATION: &str;
     /// Whether a number without a kind is write capacity.
     const WRITES: bool;
 
@@ -155,8 +183,9 @@ pub(super) trait Charged {
 
 /// An answer about one table, or about several.
 macro_rules! charged {
-    ($writes:literal: $($one:ty),+) => {$(
+    ($writes:literal: $($one:ty = $name:literal),+) => {$(
         impl Charged for $one {
+            const OPERATION: &str = $name;
             const WRITES: bool = $writes;
 
             fn consumed(&self) -> &[ConsumedCapacity] {
@@ -164,8 +193,9 @@ macro_rules! charged {
             }
         }
     )+};
-    ($writes:literal, tables: $several:ty) => {
+    ($writes:literal, tables: $several:ty = $name:literal) => {
         impl Charged for $several {
+            const OPERATION: &str = $name;
             const WRITES: bool = $writes;
 
             fn consumed(&self) -> &[ConsumedCapacity] {
@@ -175,11 +205,11 @@ macro_rules! charged {
     };
 }
 
-charged!(false: GetItemOutput, QueryOutput);
-charged!(false, tables: BatchGetItemOutput);
-charged!(false, tables: TransactGetItemsOutput);
-charged!(true: PutItemOutput, UpdateItemOutput, DeleteItemOutput);
-charged!(true, tables: TransactWriteItemsOutput);
+charged!(false: GetItemOutput = "GetItem", QueryOutput = "Query");
+charged!(false, tables: BatchGetItemOutput = "BatchGetItem");
+charged!(false, tables: TransactGetItemsOutput = "TransactGetItems");
+charged!(true: PutItemOutput = "PutItem", UpdateItemOutput = "UpdateItem", DeleteItemOutput = "DeleteItem");
+charged!(true, tables: TransactWriteItemsOutput = "TransactWriteItems");
 
 #[cfg(test)]
 mod tests {

@@ -49,7 +49,7 @@ pub use error::StoreError;
 pub use guard::MAX_MARKS;
 pub use item::{Item, ItemKey, KeyTooLong, Sequence, Stored};
 pub use kept::{Kept, Part, Progress};
-pub use meter::{Capacity, Usage};
+pub use meter::{CALL_SECONDS, Capacity, Usage};
 pub use read::Page;
 pub use record::StreamRecord;
 pub use staged::{Sight, Stage, Staging, SweptUnits};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::TraceContext;
+use super::{TraceContext, metrics};
 use crate::store::Usage;
 
 /// Target of the line of a request.
@@ -17,7 +17,7 @@ pub(super) const OUTBOX: &str = "rebatch::outbox";
 const FAILURE: &str = "rebatch::failure";
 
 /// Where there is none; a metric needs one.
-const NONE: &str = "-";
+pub(super) const NONE: &str = "-";
 /// So much of what a client names is shown, in bytes.
 const MAX_PATH: usize = 200;
 const MAX_NAME: usize = 100;
@@ -141,7 +141,7 @@ pub struct Decided {
     pub other: usize,
 }
 
-/// The line of an invocation of the outbox.
+/// The line of an invocation of the outbox; in a host, of a sweep or of records that led to something.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OutboxLine {
     /// Records of the stream.
@@ -177,8 +177,9 @@ pub struct OutboxLine {
 }
 
 impl RequestLine<'_> {
-    /// Writes it.
+    /// Writes and counts it.
     pub fn write(&self) {
+        metrics::request(self);
         let (work, usage) = (&self.work, &self.usage);
         tracing::info!(
             target: REQUEST,
@@ -243,8 +244,9 @@ impl FailureLine<'_> {
 }
 
 impl EventsLine<'_> {
-    /// Writes it.
+    /// Writes and counts it.
     pub fn write(&self) {
+        metrics::events(self);
         let (decided, usage) = (&self.decided, &self.usage);
         tracing::info!(
             target: EVENTS,
@@ -278,8 +280,9 @@ impl EventsLine<'_> {
 }
 
 impl OutboxLine {
-    /// Writes it; `id` is that of the invocation.
+    /// Writes and counts it; `id` is that of the invocation, or what a host calls this part of its outbox.
     pub fn write(&self, id: &str) {
+        metrics::outbox(self);
         let usage = &self.usage;
         tracing::info!(
             target: OUTBOX,

@@ -10,6 +10,7 @@ use crate::{
     ledger::{AttemptNote, AttemptOutcome, DecisionRow, Ending, Ledger, Passed, RequeueStatus, Succession},
     outbox::{INDEX_LAG, KEPT, Outbox, STORE_TIME, attempt::Settled, earlier, jitter, lane::Worked, later},
     store::{Claims, Deadline, Due, ItemKey, Schedule, StoreError, Write},
+    telemetry::AttemptLine,
 };
 
 use super::{
@@ -174,9 +175,7 @@ impl Outbox {
             let ends = is_own.then_some((before, &end));
             match self.write_down(round, &claimed, (called, number), (ends, succession.as_ref())).await? {
                 Settled::Done(_) if is_own => {
-                    if end == End::Failed {
-                        tell_failed(before, called);
-                    }
+                    tell(&round.requeues.ledger, before, (number, called), &end);
                     return Ok(Some((end, succession.and_then(|succession| succession.next().cloned()))));
                 }
                 Settled::Done(_) => {
@@ -377,13 +376,27 @@ fn ending(before: &DecisionRow, claimed: &DecisionRow, called: &Called, end: &En
     Some(Ending { returned: gives_back(before, called, end), requeued })
 }
 
-fn tell_failed(row: &DecisionRow, called: &Called) {
-    let (job, target, rule) = (row.job, &row.target, &row.rule);
-    tracing::warn!(
-        job,
-        requeue_target = target,
-        rule,
-        status = called.status,
-        "a requeue was given up: somebody has to look"
-    );
+/// Writes the line of an attempt of this number that failed. What a target says is in the row of the attempt, not in the log.
+fn tell(ledger: &Ledger, row: &DecisionRow, (number, called): (i64, &Called), end: &End) {
+    let next = match end {
+        End::Requeued | End::Refused => return,
+        End::Failed => None,
+        End::Postponed(at) => Some(*at),
+    };
+    let reason = match &called.outcome {
+        Outcome::Again(failure) if called.status.is_none() => Some(failure.reason.as_str()),
+        _ => None,
+    };
+    AttemptLine {
+        service: &ledger.service().name,
+        endpoint: None,
+        requeue_target: Some(&row.target),
+        event: row.event_id,
+        job: Some(row.job),
+        attempt: number,
+        status: called.status,
+        reason,
+        next,
+    }
+    .write();
 }
