@@ -7,6 +7,9 @@ use crate::{
     events::{ReadFormat, Secret},
 };
 
+/// Name of the source of events about the service's own jobs.
+pub const OWN_SOURCE: &str = "self";
+
 /// A sender of events.
 #[derive(Clone, Debug)]
 pub struct Source {
@@ -29,6 +32,8 @@ pub struct Source {
 pub enum SourceAuthentication {
     /// Not at all. Only a host that listens on loopback may have such a source.
     None,
+    /// It is the service itself, which takes its own events in without a request: no request is one of it.
+    InProcess,
     /// By secrets that were not looked up ([`SecretsOf`](super::SecretsOf)): nobody is let in.
     Withheld,
     /// Standard Webhooks: a signature with one of these secrets.
