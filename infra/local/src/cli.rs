@@ -180,7 +180,7 @@ impl Demo {
             table: None,
             public_url: None,
             cors_origin: Vec::new(),
-            allow_private_targets: true,
+            allow_private_targets: false,
             policy: None,
             no_outbox: false,
             log: None,

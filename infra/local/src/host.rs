@@ -12,7 +12,7 @@ use shared::{
     Engine, Reindexed, SeedError, Settings,
     cors::{Cors, CorsError},
     ledger::{Ledger, LedgerError},
-    outbox::{Courier, CourierError, Outbox, OutboxError, RequeueError},
+    outbox::{Courier, CourierError, LoopError, Outbox, OutboxError, RequeueError},
     policy::{OpenSource, Policy, PolicyFileError, SecretsOf},
     service::{ServiceError, Services},
     store::{self, Store, StoreError},
@@ -63,6 +63,8 @@ pub(crate) enum StartError {
     Outbox(#[from] OutboxError),
     #[error(transparent)]
     Requeues(#[from] RequeueError),
+    #[error(transparent)]
+    Loop(#[from] LoopError),
     #[error("there is no data file {}", .0.display())]
     NoData(PathBuf),
     #[error("cannot load the seeds: {0}")]
@@ -115,6 +117,14 @@ impl Host {
         let rows = engine.seed().await?;
         tracing::info!(rows, "seeded");
         Ok(Self { listener, engine, webhook, background, _lock: lock })
+    }
+
+    /// Has the service tell itself of its jobs, also where no seed says so.
+    pub(crate) async fn wire_itself(&self) -> Result<(), StartError> {
+        match self.background.as_ref().and_then(|background| background.outbox.as_ref()) {
+            Some(outbox) => Ok(outbox.wire_itself().await?),
+            None => Ok(()),
+        }
     }
 
     /// The URL it listens on.

@@ -84,13 +84,14 @@ impl Outbox {
     async fn take_in(&self, desk: &Desk, row: &Delivery, now: Timestamp) -> Result<Vec<Recorded>, String> {
         let (ledger, policy, source) = self.own_books(desk).ok_or("no policy has this service as a target")?;
         let kind_of = |id: &str| policy.event_kind(id);
-        let received = read(source.format, kind_of, |_| None, row.payload.as_bytes());
+        let header = |name: &str| (name == "content-type").then_some("application/json");
+        let received = read(source.format, kind_of, header, row.payload.as_bytes());
         let Received::Events(received) = received.map_err(|error| error.to_string())? else {
             return Err("the payload is no event".to_owned());
         };
         let trace = TraceContext::from_text(&row.trace);
         let received = received.into_iter().map(|read| in_trace(read, trace.as_ref())).collect::<Vec<_>>();
-        let (intake, deadline) = (Intake { policy, source, now }, Deadline::after(ANSWER_TIME));
+        let (intake, deadline) = (Intake { policy, source, now }, Deadline::after(STORE_TIME));
         ledger.take_in(&self.store, intake, &received, deadline).await.map_err(|error| {
             tracing::warn!(%error, event = %row.event_id, "an event of the service itself was not written down");
             // Its text may quote what the table said, and rows are read by clients.
