@@ -26,6 +26,9 @@
 //!   endpoints that were deleted, and whatever there was no time for. An attempt to deliver takes up to ten seconds, one to
 //!   requeue up to a second, the target's `timeout`, once more where it keeps no ids, and ten seconds where it wants a token.
 //!
+//! An event for the endpoint `rebatch:events` goes to no address: it is written down here, with what the policy decides about
+//! it, and its decision comes back by the second mapping.
+//!
 //! Which it is follows from the records: only a batch of nothing but deliveries and decisions sends. Without filters all of
 //! it works, by the schedule. Both mappings need `ReportBatchItemFailures`; the stream has to show both images.
 //!

@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use shared::{outbox::LoopError, store::Deadline};
-use tests::strict::{Fault, Plan};
+use tests::strict::{Fault, Plan, WRITE_FAULTS};
 
 use super::{LONG, Loop, RULE};
-use crate::rig::{Rig, services};
+use crate::{
+    rig::{Rig, services},
+    soak::rounds,
+};
 
 /// The endpoint that the seeds have.
 const ENDPOINT: &str = "/data/BusinessEventEndpoints(5e1f0000-0000-4000-8000-000000000001)";
@@ -45,8 +48,12 @@ impl Told {
     }
 
     async fn set(&self, status: &str) {
+        self.set_of(JOB, status).await;
+    }
+
+    async fn set_of(&self, job: i64, status: &str) {
         let body = json!({ "Status": status }).to_string();
-        let answer = self.it.rig.send("PATCH", &format!("/data/BatchJobs({JOB})"), &[], body).await;
+        let answer = self.it.rig.send("PATCH", &format!("/data/BatchJobs({job})"), &[], body).await;
         assert_eq!(answer.status, 204, "{}", answer.text());
         // Events have the time of the table, which goes on.
         let mut clock = self.it.clock.lock().unwrap();
@@ -103,6 +110,8 @@ async fn a_job_that_fails_waits_again_and_its_end_resets_what_was_counted() {
     let delivery = &told.deliveries().await[0];
     assert_eq!((&delivery["Status"], &delivery["Attempts"][0]["StatusCode"]), (&json!("Delivered"), &json!(200)));
     assert_eq!(delivery["EventId"], decision["EventId"]);
+    let trace = |row: &Value| row["Trace"].as_str().unwrap()[3..35].to_owned();
+    assert_eq!(trace(delivery), trace(&decision), "one trace leads from the failure to the requeue");
 
     // The limit is met, and told by the outbox, which found it.
     told.fail_again().await;
@@ -175,6 +184,42 @@ async fn an_event_that_the_table_does_not_take_comes_again_and_counts_once() {
     told.it.wait(Duration::from_secs(1));
     assert_eq!(told.it.sweep().await.delivered, 1);
     assert_eq!((told.decisions().await.len(), told.job().await["RetryCount"].clone()), (1, json!(1)));
+}
+
+/// A new job fails; an outbox tells itself that suffers, another one goes on. How many calls the first one made.
+async fn suffer(told: &mut Told, job: i64, plan: Plan, what: &str) -> usize {
+    let new = json!({ "BatchJobRecId": job, "JobDescription": "Import", "Status": "Executing" }).to_string();
+    assert_eq!(told.it.rig.send("POST", "/data/BatchJobs", &[], new).await.status, 201);
+    told.set_of(job, "Error").await;
+    told.write_down().await;
+    let rig = told.it.rig.again();
+    rig.strict.set_plan(plan);
+    for _ in 0..2 {
+        told.it.beside(&rig).sweep(Deadline::after(LONG)).await;
+    }
+    // Leases run out, the gate opens.
+    told.it.wait(Duration::from_mins(2));
+    told.follow().await;
+    let found = told.it.rig.get(&format!("/data/BatchJobs({job})")).await.json();
+    assert_eq!(json!([found["Status"], found["RetryCount"]]), json!(["Waiting", 1]), "{what}");
+    assert_eq!(told.it.decision(job).await["Status"], "Requeued", "{what}");
+    rig.strict.calls().len()
+}
+
+#[tokio::test]
+async fn soak_a_failure_is_answered_once_whatever_call_fails() {
+    let mut told = Told::new(&(OWN.to_owned() + RULE)).await;
+    let calls = suffer(&mut told, 1, Plan::from_fn(|_| None), "no accident").await;
+    let mut jobs = 2..;
+    for at in 0..calls {
+        for (number, fault) in WRITE_FAULTS.into_iter().enumerate() {
+            if (at + number).is_multiple_of(rounds(8, 1)) {
+                let plan = Plan::from_fn(move |call| (call.number == at).then_some(fault));
+                suffer(&mut told, jobs.next().unwrap(), plan, &format!("{fault:?} at call {at} of {calls}")).await;
+            }
+        }
+    }
+    assert!(jobs.start > 10, "one accident each at {calls} calls");
 }
 
 /// Of several instances that start at once one writes the endpoint, and once it was deleted none does.

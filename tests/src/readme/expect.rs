@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::Answer;
 
 /// What a comment says of an answer: `201`, `200, 409` (of the requests of a batch), `Name: value` of a header, "texts in
-/// quotes" that are in it. All else is for people.
+/// quotes" that are in it, as is what stands behind `403: `. All else is for people.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Comment {
     /// The statuses it begins with.
@@ -32,7 +32,8 @@ impl Comment {
                     && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
             })
         };
-        let texts = comment.split('"').skip(1).step_by(2);
+        let reason = comment.split_once(": ").filter(|(code, _)| status(code).is_some()).map(|(_, reason)| reason);
+        let texts = comment.split('"').skip(1).step_by(2).chain(reason);
         Self {
             statuses: parts().map_while(status).collect(),
             headers: parts().filter(is_header).map(str::to_owned).collect(),
@@ -53,7 +54,7 @@ impl Comment {
         }
         let head = answer.head.to_ascii_lowercase();
         let header = self.headers.iter().find(|line| !head.lines().any(|found| found == line.to_ascii_lowercase()));
-        let text = self.texts.iter().find(|text| !answer.body.contains(*text));
+        let text = self.texts.iter().find(|text| !answer.body.contains(*text) && !answer.head.contains(*text));
         header.map(|line| format!("no header {line}")).or(text.map(|text| format!("no \"{text}\" in it")))
     }
 }
@@ -106,7 +107,8 @@ mod tests {
         let comment = Comment::parse("201, Repeatability-Result: accepted; as often as it is sent");
         assert_eq!((comment.statuses, comment.headers), (vec![201], vec!["Repeatability-Result: accepted".to_owned()]));
         assert_eq!(Comment::parse("200, 204, 409, 200 with the new name").statuses, [200, 204, 409, 200]);
-        assert_eq!(Comment::parse("403: data.write").statuses, [403]);
+        let comment = Comment::parse("403: data.write");
+        assert_eq!((comment.statuses, comment.texts), (vec![403], vec!["data.write".to_owned()]));
         assert_eq!(Comment::parse("still \"Touring Bicycle\", \"x\"").texts, ["Touring Bicycle", "x"]);
         assert_eq!(Comment::parse("1,000 of them"), Comment::default());
     }
@@ -118,6 +120,7 @@ mod tests {
         assert!(right("", &answer(204, "")) && !right("", &answer(404, "")));
         assert!(right("404", &answer(404, "")) && !right("404", &answer(200, "")));
         assert!(right("A: b", &answer(200, "")) && !right("A: c", &answer(200, "")));
+        assert!(right("404: x", &answer(404, "x")) && !right("404: x", &answer(404, "y")));
         assert!(right("\"x\"", &answer(200, "axb")) && !right("\"x\"", &answer(200, "")));
         let batch = answer(200, r#"{"responses":[{"status":200},{"status":409}]}"#);
         assert!(right("200, 409", &batch) && !right("200, 204", &batch));
