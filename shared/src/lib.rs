@@ -43,7 +43,7 @@
 //! a failed change set — `execute::form`; which status an error has — `respond::error`;
 //! why a snapshot was refused — `execute::isolated`; why a bad request fails alone, or its batch — [`wire`];
 //! what a contained entity is before its first write — `plan::implied`;
-//! why a job was not requeued — `jobs::action`; why an event requeued nothing — `policy::decide`, `ledger::record`; what was sent to an endpoint — `outbox::attempt`;
+//! why a job was not requeued — `jobs::action`; why an event requeued nothing — `policy::decide`, `ledger::record`; what the service tells itself — `outbox::itself`; what was sent to an endpoint — `outbox::attempt`;
 //! what a target's answer means — `outbox::requeue`.
 //!
 //! # A request is a batch of one
@@ -172,7 +172,9 @@
 //! there is something to do. A call to the target has the event's id as its request id; what came of it is written in one
 //! transaction with the row of the attempt, with the claim that is given back where the target refused for good, and with
 //! what follows for those that wait.
-//! A failed job of the own service goes once around: stream, event, endpoint, webhook, decision, call, job.
+//! A failed job of the own service goes once around: stream, event, endpoint, decision, call, job. The endpoint
+//! `rebatch:events` is the service itself: the outbox hands its rows to the ledger, as the source `self`, and nothing of it
+//! goes over a network.
 //!
 //! # Who may do what
 //!

@@ -116,7 +116,7 @@ async fn it_takes_several_events_in_any_form_and_from_standard_input() {
     let output = child.wait_with_output().await.unwrap();
     let out = String::from_utf8(output.stdout).unwrap();
     assert!(
-        out.contains("Requeue: rule 'failed jobs'") && out.contains("retry 1 of 5, at 2026-11-20T15:00:00Z"),
+        out.contains("Requeue: rule 'failed jobs'") && out.contains("retry 1 of 5, at 2026-11-20T15:00:05Z"),
         "{out}"
     );
 }
@@ -127,8 +127,8 @@ async fn what_is_wrong_is_one_line_with_its_place() {
     for (policy, event, arguments, expected) in [
         ("[rules", FAILED, &[][..], "policy.toml:1:7: unclosed table, expected `]`"),
         (&broken_rule, FAILED, &[], "policy.toml:30:8: two rules are named 'rest'"),
-        (POLICY, FAILED, &[], "the policy has several sources, so --source must name one: contoso, local"),
-        (POLICY, FAILED, &["--source", "x"], "there is no source 'x' in the policy: contoso, local"),
+        (POLICY, FAILED, &[], "the policy has several sources, so --source must name one: contoso, local, self"),
+        (POLICY, FAILED, &["--source", "x"], "there is no source 'x' in the policy: contoso, local, self"),
         ("", FAILED, &[], "the policy has no source"),
         (POLICY, "{\n  \"a\": oops}", &["--source", "local"], "event.json:2:8: is not JSON: expected value"),
         (POLICY, "5", &["--source", "local"], "event.json: the body is a number, not a JSON object or array"),
@@ -137,6 +137,8 @@ async fn what_is_wrong_is_one_line_with_its_place() {
         assert_eq!((code, out.as_str(), error.as_str()), (1, "", format!("rebatch: {expected}\n").as_str()));
     }
     let files = Files::new(POLICY, FAILED);
+    let (code, out, _) = files.check(&["--source", "self", "--at", "2026-11-20T15:00:00Z"]).await;
+    assert!(code == 0 && out.contains("of source 'self'") && out.contains("target    'own': this service"), "{out}");
     fs::remove_file(files.path("event.json")).unwrap();
     let (code, _, error) = files.check(&["--source", "local"]).await;
     assert!(code == 1 && error.starts_with("rebatch: event.json: cannot be read: "), "{error}");

@@ -3,7 +3,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Value, json};
 
-use crate::rig::{Rig, TABLE};
+use crate::rig::{Rig, TABLE, member};
 
 const ENDPOINTS: &str = "/data/BusinessEventEndpoints";
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -96,6 +96,64 @@ async fn what_an_endpoint_cannot_be_is_refused_by_name() {
         }
     }
     assert_eq!(rig.send("POST", ENDPOINTS, &[], "{}").await.status, 400, "Url is required");
+}
+
+/// The endpoint that is the service itself comes with the seeds. No client makes another one of it, and none makes it anew.
+#[tokio::test]
+async fn no_client_writes_the_url_of_the_service_itself() {
+    const OWN: &str = "rebatch:events";
+    let rig = Rig::seeded().await;
+    let listed = rig.get(ENDPOINTS).await.json();
+    let seeded = listed["value"][0].clone();
+    assert_eq!((&seeded["Url"], &seeded["Active"], &listed["value"][1]), (&json!(OWN), &json!(true), &Value::Null));
+    let one = format!("{ENDPOINTS}({})", seeded["EndpointId"].as_str().unwrap());
+    let other = create(&rig, json!({ "Url": "https://example.com/hook" })).await;
+    let id = other["EndpointId"].as_str().unwrap();
+    let (another, body) = (format!("{ENDPOINTS}({id})"), json!({ "Url": OWN }));
+    let whole = json!({ "Url": OWN, "Active": true });
+    for (method, url, body) in [
+        ("POST", ENDPOINTS, &body),
+        ("PATCH", &another, &body),
+        ("PUT", &another, &whole),
+        ("PUT", &format!("{another}/Url"), &json!({ "value": OWN })),
+        ("PATCH", &one, &body),
+        ("PUT", &one, &whole),
+        ("POST", ENDPOINTS, &json!({ "Url": "REBATCH:events" })),
+        ("POST", ENDPOINTS, &json!({ "Url": " rebatch:events" })),
+        ("POST", ENDPOINTS, &json!({ "Url": "rebatch://events" })),
+    ] {
+        let answer = rig.send(method, url, &[], body.to_string()).await;
+        assert_eq!((answer.status, answer.text().contains("Url")), (400, true), "{method} {url}: {}", answer.text());
+    }
+    let (set, path) = ("BusinessEventEndpoints", format!("BusinessEventEndpoints({id})"));
+    for requests in [
+        vec![member(None, "1", "POST", set, body.clone())],
+        vec![member(Some("g"), "1", "PATCH", &path, body.clone())],
+        vec![
+            member(Some("g"), "1", "POST", set, json!({ "Url": "https://example.com/a" })),
+            member(Some("g"), "2", "POST", set, body.clone()),
+        ],
+    ] {
+        let answer = rig.batch("/data", &requests).await;
+        assert!(answer.statuses().contains(&400) && !answer.statuses().iter().any(|s| *s < 300), "{}", answer.text());
+    }
+    let multipart = format!(
+        "--b\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n\r\nPOST {ENDPOINTS} HTTP/1.1\r\n\
+         Content-Type: application/json\r\n\r\n{body}\r\n--b--\r\n"
+    );
+    let answer = rig.send("POST", "/data/$batch", &["content-type: multipart/mixed; boundary=b"], multipart).await;
+    assert!(answer.text().contains("HTTP/1.1 400"), "{}", answer.text());
+    let rows = rig.get(ENDPOINTS).await.json()["value"].as_array().unwrap().clone();
+    assert_eq!(rows.iter().filter(|row| row["Url"] == OWN).count(), 1);
+
+    // All else is as it is for any other endpoint.
+    for change in [json!({ "Active": false }), json!({ "Active": true, "Name": "loop", "LegalEntity": "usmf" })] {
+        assert_eq!(rig.send("PATCH", &one, &[], change.to_string()).await.status, 204, "{change}");
+    }
+    assert_eq!(rig.get(&one).await.json()["Name"], "loop");
+    assert_eq!(rig.send("DELETE", &one, &[], "").await.status, 204);
+    assert_eq!(rig.again().engine.seed().await.unwrap(), 0, "what was deleted stays deleted");
+    assert_eq!(rig.get(&one).await.status, 404);
 }
 
 #[tokio::test]

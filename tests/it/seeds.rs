@@ -37,8 +37,8 @@ async fn a_key_that_two_rows_have_stops_the_start_also_where_the_service_makes_i
         (
             "finance-operations",
             "/data",
-            json!({ "BatchJobs": [{ "JobDescription": "first" }, { "BatchJobRecId": 5_637_144_581_i64, "JobDescription": "second" }] }),
-            ["finance-operations/seed.json:1:42: row of 'BatchJobs': ", "(5637144581)"],
+            json!({ "BatchJobs": [{ "JobDescription": "first" }, { "BatchJobRecId": 5_637_144_584_i64, "JobDescription": "second" }] }),
+            ["finance-operations/seed.json:1:42: row of 'BatchJobs': ", "(5637144584)"],
         ),
         (
             "business-central",

@@ -18,6 +18,7 @@ pub mod host;
 pub mod http;
 pub mod issuer;
 pub mod lossy;
+pub mod readme;
 pub mod receiver;
 pub mod runtime_api;
 pub mod secrets_manager;

@@ -26,6 +26,9 @@
 //!   endpoints that were deleted, and whatever there was no time for. An attempt to deliver takes up to ten seconds, one to
 //!   requeue up to a second, the target's `timeout`, once more where it keeps no ids, and ten seconds where it wants a token.
 //!
+//! An event for the endpoint `rebatch:events` goes to no address: it is written down here, with what the policy decides about
+//! it, and its decision comes back by the second mapping.
+//!
 //! Which it is follows from the records: only a batch of nothing but deliveries and decisions sends. Without filters all of
 //! it works, by the schedule. Both mappings need `ReportBatchItemFailures`; the stream has to show both images.
 //!
@@ -44,6 +47,7 @@
 //! | what `{ env = "…" }` names in the policy's targets | their secrets. Those of its sources are not looked at |
 //! | `SECRET_ID` | name or ARN of the secret that has those, where the environment has them not: a JSON object of texts in AWS Secrets Manager, read once, when an instance of the function starts |
 //! | `ALLOW_PRIVATE_TARGETS` | `true` lets endpoints be in the own network; `false` without it |
+//! | `OWN_LOOP` | `true` writes, once for a table, the endpoint `rebatch:events` through which the service tells its own policy of its jobs; `false` without it. The policy needs a target without URL |
 //! | `PUBLIC_URL` | what clients call the root of the API; events say it as their source |
 //! | `SERVICES_DIR` | the folder of services; `services` beside the binary without it |
 //! | `RUST_LOG` | what is logged; `info` without it |

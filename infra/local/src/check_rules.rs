@@ -84,16 +84,18 @@ pub(crate) fn check_rules(options: &CheckRules, now: Timestamp) -> Result<Told, 
     Ok(told)
 }
 
-/// The source that is named, or the only one.
+/// The source that is named, or the only one that sends requests, or else the service itself.
 fn source<'p>(policy: &'p Policy, name: Option<&str>) -> Result<&'p Source, CheckError> {
-    let known = || policy.sources().map(|source| source.name.as_str()).collect::<Vec<_>>().join(", ");
+    let own = policy.own_source();
+    let known = || policy.sources().chain(own).map(|source| source.name.as_str()).collect::<Vec<_>>().join(", ");
     if let Some(name) = name {
-        return policy.source(name).ok_or_else(|| CheckError::Source { name: name.to_owned(), known: known() });
+        let named = policy.source(name).or(own.filter(|own| own.name == name));
+        return named.ok_or_else(|| CheckError::Source { name: name.to_owned(), known: known() });
     }
     let mut sources = policy.sources();
     match (sources.next(), sources.next()) {
         (Some(only), None) => Ok(only),
-        (None, _) => Err(CheckError::NoSource),
+        (None, _) => own.ok_or(CheckError::NoSource),
         (Some(_), Some(_)) => Err(CheckError::SeveralSources(known())),
     }
 }

@@ -199,7 +199,7 @@ impl Demo {
             seed: false,
             public_url: None,
             cors_origin: Vec::new(),
-            allow_private_targets: true,
+            allow_private_targets: false,
             policy: None,
             allow_open_sources: false,
             no_outbox: false,

@@ -14,7 +14,7 @@ use shared::{
     Engine, Reindexed, SeedError, Settings,
     cors::{Cors, CorsError},
     ledger::{Ledger, LedgerError},
-    outbox::{Courier, CourierError, Outbox, OutboxError, RequeueError},
+    outbox::{Courier, CourierError, LoopError, Outbox, OutboxError, RequeueError},
     policy::{Policy, PolicyFileError, SecretsOf},
     service::{ServiceError, Services},
     store::{self, Store, StoreError},
@@ -68,6 +68,8 @@ pub(crate) enum StartError {
     Requeues(#[from] RequeueError),
     #[error("cannot count: {0}")]
     Metrics(#[from] metrics::BuildError),
+    #[error(transparent)]
+    Loop(#[from] LoopError),
     #[error("{}: there is no data file", .0.display())]
     NoData(PathBuf),
     #[error(transparent)]
@@ -141,6 +143,14 @@ impl Host {
         let outbox = background.as_ref().and_then(|background| background.outbox.clone());
         let metrics = Metrics::new(metrics::install()?, engine.clone(), outbox);
         Ok(Self { listener, engine, webhook, names, background, metrics, _lock: lock })
+    }
+
+    /// Has the service tell itself of its jobs, also where no seed says so.
+    pub(crate) async fn wire_itself(&self) -> Result<(), StartError> {
+        match self.background.as_ref().and_then(|background| background.outbox.as_ref()) {
+            Some(outbox) => Ok(outbox.wire_itself().await?),
+            None => Ok(()),
+        }
     }
 
     /// The URL it listens on.

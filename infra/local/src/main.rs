@@ -99,8 +99,8 @@ async fn serve(args: &Serve) -> Result<(), RunError> {
 /// Serves, and shows what happens to jobs that fail.
 async fn demonstrate(args: &Serve) -> Result<(), RunError> {
     let stop = Signals::new()?.first();
-    let secret = demo::secret();
-    let host = Host::start(args, Some(demo::policy(&secret)?)).await?;
+    let host = Host::start(args, Some(demo::policy()?)).await?;
+    host.wire_itself().await?;
     let url = host.url()?;
     let (end, ended) = tokio::sync::oneshot::channel::<()>();
     let server = host.serve(async {
@@ -108,7 +108,7 @@ async fn demonstrate(args: &Serve) -> Result<(), RunError> {
         let _ = ended.await;
     });
     let show = async {
-        let shown = demo::run(&url, &secret, stop).await;
+        let shown = demo::run(&url, stop).await;
         drop(end);
         shown
     };

@@ -4,6 +4,10 @@ use url::Url;
 
 use super::{EventKind, Secret, SecretFault};
 
+/// The URL of an endpoint that is the service itself: what happens to its jobs is told to its own policy, without a request.
+/// It is no URL that a client may write.
+pub const OWN_EVENTS: &str = "rebatch:events";
+
 /// The longest URL.
 const MAX_URL: usize = 2048;
 
@@ -153,6 +157,7 @@ mod tests {
             ("https://exa mple.com/", "Url is no absolute URL: invalid international domain name"),
             ("https://example.com:99999/", "Url is no absolute URL: invalid port number"),
             ("ftp://example.com/", "Url begins with \"ftp:\"; \"https:\" and \"http:\" are taken"),
+            (OWN_EVENTS, "Url begins with \"rebatch:\"; \"https:\" and \"http:\" are taken"),
             ("mailto:a@example.com", "Url begins with \"mailto:\"; \"https:\" and \"http:\" are taken"),
             ("file:///etc/passwd", "Url begins with \"file:\"; \"https:\" and \"http:\" are taken"),
             ("http:example.com", "Url has spaces or backslashes in it, or no \"//\" after its scheme"),

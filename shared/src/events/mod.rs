@@ -33,7 +33,7 @@ use crate::edm::SetId;
 pub use attempt::{MAX_RETRY_AFTER, Verdict, next_attempt, retry_after, verdict};
 pub use catalogue::{CATALOGUE, catalogue, schema};
 pub use delivery::DeliveryStatus;
-pub use endpoint::{Endpoint, EndpointFault, subscribes};
+pub use endpoint::{Endpoint, EndpointFault, OWN_EVENTS, subscribes};
 pub use envelope::{Envelope, Format, Meta, envelope};
 pub use job_event::{JobEvent, What};
 pub use kind::EventKind;

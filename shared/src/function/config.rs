@@ -41,6 +41,8 @@ pub struct OutboxConfig {
     /// Without one no jobs are requeued.
     pub(super) policy: Option<WithSecrets<Arc<Policy>>>,
     pub(super) allow_private_targets: bool,
+    /// Whether the service tells itself of its jobs.
+    pub(super) own_loop: bool,
 }
 
 /// What is wrong with what a function is given.
@@ -141,8 +143,8 @@ impl WebhookConfig {
 
 impl OutboxConfig {
     /// What [`OutboxConfig::from_vars`] looks at, beside what the secrets of the policy's targets name.
-    pub const VARIABLES: [&str; 6] =
-        ["ALLOW_PRIVATE_TARGETS", "POLICY_FILE", "PUBLIC_URL", "SECRET_ID", "SERVICES_DIR", "TABLE_NAME"];
+    pub const VARIABLES: [&str; 7] =
+        ["ALLOW_PRIVATE_TARGETS", "OWN_LOOP", "POLICY_FILE", "PUBLIC_URL", "SECRET_ID", "SERVICES_DIR", "TABLE_NAME"];
 
     /// Reads the variables, and the policy if there is one.
     pub fn from_vars(environment: &Environment) -> Result<Self, ConfigError> {
@@ -158,6 +160,7 @@ impl OutboxConfig {
             public_url: public_url(environment)?,
             policy: if has_policy { Some(WithSecrets::new(environment, policy)?) } else { None },
             allow_private_targets: environment.flag("ALLOW_PRIVATE_TARGETS")?,
+            own_loop: environment.flag("OWN_LOOP")?,
         })
     }
 }

@@ -9,7 +9,7 @@ use super::{ConfigError, LoadError, OutboxConfig, pending::Pending};
 use crate::{
     execute::{Engine, Serves, Settings},
     ledger::{Ledger, LedgerError},
-    outbox::{Courier, CourierError, Outbox, OutboxError, RequeueError},
+    outbox::{Courier, CourierError, LoopError, Outbox, OutboxError, RequeueError},
     service::Services,
     store::{self, Store},
 };
@@ -20,6 +20,8 @@ pub struct LazyOutbox {
     config: OutboxConfig,
     services: Pending<Arc<Services>>,
     outbox: OnceCell<Outbox>,
+    /// Set once it is known that the endpoint is written through which the service tells itself.
+    wired: OnceCell<()>,
 }
 
 /// Why there is no outbox.
@@ -40,6 +42,9 @@ pub enum SetupError {
     /// A target cannot be called.
     #[error(transparent)]
     Requeues(#[from] RequeueError),
+    /// The service cannot tell itself.
+    #[error("OWN_LOOP: {0}")]
+    Loop(LoopError),
 }
 
 impl From<SetupError> for Diagnostic {
@@ -54,7 +59,7 @@ impl From<SetupError> for Diagnostic {
 impl LazyOutbox {
     /// An outbox that is not there yet: [`LazyOutbox::load`] has to run beside it.
     pub fn new(config: OutboxConfig) -> Self {
-        Self { config, services: Pending::new(), outbox: OnceCell::new() }
+        Self { config, services: Pending::new(), outbox: OnceCell::new(), wired: OnceCell::new() }
     }
 
     /// Reads services and secrets while the first event is on its way. Ends only when the services cannot be read.
@@ -72,7 +77,16 @@ impl LazyOutbox {
 
     /// The outbox. What is wrong with it is found again by whoever asks next.
     pub async fn get(&self) -> Result<&Outbox, SetupError> {
-        self.outbox.get_or_try_init(|| self.make()).await
+        let outbox = self.outbox.get_or_try_init(|| self.make()).await?;
+        if self.config.own_loop {
+            match self.wired.get_or_try_init(|| outbox.wire_itself()).await {
+                Ok(()) => {}
+                // The next invocation tries it again; what is due is due all the same.
+                Err(LoopError::Store(error)) => tracing::warn!(%error, "the service does not tell itself yet"),
+                Err(nowhere) => return Err(SetupError::Loop(nowhere)),
+            }
+        }
+        Ok(outbox)
     }
 
     async fn make(&self) -> Result<Outbox, SetupError> {

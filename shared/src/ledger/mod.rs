@@ -3,7 +3,7 @@
 //!
 //! | what | where | written by |
 //! |---|---|---|
-//! | a decision: the event, what the rules said, and as long as something is to be done the row that the outbox works off | `RequeueDecisions` | the webhook, once; then the outbox |
+//! | a decision: the event, what the rules said, and as long as something is to be done the row that the outbox works off | `RequeueDecisions` | whoever takes the event in, once: the webhook, or the outbox for events of the service itself; then the outbox |
 //! | an attempt to requeue the job | `RequeueAttempts` | the outbox |
 //! | the claims on the retries of a job at a target | `store::Claims` | both |
 //!
@@ -34,6 +34,7 @@
 
 mod attempt;
 mod entry;
+mod intake;
 mod place;
 mod queue;
 mod record;
@@ -45,6 +46,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 pub use attempt::{AttemptNote, AttemptOutcome};
+pub use intake::{Intake, ReadEvent};
 pub use place::Claim;
 pub use queue::{Ending, Passed, Standing, Succession, standing};
 pub use record::Recorded;

@@ -67,7 +67,8 @@ impl Endpoint {
 }
 
 impl Outbox {
-    /// All endpoints of a service as they are now. One that cannot be read is left out: it is nobody else's fault.
+    /// All endpoints of a service as they are now, where they can be told. One that cannot be read is left out: it is nobody
+    /// else's fault.
     pub(super) async fn endpoints(
         &self,
         desk: &Desk,
@@ -85,7 +86,8 @@ impl Outbox {
                         _ => Err(StoreError::Corrupt("no endpoint".into())),
                     });
                     match read {
-                        Ok(endpoint) => endpoints.push(endpoint),
+                        Ok(endpoint) if self.can_tell(desk, &endpoint) => endpoints.push(endpoint),
+                        Ok(_) => {}
                         Err(error) => tracing::error!(%error, endpoint = sort, "an endpoint cannot be read"),
                     }
                 }
@@ -98,7 +100,7 @@ impl Outbox {
         Ok(endpoints)
     }
 
-    /// An endpoint as it is now, and its gate; `None` when it is gone or switched off.
+    /// An endpoint as it is now, and its gate; `None` when it is gone, switched off, or cannot be told.
     pub(super) async fn look(
         &self,
         desk: &Desk,
@@ -111,7 +113,8 @@ impl Outbox {
         let Stored::Entity(entity) = Stored::from_item(desk.model(), item)? else { return Ok(None) };
         let endpoint = Endpoint::read(desk, mail, &entity)?;
         let gate = items.get(&note).and_then(|item| Gate::read(item, &endpoint.door(desk)));
-        Ok(endpoint.active.then_some((endpoint, gate)))
+        let is_told = endpoint.active && self.can_tell(desk, &endpoint);
+        Ok(is_told.then_some((endpoint, gate)))
     }
 
     /// Whether an endpoint is still what was read.

@@ -175,7 +175,11 @@ impl Outbox {
                         return Ok(());
                     };
                     visit.watch.begin();
-                    let (begun, attempt) = self.send(desk, endpoint, &row).await;
+                    let (begun, attempt) = if endpoint.is_own() {
+                        self.tell_itself(desk, &row, worked).await
+                    } else {
+                        self.send(desk, endpoint, &row).await
+                    };
                     worked.sent += 1;
                     let health = visit.watch.judge(health(&attempt));
                     worked.add(&Worked { health: Some(health), ..Worked::default() });

@@ -13,6 +13,14 @@
 //! Lanes of an endpoint, and endpoints, are worked off side by side. An endpoint that fails is left alone as a whole for
 //! a while (`gate`), so that what waits for it costs nobody else time.
 //!
+//! # The service as an endpoint of its own
+//!
+//! An endpoint with the URL [`OWN_EVENTS`](crate::events::OWN_EVENTS) is the service itself: a row for it is sent as any
+//! other, but to send it is to have the ledger take it in, as an event of the source `self`. There is no request, so nothing
+//! has to show who it is, and what no client may say no client can bring about. An event that the table does not take is an
+//! attempt that failed. Without a policy that has the service as a target, and for a service without a ledger, such an
+//! endpoint cannot be told: it is as if it were not active.
+//!
 //! # How long rows are kept
 //!
 //! A delivery goes [`KEPT`] after it was delivered or given up, by the table's time to live; a Resend in time keeps it.
@@ -30,6 +38,7 @@
 //! | `depth` | how much waits in each queue |
 //! | `gone` | endpoints that were deleted, and what waited for them |
 //! | `courier`, `address` | one request |
+//! | `itself` | the endpoint that is the service itself |
 
 mod address;
 mod attempt;
@@ -41,6 +50,7 @@ mod desk;
 mod endpoint;
 mod gate;
 mod gone;
+mod itself;
 mod lane;
 mod records;
 mod requeue;
@@ -56,6 +66,7 @@ use uuid::Uuid;
 pub use courier::{Answer, Attempt, Courier, CourierError};
 pub use depth::{QueueDepth, QueueKind};
 pub use desk::OutboxError;
+pub use itself::LoopError;
 pub use records::Recorded;
 pub use requeue::RequeueError;
 pub use sweep::Swept;

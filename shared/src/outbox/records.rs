@@ -235,12 +235,12 @@ impl Batch<'_> {
                 };
                 both(history, told)?;
             }
-            (Change::Activated(endpoint), Some(mail)) => {
+            (Change::Activated(endpoint), Some(mail)) if self.outbox.can_tell(desk, endpoint) => {
                 let parcel = Parcel::test(desk, endpoint);
                 recorded.deliveries += usize::from(self.post(desk, mail, endpoint, &parcel).await?);
             }
             (Change::Gone(endpoint), Some(_)) => self.outbox.tell_gone(desk, *endpoint, self.until).await?,
-            (Change::Activated(_) | Change::Gone(_), None) => {}
+            (Change::Activated(_) | Change::Gone(_), _) => {}
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use crate::{
     batch::Headers,
     edm::{DateTimeOffset, EntityKey, SetId, TypeId, Value},
-    events::{DeliveryStatus, Endpoint, Subscriptions},
+    events::{DeliveryStatus, Endpoint, OWN_EVENTS, Subscriptions},
     respond,
     store::{Due, Patch, Schedule},
     uri::EntityPath,
@@ -52,7 +52,8 @@ impl<'a> Unit<'a> {
             _ => None,
         };
         let endpoint = Endpoint {
-            url: text("Url"),
+            // Seeds may name the service itself.
+            url: text("Url").filter(|url| !(self.context.trusted && *url == OWN_EVENTS)),
             business_event_ids: ids.as_deref(),
             legal_entity: text("LegalEntity"),
             secret: text("Secret"),

@@ -38,7 +38,7 @@ pub use self::{
     decision::{Decision, Limit, Verdict},
     file::{AddressFault, PolicyFileError, PolicyProblem, SecretsOf},
     pattern::PatternFault,
-    source::{Source, SourceAuthentication},
+    source::{OWN_SOURCE, Source, SourceAuthentication},
     target::{Credential, Target, TargetAuthentication},
 };
 use crate::events::EventKind;
@@ -47,9 +47,12 @@ pub use crate::events::ReadFormat as SourceFormat;
 /// All that `policy.toml` says. `Debug` shows no secret.
 #[derive(Clone, Debug)]
 pub struct Policy {
+    /// Those that send requests.
     sources: BTreeMap<String, Source>,
     /// Names of sources that the host does not have although the file does.
     left_out: Vec<String>,
+    /// The service itself, where one of its targets is the service itself.
+    own: Option<Source>,
     targets: BTreeMap<String, Target>,
     /// Ids of business events beside those that [`EventKind`] knows.
     event_names: HashMap<String, EventKind>,
@@ -67,14 +70,20 @@ pub struct OpenSource {
 }
 
 impl Policy {
-    /// The source of that name.
+    /// The source of that name that sends requests.
     pub fn source(&self, name: &str) -> Option<&Source> {
         self.sources.get(name)
     }
 
-    /// All sources, in the order of their names.
+    /// All sources that send requests, in the order of their names.
     pub fn sources(&self) -> impl Iterator<Item = &Source> {
         self.sources.values()
+    }
+
+    /// The source `self`: the service, which tells of its own jobs without a request. There is one as soon as there is a
+    /// target that is the service itself; of several such targets the first one, by name, is that of its events.
+    pub fn own_source(&self) -> Option<&Source> {
+        self.own.as_ref()
     }
 
     /// The target of that name.

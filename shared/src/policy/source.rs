@@ -7,6 +7,9 @@ use crate::{
     events::{ReadFormat, Secret},
 };
 
+/// Name of the source of events about the service's own jobs.
+pub const OWN_SOURCE: &str = "self";
+
 /// A sender of events.
 #[derive(Clone, Debug)]
 pub struct Source {
@@ -36,6 +39,8 @@ impl Source {
 pub enum SourceAuthentication {
     /// Not at all: for a host that only this machine reaches, and that lets everybody in.
     None,
+    /// It is the service itself, which takes its own events in without a request: no request is one of it.
+    InProcess,
     /// By secrets that were not looked up ([`SecretsOf`](super::SecretsOf)): nobody is let in.
     Withheld,
     /// Standard Webhooks: a signature with one of these secrets.

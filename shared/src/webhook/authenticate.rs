@@ -60,7 +60,7 @@ pub(super) enum Denied {
 pub(super) async fn authenticate(source: &Source, incoming: &mut Incoming, now: Timestamp) -> Result<(), Denied> {
     let result = match &source.authentication {
         SourceAuthentication::None => Ok(()),
-        SourceAuthentication::Withheld => Err(Denied::Secret),
+        SourceAuthentication::Withheld | SourceAuthentication::InProcess => Err(Denied::Secret),
         SourceAuthentication::Signature(secrets) => signed(secrets, incoming, now),
         SourceAuthentication::Shared { header, code, secrets } => {
             let header = header.as_ref().map(header::HeaderName::as_str);

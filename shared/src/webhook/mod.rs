@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `authenticate` | whether a request is one of its source |
 //! | `handshake` | `OPTIONS`: whether CloudEvents may be sent here |
-//! | `record` | the events of a request, each written down with what is decided about it |
+//! | `record` | the events of a request, which the ledger takes in |
 //! | `answer` | what the sender is told |
 //! | `error` | the table of refusals |
 //!

@@ -155,3 +155,31 @@ async fn one_bad_record_holds_nothing_up() {
     let answer = running.function.invoke(json!({ "Records": records })).await.unwrap();
     assert_eq!(answer, json!({ "batchItemFailures": [] }));
 }
+
+/// With OWN_LOOP the function writes the endpoint through which the service tells itself; a job that fails waits again.
+#[tokio::test]
+async fn the_function_has_the_service_tell_itself_where_it_is_told_to() {
+    const ENDPOINT: &str = "BusinessEventEndpoints(5e1f0000-0000-4000-8000-000000000001)";
+    const JOB: &str = "BatchJobs(5637144579)";
+    let mut policy = tempfile::NamedTempFile::new().unwrap();
+    policy.write_all(b"[targets.own]\n[[rules]]\nname = \"again\"\naction = \"requeue\"\n").unwrap();
+    let variables = [("POLICY_FILE", policy.path().to_str().unwrap()), ("OWN_LOOP", "true")];
+    let running = Running::start("outbox", &variables).await;
+    // The seeds have one.
+    assert_eq!(running.odata("DELETE", ENDPOINT, Value::Null).await, 204);
+    let schedule = json!({ "source": "aws.scheduler" });
+    running.function.invoke(schedule.clone()).await.unwrap();
+    assert_eq!(running.odata("GET", ENDPOINT, Value::Null).await, 200);
+    assert_eq!(running.odata("PATCH", JOB, json!({ "Status": "Error" })).await, 204);
+    let mut after = None;
+    pump(&running, &mut after, false).await;
+    let swept = running.function.invoke(schedule.clone()).await.unwrap();
+    let again = running.function.invoke(schedule.clone()).await.unwrap();
+    let requeued = |swept: &Value| swept["requeued"].as_u64().unwrap();
+    assert_eq!(requeued(&swept) + requeued(&again), 1, "{swept} {again}");
+    assert_eq!(running.odata("PATCH", JOB, json!({ "Status": "Executing" })).await, 204, "it waits");
+
+    let without = Running::start("outbox", &[("POLICY_FILE", "nowhere.toml"), ("OWN_LOOP", "true")]).await;
+    let error = without.function.invoke(schedule).await.unwrap_err();
+    assert!(error["errorMessage"].as_str().unwrap().starts_with("OWN_LOOP: the service cannot tell itself"), "{error}");
+}

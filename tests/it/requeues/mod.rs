@@ -2,6 +2,7 @@
 
 mod calls;
 mod faults;
+mod itself;
 mod lost;
 mod own;
 mod queue;

@@ -1,7 +1,7 @@
 //! `rebatch demo`: jobs that fail, and how they come back without a person.
 //!
-//! The host tells its own webhook of what happens to its jobs: a subscription with a signature, as another system would
-//! have it. The rule requeues a job three times; nothing else happens to it then.
+//! The host tells itself of what happens to its jobs. The rule requeues a job three
+//! times; nothing else happens to it then.
 
 mod board;
 mod client;
@@ -17,14 +17,12 @@ use std::{
     time::Duration,
 };
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
-use serde_json::json;
+use jiff::Timestamp;
 use shared::policy::{Policy, PolicyFileError, SecretsOf};
 use tokio::{
     task::spawn_blocking,
     time::{MissedTickBehavior, interval},
 };
-use uuid::Uuid;
 
 use board::Board;
 use client::{ClientError, OData};
@@ -33,13 +31,8 @@ use screen::Screen;
 /// Between looks at the jobs.
 const LOOK: Duration = Duration::from_millis(300);
 
-/// The rules of the demonstration; `{secret}` is the secret of the subscription.
+/// The rules of the demonstration.
 const POLICY: &str = r#"
-[sources.demo]
-format = "finance-operations"
-target = "own"
-authentication = { signature = ["{secret}"] }
-
 [targets.own]
 
 [[rules]]
@@ -54,26 +47,14 @@ max_retries = 3
 backoff = { initial = "1s", factor = 2, cap = "10s", jitter = 0.1 }
 "#;
 
-/// A new secret of Standard Webhooks.
-pub(crate) fn secret() -> String {
-    let bytes: Vec<u8> = [Uuid::new_v4(), Uuid::new_v4()].iter().flat_map(|id| *id.as_bytes()).collect();
-    format!("whsec_{}", STANDARD.encode(bytes))
+/// The policy of the demonstration.
+pub(crate) fn policy() -> Result<Policy, DemoError> {
+    Ok(Policy::parse("the demonstration's policy", POLICY, SecretsOf::Everybody, |_| None)?)
 }
 
-/// The policy of the demonstration, with this secret.
-pub(crate) fn policy(secret: &str) -> Result<Policy, DemoError> {
-    let text = POLICY.replace("{secret}", secret);
-    Ok(Policy::parse("the demonstration's policy", &text, SecretsOf::Everybody, |_| None)?)
-}
-
-/// Makes the jobs and the subscription, and shows what happens until somebody ends it.
-pub(crate) async fn run(host: &str, secret: &str, stop: impl Future<Output = ()>) -> Result<(), DemoError> {
+/// Makes the jobs, and shows what happens until somebody ends it.
+pub(crate) async fn run(host: &str, stop: impl Future<Output = ()>) -> Result<(), DemoError> {
     let odata = OData::new(host)?;
-    let subscription = json!({
-        "Name": "own webhook", "Url": format!("{host}/events/demo"), "Secret": secret,
-        "BusinessEventIds": ["BatchJobFailedBusinessEvent", "BatchJobFinishedBusinessEvent"],
-    });
-    odata.create("BusinessEventEndpoints", &subscription).await?;
     jobs::create(&odata).await?;
     let server = jobs::run(odata.clone());
     tokio::select! {

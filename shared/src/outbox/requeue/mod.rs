@@ -62,7 +62,7 @@ pub struct RequeueError(String);
 /// Where jobs are requeued, and what is decided about it.
 pub(super) struct Requeues {
     pub(super) ledger: Ledger,
-    policy: Arc<Policy>,
+    pub(super) policy: Arc<Policy>,
     courier: Courier,
     pub(super) addresses: Vec<Address>,
 }

@@ -48,6 +48,10 @@ pub enum PolicyProblem {
     #[error("the environment has no variable {0}, or an empty one")]
     MissingVariable(String),
 
+    #[error(
+        "the name 'self' is reserved: it is the source of events about this service's own jobs, and needs no table"
+    )]
+    ReservedSource,
     #[error("source '{0}' says nothing of its authentication: say \"none\" if none is meant")]
     NoAuthentication(String),
     #[error("authentication is \"none\" or a table with {0}")]

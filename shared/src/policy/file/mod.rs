@@ -99,9 +99,11 @@ impl Policy {
         let targets = targets::targets(&config.targets, of_targets)?;
         let sources = sources::sources(&config.sources, &targets, of_sources)?;
         let windows = windows::windows(&config.windows)?;
-        let rules = rules::rules(&config.rules, &sources, &windows, keep_decisions)?;
+        let own = sources::own(&targets);
+        let is_source = |name: &str| sources.contains_key(name) || own.as_ref().is_some_and(|own| own.name == name);
+        let rules = rules::rules(&config.rules, is_source, &windows, keep_decisions)?;
         let event_names = event_names(&config.event_names)?;
-        Ok(Self { sources, left_out: Vec::new(), targets, event_names, rules, keep_decisions })
+        Ok(Self { sources, left_out: Vec::new(), own, targets, event_names, rules, keep_decisions })
     }
 }
 

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     events::EventKind,
     policy::{
-        Limit, PatternFault, Source,
+        Limit, PatternFault,
         backoff::Backoff,
         condition::Condition,
         duration::Shown,
@@ -49,7 +49,7 @@ type Windows = BTreeMap<String, Window>;
 /// The rules of the file, in their order.
 pub(super) fn rules(
     config: &[RuleConfig],
-    sources: &BTreeMap<String, Source>,
+    is_source: impl Fn(&str) -> bool,
     windows: &Windows,
     kept: Duration,
 ) -> Result<Vec<Rule>, Located> {
@@ -67,7 +67,7 @@ pub(super) fn rules(
             ActionConfig::Ignore => ignore(config)?,
             ActionConfig::Requeue => Action::Requeue(Box::new(requeue(config, windows, kept)?)),
         };
-        rules.push(Rule { name, conditions: conditions(config, sources)?, action });
+        rules.push(Rule { name, conditions: conditions(config, &is_source)?, action });
     }
     Ok(rules)
 }
@@ -87,10 +87,10 @@ fn ignore(config: &RuleConfig) -> Result<Action, Located> {
     }
 }
 
-fn conditions(config: &RuleConfig, sources: &BTreeMap<String, Source>) -> Result<Vec<Condition>, Located> {
+fn conditions(config: &RuleConfig, is_source: impl Fn(&str) -> bool) -> Result<Vec<Condition>, Located> {
     let mut conditions = Vec::new();
     if let Some(names) = &config.source {
-        let unknown = filled(names)?.into_iter().find(|(_, name)| !sources.contains_key(*name));
+        let unknown = filled(names)?.into_iter().find(|(_, name)| !is_source(name));
         if let Some((at, name)) = unknown {
             return Err((at, PolicyProblem::UnknownSource(name.clone())));
         }

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     auth::{Authenticator, JwtConfig, Tokens},
     events::Secret,
-    policy::{Source, SourceAuthentication, SourceFormat, Target},
+    policy::{OWN_SOURCE, Source, SourceAuthentication, SourceFormat, Target},
 };
 
 /// What `authentication` may have.
@@ -31,6 +31,9 @@ pub(super) fn sources(
     let mut sources = BTreeMap::new();
     for (name, config) in config {
         check_name(name)?;
+        if name.as_ref() == OWN_SOURCE {
+            return Err((name.span().start, PolicyProblem::ReservedSource));
+        }
         let target = config.target.as_ref();
         if !targets.contains_key(target) {
             return Err((config.target.span().start, PolicyProblem::UnknownTarget(target.clone())));
@@ -47,6 +50,19 @@ pub(super) fn sources(
         sources.insert(source.name.clone(), source);
     }
     Ok(sources)
+}
+
+/// The source of events about the service's own jobs, where there is a target for it.
+pub(super) fn own(targets: &BTreeMap<String, Target>) -> Option<Source> {
+    let target = targets.values().find(|target| target.url.is_none())?;
+    Some(Source {
+        name: OWN_SOURCE.to_owned(),
+        format: SourceFormat::FinanceOperations,
+        authentication: SourceAuthentication::InProcess,
+        target: target.name.clone(),
+        allowed_origins: Vec::new(),
+        allowed_rate: None,
+    })
 }
 
 fn format(config: FormatConfig) -> SourceFormat {

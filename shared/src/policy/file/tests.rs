@@ -55,6 +55,27 @@ fn a_file_may_say_nothing() {
     assert_eq!(policy.keep_decisions(), Duration::from_hours(90 * 24));
 }
 
+/// Events of the service's own jobs come from it, as soon as the service is a target.
+#[test]
+fn the_source_self_is_there_without_a_table() {
+    let reserved =
+        "the name 'self' is reserved: it is the source of events about this service's own jobs, and needs no table";
+    let table = "[targets.own]\n[sources.self]\ntarget = \"own\"\nauthentication = \"none\"";
+    refused("", &[(table, &format!("2:10: {reserved}"))]);
+    let rule = "[[rules]]\nname = \"r\"\nsource = [\"s\", \"self\"]\naction = \"requeue\"\n";
+    let elsewhere =
+        "[targets.own]\nurl = \"https://a.example\"\n[sources.s]\ntarget = \"own\"\nauthentication = \"none\"\n";
+    refused(elsewhere, &[(rule, "8:16: there is no source 'self'")]);
+    assert!(parse(elsewhere).unwrap().own_source().is_none());
+    let here = elsewhere.replace("url = \"https://a.example\"", "");
+    let policy = parse(&format!("[targets.another]\n{here}{rule}")).unwrap();
+    let own = policy.own_source().unwrap();
+    assert_eq!((own.name.as_str(), own.target.as_str()), ("self", "another"), "the first one by name");
+    assert!(policy.source("self").is_none() && policy.sources().all(|source| source.name == "s"));
+    assert_eq!(policy.check_open(true), Ok(()));
+    assert_eq!(parse("[targets.own]").unwrap().check_open(false), Ok(()), "nobody else can be that source");
+}
+
 /// A source that lacks its authentication, in line 4.
 const SOURCE: &str = "[targets.own]\n[sources.s]\ntarget = \"own\"\n";
 
