@@ -163,7 +163,8 @@ impl Host {
         let (engine, webhook, names, metrics) = (self.engine, self.webhook, Arc::new(self.names), self.metrics);
         let upkeep = tokio::spawn(metrics.clone().keep_small());
         let handler = move |incoming: shared::exchange::Incoming| {
-            let (engine, webhook, names, metrics) = (engine.clone(), webhook.clone(), Arc::clone(&names), metrics.clone());
+            let (engine, webhook, names, metrics) =
+                (engine.clone(), webhook.clone(), Arc::clone(&names), metrics.clone());
             async move {
                 if let Err(misdirected) = names.check(&incoming) {
                     tracing::info!("{misdirected}");

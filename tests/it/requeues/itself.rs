@@ -26,7 +26,8 @@ struct Told {
 
 impl Told {
     async fn new(policy: &str) -> Self {
-        Self::over(Rig::seeded().await, policy).await
+        // Boxed: each test would hold the state of the whole rig otherwise.
+        Box::pin(Self::over(Box::pin(Rig::seeded()).await, policy)).await
     }
 
     async fn over(rig: Rig, policy: &str) -> Self {

@@ -17,7 +17,6 @@ use std::{
     time::Duration,
 };
 
-use jiff::Timestamp;
 use shared::policy::{Policy, PolicyFileError, SecretsOf};
 use tokio::{
     task::spawn_blocking,
