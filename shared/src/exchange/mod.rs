@@ -1,5 +1,6 @@
 //! One HTTP request and its answer, free of any server or event type.
 
+mod verdict;
 mod weight;
 
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Method, StatusCode};
 
+pub use verdict::{Admitted, Unread, Verdict};
 pub use weight::{MAX_ANSWER, MAX_PAYLOAD, Weight, is_text, weigh};
 
 use crate::{batch::Headers, uri::Encoding};
