@@ -4,13 +4,15 @@ use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use local::{
     embedded::{Embedded, EmbeddedError},
-    http::{Limits, serve},
+    http::{Handler, Limits, serve_beside},
     lock::{DataLock, LockError},
     outbox::{Background, Running},
+    work::Work,
 };
 use shared::{
     Engine, Reindexed, SeedError, Settings,
     cors::{Cors, CorsError},
+    exchange::{Incoming, Verdict},
     ledger::{Ledger, LedgerError},
     outbox::{Courier, CourierError, Outbox, OutboxError, RequeueError},
     policy::{OpenSource, Policy, PolicyFileError, SecretsOf},
@@ -77,6 +79,7 @@ pub(crate) struct Host {
     engine: Engine,
     webhook: Option<Webhook>,
     background: Option<Background>,
+    work: Work,
     _lock: Option<DataLock>,
 }
 
@@ -114,7 +117,7 @@ impl Host {
         };
         let rows = engine.seed().await?;
         tracing::info!(rows, "seeded");
-        Ok(Self { listener, engine, webhook, background, _lock: lock })
+        Ok(Self { listener, engine, webhook, background, work: Work::new()?, _lock: lock })
     }
 
     /// The URL it listens on.
@@ -124,20 +127,31 @@ impl Host {
 
     /// Answers requests until `stop` completes; those in flight, and what leaves, are brought to their end.
     pub(crate) async fn serve(self, stop: impl Future<Output = ()>) {
-        let (engine, webhook) = (self.engine, self.webhook);
-        let handler = move |incoming: shared::exchange::Incoming| {
-            let (engine, webhook) = (engine.clone(), webhook.clone());
-            async move {
-                match webhook {
-                    Some(webhook) if Webhook::is_for(&incoming.path) => webhook.handle(incoming).await,
-                    _ => engine.handle(incoming).await,
-                }
-            }
+        let work = self.work;
+        let background = {
+            // Calls to the table are made there alone.
+            let _inside = work.handle().enter();
+            self.background.map(Running::start)
         };
-        let background = self.background.map(Running::start);
-        serve(self.listener, handler, Limits::default(), stop).await;
+        let edge = Edge { engine: self.engine, webhook: self.webhook };
+        serve_beside(self.listener, edge, Limits::default().within_files(), work.handle().clone(), stop).await;
         if let Some(background) = background {
             background.stop().await;
+        }
+    }
+}
+
+/// What requests are handed to.
+struct Edge {
+    engine: Engine,
+    webhook: Option<Webhook>,
+}
+
+impl Handler for Edge {
+    async fn admit(self: Arc<Self>, head: Incoming) -> Verdict {
+        match &self.webhook {
+            Some(webhook) if Webhook::is_for(&head.path) => webhook.admit(head).await,
+            _ => self.engine.admit(head).await,
         }
     }
 }

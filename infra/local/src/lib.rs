@@ -6,3 +6,4 @@ pub mod http;
 pub mod lock;
 pub mod outbox;
 pub mod stream;
+pub mod work;
