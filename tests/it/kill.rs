@@ -1,5 +1,5 @@
-//! `kill -9` at any instant: no change set is ever there by half, and nothing that was answered is lost. The full
-//! number of kills: see `soak`.
+//! `kill -9` and SIGTERM at any instant: no change set is ever there by half, and nothing that was answered is lost. After a
+//! SIGTERM what was sent is answered, and the host ends well and soon. The full number of ends: see `soak`.
 
 use std::{
     sync::{Arc, Mutex},
@@ -141,10 +141,40 @@ async fn check(host: &str, at: usize, log: &Log, before: u64) -> u64 {
     value
 }
 
+/// How a host ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Kill,
+    Terminate,
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn soak_kill_at_any_instant() {
-    let kills = rounds(5, 200);
+    end_under_load(End::Kill, rounds(5, 200)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn soak_terminate_at_any_instant() {
+    end_under_load(End::Terminate, rounds(3, 50)).await;
+}
+
+/// Ends a host; how long that took.
+async fn end_of(host: Host, end: End) -> Duration {
+    let begun = Instant::now();
+    match end {
+        End::Kill => host.kill().await,
+        End::Terminate => {
+            let kill = tokio::process::Command::new("kill").args(["-TERM", &host.id().to_string()]).status();
+            assert!(kill.await.unwrap().success());
+            assert_eq!(host.exit_code().await, Some(0));
+        }
+    }
+    begun.elapsed()
+}
+
+async fn end_under_load(end: End, ends: usize) {
     let begin = Instant::now();
+    let mut longest = Duration::ZERO;
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data.db");
     let mut host = Host::over(&data).await;
@@ -159,7 +189,7 @@ async fn soak_kill_at_any_instant() {
     }
     let (mut first, mut answered, mut open) = (0, 0, 0);
     let mut values = [0; CONNECTIONS];
-    for _ in 0..kills {
+    for _ in 0..ends {
         let logs: Vec<Arc<Mutex<Log>>> = (0..CONNECTIONS).map(|_| Arc::default()).collect();
         let mut connections = tokio::task::JoinSet::new();
         for (at, log) in logs.iter().enumerate() {
@@ -167,7 +197,7 @@ async fn soak_kill_at_any_instant() {
         }
         let instant = rand::rng().random_range(5..250);
         tokio::time::sleep(Duration::from_millis(instant)).await;
-        host.kill().await;
+        longest = longest.max(end_of(host, end).await);
         while let Some(done) = connections.join_next().await {
             done.unwrap();
         }
@@ -180,5 +210,11 @@ async fn soak_kill_at_any_instant() {
             open += log.created.iter().filter(|(_, answered)| !*answered).count();
         }
     }
-    eprintln!("{kills} kills in {:?}; {answered} creations answered, {open} cut off", begin.elapsed());
+    if end == End::Terminate {
+        assert!(longest < Duration::from_secs(5), "{longest:?}");
+    }
+    eprintln!(
+        "{end:?}: {ends} in {:?}, the longest took {longest:?}; {answered} creations answered, {open} cut off",
+        begin.elapsed()
+    );
 }

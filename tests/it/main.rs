@@ -56,6 +56,7 @@ mod requeues;
 mod rig;
 mod samples;
 mod seeds;
+mod siege;
 mod soak;
 mod staged;
 mod starts;

@@ -23,4 +23,5 @@ pub mod receiver;
 pub mod runtime_api;
 pub mod secrets_manager;
 pub mod service;
+pub mod siege;
 pub mod strict;

@@ -4,15 +4,17 @@ use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use local::{
     embedded::{Embedded, EmbeddedError},
-    http::{Limits, serve},
+    http::{Handler, Limits, serve_beside},
     lock::{DataLock, LockError},
     metrics::{self, Metrics},
     outbox::{Background, Running},
     own_names::OwnNames,
+    work::Work,
 };
 use shared::{
     Engine, Reindexed, SeedError, Settings,
     cors::{Cors, CorsError},
+    exchange::{Admitted, Incoming, Verdict},
     ledger::{Ledger, LedgerError},
     outbox::{Courier, CourierError, LoopError, Outbox, OutboxError, RequeueError},
     policy::{Policy, PolicyFileError, SecretsOf},
@@ -98,6 +100,7 @@ pub(crate) struct Host {
     names: OwnNames,
     background: Option<Background>,
     metrics: Metrics,
+    work: Work,
     _lock: Option<DataLock>,
 }
 
@@ -142,7 +145,7 @@ impl Host {
         }
         let outbox = background.as_ref().and_then(|background| background.outbox.clone());
         let metrics = Metrics::new(metrics::install()?, engine.clone(), outbox);
-        Ok(Self { listener, engine, webhook, names, background, metrics, _lock: lock })
+        Ok(Self { listener, engine, webhook, names, background, metrics, work: Work::new()?, _lock: lock })
     }
 
     /// Has the service tell itself of its jobs, also where no seed says so.
@@ -160,30 +163,46 @@ impl Host {
 
     /// Answers requests until `stop` completes; those in flight, and what leaves, are brought to their end.
     pub(crate) async fn serve(self, stop: impl Future<Output = ()>) {
-        let (engine, webhook, names, metrics) = (self.engine, self.webhook, Arc::new(self.names), self.metrics);
-        let upkeep = tokio::spawn(metrics.clone().keep_small());
-        let handler = move |incoming: shared::exchange::Incoming| {
-            let (engine, webhook, names, metrics) =
-                (engine.clone(), webhook.clone(), Arc::clone(&names), metrics.clone());
-            async move {
-                if let Err(misdirected) = names.check(&incoming) {
-                    tracing::info!("{misdirected}");
-                    return misdirected.to_outgoing();
-                }
-                if Metrics::is_for(&incoming.path) {
-                    return metrics.answer(&incoming).await;
-                }
-                match webhook {
-                    Some(webhook) if Webhook::is_for(&incoming.path) => webhook.handle(incoming).await,
-                    _ => engine.handle(incoming).await,
-                }
-            }
+        let work = self.work;
+        let upkeep = tokio::spawn(self.metrics.clone().keep_small());
+        let background = {
+            // Calls to the table are made there alone.
+            let _inside = work.handle().enter();
+            self.background.map(Running::start)
         };
-        let background = self.background.map(Running::start);
-        serve(self.listener, handler, Limits::default(), stop).await;
+        let edge = Edge { engine: self.engine, webhook: self.webhook, names: self.names, metrics: self.metrics };
+        serve_beside(self.listener, edge, Limits::default().within_files(), work.handle().clone(), stop).await;
         upkeep.abort();
         if let Some(background) = background {
             background.stop().await;
+        }
+    }
+}
+
+/// The longest body of a request for metrics, which needs none.
+const NO_BODY: usize = 1024;
+
+/// What requests are handed to.
+struct Edge {
+    engine: Engine,
+    webhook: Option<Webhook>,
+    names: OwnNames,
+    metrics: Metrics,
+}
+
+impl Handler for Edge {
+    async fn admit(self: Arc<Self>, head: Incoming) -> Verdict {
+        if let Err(misdirected) = self.names.check(&head) {
+            tracing::info!("{misdirected}");
+            return Verdict::Answered(misdirected.to_outgoing());
+        }
+        if Metrics::is_for(&head.path) {
+            let metrics = self.metrics.clone();
+            return Verdict::Admitted(Admitted::new(NO_BODY, |_| async move { metrics.answer(&head).await }));
+        }
+        match &self.webhook {
+            Some(webhook) if Webhook::is_for(&head.path) => webhook.admit(head).await,
+            _ => self.engine.admit(head).await,
         }
     }
 }

@@ -9,3 +9,4 @@ pub mod metrics;
 pub mod outbox;
 pub mod own_names;
 pub mod stream;
+pub mod work;

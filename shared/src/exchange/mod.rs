@@ -2,6 +2,7 @@
 
 mod origin;
 mod root_url;
+mod verdict;
 mod weight;
 
 use std::time::Duration;
@@ -11,6 +12,7 @@ use http::{Method, StatusCode};
 
 pub(crate) use origin::{below_public, origin};
 pub use root_url::{RootUrlError, root_url};
+pub use verdict::{Admitted, Unread, Verdict};
 pub use weight::{MAX_ANSWER, MAX_PAYLOAD, Weight, is_text, weigh};
 
 use crate::{batch::Headers, uri::Encoding};

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use tokio::task::yield_now;
 use uuid::Uuid;
 
 use crate::{
@@ -189,6 +190,8 @@ impl Run<'_> {
             if self.is_stopped() {
                 break;
             }
+            // Where a call to the table does not wait, nothing else would let others have their turn.
+            yield_now().await;
             let reads = plain_reads(items);
             (index, items) = match item {
                 _ if !reads.is_empty() && !self.suspended => {

@@ -1,9 +1,6 @@
-//! The one entrance: an HTTP request in, its answer out.
+//! What an engine is, and how it answers a request that is let in. How a request comes to it: `visit`.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{Method, header};
@@ -13,16 +10,16 @@ use crate::{
     auth::{Authenticator, Caller},
     batch::{Request, Response, takes_body},
     cors::Cors,
-    exchange::{Incoming, MAX_ANSWER, Outgoing, below_public, origin, weigh},
+    exchange::{Incoming, MAX_ANSWER, Outgoing, weigh},
     plan::{self, Context, Fresh, Job, OdataVersion, Outcome, Place, PlanError, Reference, References, prepare_at},
-    respond::{BatchError, ErrorContext, Failure, error_code, error_response, vary},
+    respond::{ErrorContext, Failure, error_code, error_response, vary},
     service::{Found, Service, Services},
     store::{ATTEMPT_TIMEOUT, Deadline, Store},
-    telemetry::{RequestLine, TraceContext, Work},
+    telemetry::Work,
     uri::{self, QueryOptions},
 };
 
-use super::{Serves, catalogue::catalogue, failures::Subject, health::Question, unit::FailedUnit};
+use super::{Serves, catalogue::catalogue, failures::Subject, unit::FailedUnit};
 
 /// Kept of an edge's time to write and to send an answer.
 const TO_ANSWER: Duration = Duration::from_secs(1);
@@ -66,24 +63,6 @@ pub struct Engine {
     pub(super) settings: Arc<Settings>,
 }
 
-/// The answer to a request, and what its line says about it.
-struct Answered<'e> {
-    outgoing: Outgoing,
-    service: Option<&'e str>,
-    caller: Option<String>,
-    work: Work,
-}
-
-impl Answered<'_> {
-    /// An answer that no service gave.
-    fn of_host(mut outgoing: Outgoing, method: &Method) -> Self {
-        if *method == Method::HEAD {
-            outgoing.body.clear();
-        }
-        Self { outgoing, service: None, caller: None, work: Work::default() }
-    }
-}
-
 /// One HTTP request, with the service it is for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Call<'c> {
@@ -110,116 +89,8 @@ impl Engine {
         &self.services
     }
 
-    /// Answers a request. Never fails: what goes wrong is in the answer.
-    pub async fn handle(&self, incoming: Incoming) -> Outgoing {
-        self.observed(incoming, None).await
-    }
-
-    /// Answers a request of the host itself: it is `caller` who makes it, whatever its headers say.
-    pub async fn handle_as(&self, caller: Caller, incoming: Incoming) -> Outgoing {
-        self.observed(incoming, Some(caller)).await
-    }
-
-    async fn observed(&self, incoming: Incoming, caller: Option<Caller>) -> Outgoing {
-        self.over(self.store.metered()).observe(incoming, caller).await
-    }
-
-    /// Answers a request, and writes its line.
-    async fn observe(&self, mut incoming: Incoming, caller: Option<Caller>) -> Outgoing {
-        let begun = Instant::now();
-        let trace = TraceContext::of(&incoming.headers, [Uuid::new_v4(), Uuid::new_v4()]);
-        let correlation = Uuid::new_v4();
-        let of_origin = self.settings.cors.headers(&incoming.headers);
-        let Answered { mut outgoing, service, caller, work } =
-            if let Some(answer) = self.settings.cors.preflight(&incoming) {
-                Answered::of_host(answer, &incoming.method)
-            } else {
-                // Boxed: a caller's future would hold the state of the whole pipeline otherwise.
-                let mut answered = Box::pin(self.answer(&mut incoming, caller, &trace, correlation)).await;
-                for (name, value) in of_origin {
-                    answered.outgoing.headers.list(name, value);
-                }
-                answered
-            };
-        trace.tell(&mut outgoing.headers);
-        RequestLine {
-            id: &incoming.id,
-            correlation,
-            service,
-            caller: caller.as_deref(),
-            method: incoming.method.as_str(),
-            path: &incoming.path,
-            status: outgoing.status.as_u16(),
-            work,
-            usage: self.store.usage(),
-            duration: begun.elapsed(),
-            trace: &trace,
-        }
-        .write();
-        outgoing
-    }
-
-    async fn answer(
-        &self,
-        incoming: &mut Incoming,
-        caller: Option<Caller>,
-        trace: &TraceContext,
-        correlation: Uuid,
-    ) -> Answered<'_> {
-        let deadline = self.deadline(incoming.time_left);
-        let (path, encoding) = (incoming.path.as_str(), incoming.path_encoding);
-        let subject = Subject { id: &incoming.id, method: &incoming.method, path, service: None, correlation, trace };
-        let public_url = self.settings.public_url.as_deref();
-        if let Some(question) = Question::of(path, public_url) {
-            return Answered::of_host(self.health(question, incoming).await, &incoming.method);
-        }
-        let below_base = || self.services.find(below_public(public_url, path)?, encoding);
-        let Some(found) = self.services.find(path, encoding).or_else(below_base) else {
-            let (outgoing, work) = failed(subject, None, OdataVersion::V40, &Failure::NoService);
-            return Answered { outgoing, service: None, caller: None, work };
-        };
-        let service = Some(found.service.name.as_str());
-        let subject = Subject { service, ..subject };
-        let identified = self.identify(incoming, caller).await;
-        // From here on the token is of no use, and cannot get anywhere.
-        while incoming.headers.take(header::AUTHORIZATION.as_str()).is_some() {}
-        let incoming = &*incoming;
-        let caller = match identified {
-            Ok(caller) => caller,
-            Err(failure) => {
-                let version = plan::version(&incoming.headers, found.service).unwrap_or(OdataVersion::V40);
-                let (mut outgoing, work) = failed(subject, Some(found.service), version, &failure);
-                complete(&mut outgoing, incoming, &found);
-                return Answered { outgoing, service, caller: None, work };
-            }
-        };
-        let (mut outgoing, work) = self
-            .call(&Call {
-                incoming,
-                service: found.service,
-                root: found.root,
-                rest: found.rest,
-                origin: &origin(public_url, incoming),
-                caller: &caller,
-                subject,
-                trace: &trace.text(),
-                deadline,
-            })
-            .await;
-        complete(&mut outgoing, incoming, &found);
-        Answered { outgoing, service, caller: Some(caller.name), work }
-    }
-
-    /// Who makes a request, if a request from where it comes may do what it does. Its body has no part in that.
-    async fn identify(&self, incoming: &Incoming, caller: Option<Caller>) -> Result<Caller, Failure> {
-        if let Some(caller) = caller {
-            return Ok(caller);
-        }
-        self.settings.cors.check_write(incoming, self.settings.public_url.as_deref())?;
-        Ok(self.settings.authenticator.authenticate(&incoming.headers, crate::clock::now()).await?)
-    }
-
-    async fn call(&self, call: &Call<'_>) -> (Outgoing, Work) {
+    /// Answers a request that is let in.
+    pub(super) async fn call(&self, call: &Call<'_>) -> (Outgoing, Work) {
         match self.settings.serves.admit(call) {
             Err(failure) => refused(call, &failure),
             Ok(()) if uri::is_batch(call.rest, call.incoming.path_encoding) => self.batch(call).await,
@@ -254,10 +125,6 @@ impl Engine {
 
     async fn run_single(&self, call: &Call<'_>, context: &Context<'_>) -> Result<Outcome, Failure> {
         let incoming = call.incoming;
-        let max = call.service.limits.body_bytes;
-        if incoming.body.len() > max {
-            return Err(BatchError::BodyTooLarge { got: incoming.body.len(), max }.into());
-        }
         if let Some(answer) = catalogue(call, context) {
             return Ok(Outcome { response: answer?, reference: Reference::Nothing, repeated: false });
         }
@@ -300,7 +167,7 @@ impl Engine {
 }
 
 /// Completes an answer by the method of its request: `Vary` on reads (Protocol §8.3), no body after HEAD.
-fn complete(outgoing: &mut Outgoing, incoming: &Incoming, found: &Found<'_, '_>) {
+pub(super) fn complete(outgoing: &mut Outgoing, incoming: &Incoming, found: &Found<'_, '_>) {
     let is_read = matches!(incoming.method, Method::GET | Method::HEAD);
     if is_read && !uri::is_batch(found.rest, incoming.path_encoding) {
         outgoing.headers.list(header::VARY, vary(found.service));

@@ -21,14 +21,10 @@ pub(super) enum Answer {
     Multipart,
 }
 
-/// Method, size and headers, before the body is looked at.
+/// Method and headers, before the body is looked at.
 pub(super) fn check_headers(incoming: &Incoming, service: &Service) -> Result<(), BatchError> {
     if incoming.method != Method::POST {
         return Err(BatchError::Method { allow: "POST" });
-    }
-    let (got, max) = (incoming.body.len(), service.limits.body_bytes);
-    if got > max {
-        return Err(BatchError::BodyTooLarge { got, max });
     }
     let headers = &incoming.headers;
     for name in ["if-match", "if-none-match"] {

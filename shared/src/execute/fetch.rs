@@ -1,20 +1,23 @@
 //! Reads what an evaluation needs, as much of it as is kept in memory at once.
 
 use std::{
-    collections::HashMap,
-    hash::{DefaultHasher, Hash, Hasher},
+    collections::{HashMap, HashSet},
     sync::Arc,
 };
 
-use futures_util::future::{join, join_all, try_join_all};
+use futures_util::future::{join, join_all};
 
 use crate::{
-    edm::{Entity, Model},
+    edm::Model,
     plan::{Collection, Context, Needs, Rows, Snapshot, Source, Wanted},
-    store::{Deadline, Item, ItemKey, StoreError, Stored},
+    store::{Deadline, ItemKey, StoreError, Stored},
 };
 
-use super::Engine;
+use super::{
+    Engine,
+    picked::Picked,
+    scan::{Plan, entity},
+};
 
 /// Collections that are read side by side.
 const COLLECTIONS_AT_ONCE: usize = 8;
@@ -23,7 +26,7 @@ const ITEMS_AT_ONCE: usize = 100;
 /// After so many bytes nothing more is read before what was read has been looked at.
 pub(super) const ROUND_BYTES: usize = 8 << 20;
 /// So many bytes of rows are enough for a page, however few rows they are.
-const PAGE_BYTES: usize = 4 << 20;
+pub(super) const PAGE_BYTES: usize = 4 << 20;
 /// Links that are read at once when they are filtered.
 const LINKS: usize = 100;
 /// How often the same is read when units are committed all the time while it is: half of one is never shown.
@@ -57,8 +60,7 @@ impl Engine {
                 return Err(StoreError::Contention { attempts: reads });
             }
         };
-        let bytes = items.iter().flatten().map(|stored| stored.size(model)).sum::<usize>()
-            + rows.iter().flatten().map(|rows| rows.bytes).sum::<usize>();
+        let bytes = items.iter().flatten().map(|stored| stored.size(model)).sum::<usize>() + distinct_bytes(&rows);
         for (key, stored) in keys.into_iter().zip(items) {
             snapshot.learn(key, stored);
         }
@@ -106,71 +108,56 @@ impl Engine {
         keys.iter().map(|key| items.remove(key).map(|item| Stored::from_item(model, &item)).transpose()).collect()
     }
 
-    /// The rows of the first collections, as far as they could be read, and what kept others from it.
+    /// The rows of the first collections, as far as they could be read, and what kept others from it. Those that want the
+    /// same are read once, and those of one partition together ([`scan`](super::scan)).
     async fn collections(
         &self,
         model: &Model,
         wanted: &[(usize, Wanted)],
         deadline: Deadline,
-    ) -> (Vec<Option<Rows>>, Result<(), StoreError>) {
-        let mut all = Vec::with_capacity(wanted.len());
+    ) -> (Vec<Option<Arc<Rows>>>, Result<(), StoreError>) {
+        let plan = Plan::of(wanted.iter().map(|(_, wanted)| wanted));
+        let mut found: Vec<Option<Arc<Rows>>> = vec![None; plan.distinct.len()];
         let (mut bytes, mut end) = (0, Ok(()));
-        for some in wanted.chunks(COLLECTIONS_AT_ONCE) {
+        for some in plan.groups.chunks(COLLECTIONS_AT_ONCE) {
             if bytes >= ROUND_BYTES || end.is_err() {
                 break;
             }
-            for rows in join_all(some.iter().map(|(_, wanted)| self.rows(model, wanted, deadline))).await {
-                bytes += rows.as_ref().map_or(0, |rows| rows.bytes);
-                all.push(rows.map_err(|error| end = Err(error)).ok());
+            let room = ROUND_BYTES / some.len();
+            let read = some.iter().map(|group| self.group(model, &plan.distinct, group, room, deadline));
+            for (group, rows) in some.iter().zip(join_all(read).await) {
+                // Of a group, the first may have been read alone: the others are needed again.
+                for (place, rows) in group.iter().zip(rows.unwrap_or_else(|error| {
+                    end = Err(error);
+                    Vec::new()
+                })) {
+                    bytes += rows.bytes;
+                    if let Some(found) = found.get_mut(*place) {
+                        *found = Some(Arc::new(rows));
+                    }
+                }
             }
         }
-        (all, end)
+        (plan.places.iter().map(|place| found.get(*place).cloned().flatten()).collect(), end)
     }
 
-    async fn rows(&self, model: &Model, wanted: &Wanted, deadline: Deadline) -> Result<Rows, StoreError> {
-        match &wanted.source {
-            Source::Entities(collection) => {
-                let partitions = collection.partitions();
-                let picked = || match partitions.len() {
-                    0 | 1 => Picked::new(PAGE_BYTES, wanted.passed_over()),
-                    // Which rows are passed over shows when those of all partitions are merged.
-                    shards => Picked::new(PAGE_BYTES / shards, 0),
-                };
-                let found =
-                    partitions.iter().map(|partition| self.partition(model, partition, wanted, picked(), deadline));
-                Ok(Picked::merge(try_join_all(found).await?).finish(wanted, true))
-            }
-            Source::Links { partition, targets, owner } => {
-                self.linked(model, wanted, partition, (targets, owner), deadline).await
-            }
-        }
-    }
-
-    /// Picks the wanted rows of one partition.
-    async fn partition(
+    /// The rows of the first of a group, at least of one.
+    async fn group(
         &self,
         model: &Model,
-        partition: &str,
-        wanted: &Wanted,
-        mut picked: Picked,
+        distinct: &[&Wanted],
+        group: &[usize],
+        room: usize,
         deadline: Deadline,
-    ) -> Result<Picked, StoreError> {
-        let mut after = wanted.start();
-        while !picked.is_enough(wanted) {
-            in_time(deadline)?;
-            let page = self
-                .store
-                .page(partition, wanted.prefix.as_deref(), after.as_deref(), picked.hint(wanted), deadline)
-                .await?;
-            for (sort, item) in page.items {
-                picked.add(wanted, sort, entity(model, &item)?);
-            }
-            after = page.last;
-            if after.is_none() {
-                break;
+    ) -> Result<Vec<Rows>, StoreError> {
+        let group: Vec<&Wanted> = group.iter().filter_map(|place| distinct.get(*place).copied()).collect();
+        let Some(first) = group.first() else { return Ok(Vec::new()) };
+        match &first.source {
+            Source::Entities(collection) => self.scan(model, collection, &group, room, deadline).await,
+            Source::Links { partition, targets, owner } => {
+                Ok(vec![self.linked(model, first, partition, (targets, owner), deadline).await?])
             }
         }
-        Ok(picked)
     }
 
     /// The wanted targets of links: a page of links, then their targets in a batch; the owner comes along.
@@ -183,7 +170,7 @@ impl Engine {
         deadline: Deadline,
     ) -> Result<Rows, StoreError> {
         let mut picked = Picked::new(PAGE_BYTES, wanted.passed_over());
-        let mut after = wanted.start();
+        let mut after = wanted.start().map(str::to_owned);
         let mut owner_exists = None;
         while owner_exists.is_none() || !picked.is_enough(wanted) {
             in_time(deadline)?;
@@ -209,7 +196,10 @@ impl Engine {
             }
             for key in keys {
                 match items.get(&key) {
-                    Some(item) => picked.add(wanted, key.sort, entity(model, item)?),
+                    Some(item) => {
+                        let (entity, bytes) = entity(model, item)?;
+                        picked.add(wanted, &key.sort, &entity, bytes);
+                    }
                     None => picked.note(&key.sort, None),
                 }
             }
@@ -222,121 +212,13 @@ impl Engine {
     }
 }
 
-/// Rows picked so far.
-#[derive(Debug)]
-struct Picked {
-    rows: Vec<(String, Arc<Entity>)>,
-    count: u64,
-    /// Of the rows.
-    bytes: usize,
-    /// How many of these are enough.
-    room: usize,
-    /// How many of the first rows are never shown.
-    skip: usize,
-    /// A row had no room, so none after it is picked.
-    full: bool,
-    /// Digests all that was looked at. Not of use against who can choose versions: nobody can.
-    seen: DefaultHasher,
-}
-
-impl Picked {
-    fn new(room: usize, skip: usize) -> Self {
-        let seen = DefaultHasher::new();
-        Self { rows: Vec::new(), count: 0, bytes: 0, room, skip, full: false, seen }
-    }
-
-    /// The rows of all partitions of a collection, up to where the first of them had no more room.
-    fn merge(parts: Vec<Self>) -> Self {
-        let mut all = Self::new(PAGE_BYTES, 0);
-        let ends = parts.iter().filter(|part| part.full).filter_map(|part| part.rows.last());
-        let end = ends.map(|(sort, _)| sort.clone()).min();
-        for part in parts {
-            all.count += part.count;
-            all.bytes += part.bytes;
-            all.full |= part.full;
-            part.seen.finish().hash(&mut all.seen);
-            all.rows.extend(part.rows);
-        }
-        all.rows.retain(|(sort, _)| end.as_ref().is_none_or(|end| sort <= end));
-        all.rows.sort_by(|(a, _), (b, _)| a.cmp(b));
-        all
-    }
-
-    /// Remembers what was looked at: the version under a sort key, or that there is none.
-    fn note(&mut self, sort: &str, entity: Option<&Entity>) {
-        (sort, entity.map(|entity| (&entity.incarnation, &entity.version))).hash(&mut self.seen);
-    }
-
-    fn add(&mut self, wanted: &Wanted, sort: String, (entity, bytes): (Arc<Entity>, usize)) {
-        self.note(&sort, Some(&entity));
-        let fits = !wanted.except.contains(&sort) && wanted.predicate.as_ref().is_none_or(|p| p.matches(&entity));
-        if !fits {
-            return;
-        }
-        self.count += 1;
-        let in_page = wanted.after.as_ref().is_none_or(|after| sort > *after);
-        if !in_page || self.full || self.rows.len() > wanted.limit {
-            return;
-        }
-        if self.rows.len() < self.skip {
-            // Only its place counts: any entity will do there.
-            let entity = self.rows.first().map_or(entity, |(_, first)| Arc::clone(first));
-            self.rows.push((sort, entity));
-            return;
-        }
-        if self.bytes > 0 && self.bytes + bytes > self.room {
-            self.full = true;
-            return;
-        }
-        self.bytes += bytes;
-        self.rows.push((sort, entity));
-    }
-
-    /// One row more than wanted tells that there are more.
-    fn is_enough(&self, wanted: &Wanted) -> bool {
-        !wanted.count && (self.full || self.rows.len() > wanted.limit || wanted.limit == 0)
-    }
-
-    /// How many items to ask for, when each is a row.
-    fn hint(&self, wanted: &Wanted) -> Option<u32> {
-        if wanted.count || wanted.predicate.is_some() {
-            return None;
-        }
-        let missing = wanted.limit.saturating_add(1 + wanted.except.len()).saturating_sub(self.rows.len());
-        Some(u32::try_from(missing).unwrap_or(u32::MAX).max(1))
-    }
-
-    fn finish(mut self, wanted: &Wanted, owner_exists: bool) -> Rows {
-        let more = self.full || self.rows.len() > wanted.limit;
-        self.rows.truncate(wanted.limit);
-        let (count, seen) = (wanted.count.then_some(self.count), self.seen.finish());
-        Rows { rows: self.rows, bytes: self.bytes, more, count, owner_exists, seen }
-    }
-}
-
-impl Wanted {
-    /// How many of the first rows are never shown. Where the unit itself wrote some, all may be.
-    fn passed_over(&self) -> usize {
-        if self.except.is_empty() { self.skip } else { 0 }
-    }
-
-    /// Where reading starts: a count begins at the beginning.
-    fn start(&self) -> Option<String> {
-        if self.count { None } else { self.after.clone() }
-    }
-}
-
 /// Another call to the table is begun only as long as it can end in time.
 pub(super) fn in_time(deadline: Deadline) -> Result<(), StoreError> {
     if deadline.is_over() { Err(StoreError::OutOfTime) } else { Ok(()) }
 }
 
-/// An entity and its bytes.
-fn entity(model: &Model, item: &Item) -> Result<(Arc<Entity>, usize), StoreError> {
-    let stored = Stored::from_item(model, item)?;
-    let bytes = stored.size(model);
-    match stored {
-        Stored::Entity(entity) => Ok((entity, bytes)),
-        _ => Err(StoreError::Corrupt("an entity was expected".into())),
-    }
+/// The bytes of rows, those that several have in common once.
+fn distinct_bytes(all: &[Option<Arc<Rows>>]) -> usize {
+    let mut seen = HashSet::new();
+    all.iter().flatten().filter(|rows| seen.insert(Arc::as_ptr(rows))).map(|rows| rows.bytes).sum()
 }

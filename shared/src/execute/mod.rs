@@ -14,14 +14,17 @@ mod isolated;
 mod keep;
 mod one_unit;
 mod permit;
+mod picked;
 mod reads;
 mod ready;
 mod reindex;
+mod scan;
 mod seed;
 mod serves;
 mod turn;
 mod unit;
 mod view;
+mod visit;
 
 pub use engine::{Engine, Settings};
 pub use reindex::{DuplicateKey, Reindexed};

@@ -1,6 +1,7 @@
 //! Reads that stand in a row in a batch: each is answered on its own, but what they need is read together.
 
 use http::Method;
+use tokio::task::yield_now;
 
 use crate::{
     batch::{BatchItem, Request},
@@ -87,7 +88,7 @@ impl Run<'_> {
         let mut lacking = Lacking::Read;
         while answered < jobs.len() && !self.is_stopped() {
             let before = answered;
-            let known = self.answer_known(jobs, &mut answered, &mut snapshot, &mut readings, &lacking);
+            let known = self.answer_known(jobs, &mut answered, &mut snapshot, &mut readings, &lacking).await;
             let Known::Needs(needs) = known else {
                 if let Some(job) = jobs.get(answered) {
                     self.single(job.request, job.index).await;
@@ -114,7 +115,7 @@ impl Run<'_> {
     }
 
     /// Answers those that can be answered before the first that cannot. `readings` counts how often each needed more.
-    fn answer_known(
+    async fn answer_known(
         &mut self,
         jobs: &mut [Job<'_>],
         answered: &mut usize,
@@ -145,6 +146,8 @@ impl Run<'_> {
             self.answer(job, result);
             snapshot.forget_rows(job.index);
             *answered += 1;
+            // To write an answer may take a while: others have their turn.
+            yield_now().await;
         }
         Known::Needs(needs)
     }

@@ -19,7 +19,7 @@ use super::place::Collection;
 #[derive(Debug, Default)]
 pub struct Snapshot {
     pub(super) items: HashMap<ItemKey, Option<Stored>>,
-    collections: HashMap<usize, (Wanted, Rows)>,
+    collections: HashMap<usize, (Wanted, Arc<Rows>)>,
 }
 
 impl Snapshot {
@@ -47,7 +47,7 @@ impl Snapshot {
     }
 
     /// Adds the rows that the request with that index asked for.
-    pub fn learn_rows(&mut self, index: usize, wanted: Wanted, rows: Rows) {
+    pub fn learn_rows(&mut self, index: usize, wanted: Wanted, rows: Arc<Rows>) {
         self.collections.insert(index, (wanted, rows));
     }
 
@@ -93,7 +93,7 @@ impl Snapshot {
             later.items.get(key).is_some_and(|other| same(item.as_ref(), other.as_ref()))
         };
         let summary = |rows: &Rows| (rows.seen, rows.rows.len(), rows.more, rows.count, rows.owner_exists);
-        let same_rows = |(index, (wanted, rows)): (&usize, &(Wanted, Rows))| {
+        let same_rows = |(index, (wanted, rows)): (&usize, &(Wanted, Arc<Rows>))| {
             later.rows(*index, wanted).is_some_and(|other| summary(rows) == summary(other))
         };
         self.items.iter().all(same_item) && self.collections.iter().all(same_rows)
@@ -171,6 +171,15 @@ pub struct Wanted {
 }
 
 impl Wanted {
+    /// Whether both find the same rows, whichever request wants them.
+    pub fn finds_same(&self, other: &Self) -> bool {
+        let bounds = |one: &Self| (one.limit, one.skip, one.count);
+        self.is_same(other)
+            && bounds(self) == bounds(other)
+            && (&self.prefix, &self.after) == (&other.prefix, &other.after)
+            && self.predicate == other.predicate
+    }
+
     /// Whether the same request finds the same rows by both.
     fn is_same(&self, other: &Self) -> bool {
         self.source == other.source && self.except == other.except
@@ -283,7 +292,7 @@ mod tests {
         };
         let rows = |seen, more| {
             let mut snapshot = Snapshot::default();
-            snapshot.learn_rows(3, wanted("owner"), Rows { more, seen, ..Rows::default() });
+            snapshot.learn_rows(3, wanted("owner"), Arc::new(Rows { more, seen, ..Rows::default() }));
             snapshot
         };
         assert!(rows(1, false).agrees(&rows(1, false)));

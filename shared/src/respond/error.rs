@@ -9,6 +9,7 @@ use crate::{
     auth::AuthError,
     batch::{Headers, RequestId, Response},
     edm::{Numbers, ValueError},
+    exchange::Unread,
     jobs::{JobFault, Refusal},
     plan::{Metadata, OdataVersion, PlanError},
     query::QueryError,
@@ -63,7 +64,8 @@ pub fn error_response(context: ErrorContext<'_>, failure: &Failure, id: Option<R
         Failure::Store(StoreError::OutcomeUnknown(_)) => {
             all.append(header::RETRY_AFTER, HeaderValue::from_static("5"));
         }
-        Failure::Store(StoreError::Unavailable(_) | StoreError::OutOfTime | StoreError::Contention { .. }) => {
+        Failure::Store(StoreError::Unavailable(_) | StoreError::OutOfTime | StoreError::Contention { .. })
+        | Failure::Unread(Unread::TooSlow | Unread::Busy) => {
             all.append(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         Failure::Auth(AuthError::NoKeys { retry_after }) => {
@@ -116,6 +118,12 @@ fn row(failure: &Failure, profile: Option<&Profile>) -> Row {
             StoreError::Corrupt(_) | StoreError::Refused(_) | StoreError::Invalid(_) => {
                 (500, "InternalError", "Internal_ServerError", "0x80040216")
             }
+        },
+        Failure::Unread(error) => match error {
+            Unread::TooLong { .. } => (413, "TooLarge", "BadRequest", "0x80072322"),
+            Unread::TooSlow => (408, "RequestTimeout", "BadRequest", "0x80060888"),
+            Unread::Broken => (400, "IncompleteBody", "BadRequest", "0x80048d19"),
+            Unread::Busy => (503, "ServiceUnavailable", "Internal_TenantUnavailable", "0x80072321"),
         },
         Failure::Auth(error) => match error {
             AuthError::Missing | AuthError::Token(_) => (401, "Unauthorized", "Authentication_InvalidCredentials", ""),
@@ -275,7 +283,6 @@ fn batch_row(error: &BatchError, profile: Option<&Profile>) -> Row {
             status => (status, "InvalidBatch", "BadRequest", "0x80048d19"),
         },
         BatchError::Method { .. } => (405, "MethodNotAllowed", "BadRequest_MethodNotAllowed", "0x80060888"),
-        BatchError::BodyTooLarge { .. } => (413, "TooLarge", "BadRequest", "0x80072322"),
         BatchError::AnswerTooLarge { .. } => (413, "AnswerTooLarge", "BadRequest", "0x80072322"),
         BatchError::Unsupported(error) => uri_row(error),
         BatchError::NotAcceptable(_) => (406, "NotAcceptable", "BadRequest", "0x80060888"),

@@ -1,8 +1,8 @@
 //! Why a request, or a batch as a whole, is not carried out. [`super::error_response`] maps it to HTTP.
 
 use crate::{
-    auth::AuthError, cors::ForeignOrigin, plan::PlanError, repeat::RepeatFault, store::StoreError, uri::UriError,
-    wire::DecodeError,
+    auth::AuthError, cors::ForeignOrigin, exchange::Unread, plan::PlanError, repeat::RepeatFault, store::StoreError,
+    uri::UriError, wire::DecodeError,
 };
 
 /// Why a request fails.
@@ -17,6 +17,9 @@ pub enum Failure {
     /// The batch as a whole is refused; nothing of it was run.
     #[error(transparent)]
     Batch(#[from] BatchError),
+    /// Its body could not be taken, or there is too much to do.
+    #[error(transparent)]
+    Unread(#[from] Unread),
     /// It is not known who makes it.
     #[error(transparent)]
     Auth(#[from] AuthError),
@@ -40,7 +43,12 @@ impl Failure {
         match self {
             Self::Store(error) => !matches!(error, StoreError::ItemTooLarge),
             Self::Plan(error) => matches!(error, PlanError::Internal | PlanError::Repeat(RepeatFault::Suspended)),
-            Self::Batch(_) | Self::Auth(_) | Self::Foreign(_) | Self::NoService | Self::NotServed { .. } => false,
+            Self::Batch(_)
+            | Self::Unread(_)
+            | Self::Auth(_)
+            | Self::Foreign(_)
+            | Self::NoService
+            | Self::NotServed { .. } => false,
         }
     }
 
@@ -61,14 +69,6 @@ pub enum BatchError {
     Method {
         /// The method it takes.
         allow: &'static str,
-    },
-    /// The body is too large.
-    #[error("the body has {got} bytes, at most {max} are possible")]
-    BodyTooLarge {
-        /// Its bytes.
-        got: usize,
-        /// The limit.
-        max: usize,
     },
     /// Not even the answers that say of each operation that it was not run have room.
     #[error("the answers of the batch would be larger than {max} bytes whatever they say; nothing of it was run")]

@@ -56,12 +56,14 @@ pub(super) enum Denied {
     Caller,
 }
 
-/// Finds out whether a request is one of its source, and takes what showed it out of the request.
-pub(super) async fn authenticate(source: &Source, incoming: &mut Incoming, now: Timestamp) -> Result<(), Denied> {
+/// Finds out by its head whether a request is one of its source, and takes what showed it out of the request. A signature
+/// is one of the body: [`by_body`] looks at it.
+pub(super) async fn by_head(source: &Source, incoming: &mut Incoming, now: Timestamp) -> Result<(), Denied> {
     let result = match &source.authentication {
+        // Who signs shows it in the end, but what is not signed at all need not be read.
+        SourceAuthentication::Signature(_) => return signature(incoming).map(|_| ()),
         SourceAuthentication::None => Ok(()),
         SourceAuthentication::Withheld | SourceAuthentication::InProcess => Err(Denied::Secret),
-        SourceAuthentication::Signature(secrets) => signed(secrets, incoming, now),
         SourceAuthentication::Shared { header, code, secrets } => {
             let header = header.as_ref().map(header::HeaderName::as_str);
             knows(header, *code, secrets, incoming)
@@ -78,6 +80,14 @@ pub(super) async fn authenticate(source: &Source, incoming: &mut Incoming, now: 
     result
 }
 
+/// The same by its body, where the source signs it.
+pub(super) fn by_body(source: &Source, incoming: &mut Incoming, now: Timestamp) -> Result<(), Denied> {
+    let SourceAuthentication::Signature(secrets) = &source.authentication else { return Ok(()) };
+    let result = signed(secrets, incoming, now);
+    forget(source, incoming);
+    result
+}
+
 /// Whether a handshake may be answered: the sender signs nothing yet, but its URL has the secret that it was given.
 pub(super) fn may_ask(source: &Source, incoming: &Incoming) -> Result<(), Denied> {
     match &source.authentication {
@@ -89,12 +99,7 @@ pub(super) fn may_ask(source: &Source, incoming: &Incoming) -> Result<(), Denied
 }
 
 fn signed(secrets: &[Secret], incoming: &Incoming, now: Timestamp) -> Result<(), Denied> {
-    let names = names(incoming);
-    let header = |name| incoming.headers.get(name).ok_or(Denied::Unsigned(name));
-    let (id, sent, signatures) = (header(names.id)?, header(names.timestamp)?, header(names.signature)?);
-    if id.is_empty() || id.contains('.') {
-        return Err(Denied::Id(names.id));
-    }
+    let (names, [id, sent, signatures]) = signature(incoming)?;
     let mut verified = Err(SignatureFault::NoMatch);
     for secret in secrets {
         // All of them are tried, whichever fits: the time it takes tells nothing of them.
@@ -110,6 +115,17 @@ fn signed(secrets: &[Secret], incoming: &Incoming, now: Timestamp) -> Result<(),
         },
         fault,
     })
+}
+
+/// The headers of a signature, and their values, as far as they can be looked at without the body.
+fn signature(incoming: &Incoming) -> Result<(Names, [&str; 3]), Denied> {
+    let names = names(incoming);
+    let header = |name| incoming.headers.get(name).ok_or(Denied::Unsigned(name));
+    let values @ [id, _, _] = [header(names.id)?, header(names.timestamp)?, header(names.signature)?];
+    if id.is_empty() || id.contains('.') {
+        return Err(Denied::Id(names.id));
+    }
+    Ok((names, values))
 }
 
 /// The names that a message uses: the first row of which it has all, else of which it has one.

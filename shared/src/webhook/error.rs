@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, StatusCode, header};
 
-use super::{MAX_BODY, answer, authenticate::Denied};
+use super::{answer, authenticate::Denied};
 use crate::{
     auth::AuthError,
     cors::ForeignOrigin,
     events::{EventFault, ReadError},
-    exchange::Outgoing,
+    exchange::{Outgoing, Unread},
     store::StoreError,
 };
 
@@ -33,8 +33,8 @@ pub(super) enum Refusal {
     Method,
     #[error("WebHook-Request-Origin is needed: who asks whether it may send events?")]
     NoOrigin,
-    #[error("the body has {got} bytes; {MAX_BODY} are possible")]
-    TooLarge { got: usize },
+    #[error(transparent)]
+    Unread(#[from] Unread),
     #[error(transparent)]
     Denied(#[from] Denied),
     #[error(transparent)]
@@ -74,21 +74,26 @@ impl Refusal {
 
     fn row(&self) -> (StatusCode, &'static str) {
         match self {
+            Self::Unread(Unread::TooSlow) => (StatusCode::REQUEST_TIMEOUT, "RequestTimeout"),
             Self::NoSource | Self::LeftOut => (StatusCode::NOT_FOUND, "NotFound"),
             Self::Foreign(_) => (StatusCode::FORBIDDEN, "ForeignOrigin"),
             Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed"),
-            Self::NoOrigin | Self::NoEvents(_) | Self::Read(ReadError::NotJson { .. } | ReadError::NoEvent { .. }) => {
+            Self::NoOrigin
+            | Self::NoEvents(_)
+            | Self::Unread(Unread::Broken)
+            | Self::Read(ReadError::NotJson { .. } | ReadError::NoEvent { .. }) => {
                 (StatusCode::BAD_REQUEST, "BadRequest")
             }
-            Self::TooLarge { .. } | Self::Read(ReadError::TooMany { .. }) => {
+            Self::Unread(Unread::TooLong { .. }) | Self::Read(ReadError::TooMany { .. }) => {
                 (StatusCode::PAYLOAD_TOO_LARGE, "TooLarge")
             }
             Self::Read(ReadError::UnsupportedType(_) | ReadError::UnsupportedCoding(_)) => {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType")
             }
-            Self::Denied(Denied::Bearer(AuthError::NoKeys { .. })) | Self::Store(_) | Self::Late => {
-                (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable")
-            }
+            Self::Denied(Denied::Bearer(AuthError::NoKeys { .. }))
+            | Self::Unread(Unread::Busy)
+            | Self::Store(_)
+            | Self::Late => (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable"),
             Self::Denied(_) => (StatusCode::UNAUTHORIZED, "Unauthorized"),
         }
     }
@@ -98,7 +103,7 @@ impl Refusal {
         let after = |wait: Duration| Some((header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1))));
         match self {
             Self::Method => Some((header::ALLOW, HeaderValue::from_static("POST, OPTIONS"))),
-            Self::Store(_) | Self::Late => after(SOON),
+            Self::Unread(Unread::TooSlow | Unread::Busy) | Self::Store(_) | Self::Late => after(SOON),
             Self::Denied(Denied::Bearer(AuthError::NoKeys { retry_after })) => after(*retry_after),
             Self::Denied(denied) => Some((header::WWW_AUTHENTICATE, challenge(denied)?)),
             _ => None,

@@ -14,6 +14,9 @@
 //! 503: some may be and some are not; the sender is to send all of them again, and those that are known then change
 //! nothing. Everything else: nothing of the request was kept, and it would be refused again.
 //!
+//! What the head of a request shows is decided before its body is read: whether there is such a source, and every proof of
+//! who sends but a signature. A body that is signed has to be read first, and so is bounded by [`MAX_BODY`].
+//!
 //! Nothing is asked of the table before the sender has shown who it is. After that its secret is forgotten, so that it can
 //! get nowhere. A source that lets everybody in takes nothing from web pages of other origins ([`Cors::check_write`]); all
 //! others may send an `Origin`, as CloudEvents wants it.
@@ -30,17 +33,18 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use http::Method;
-use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use self::{authenticate::authenticate, error::Refusal, handshake::handshake, record::in_trace};
+use self::{error::Refusal, handshake::handshake, record::in_trace};
 use crate::{
+    clock,
     cors::Cors,
     events::{self, Received},
-    exchange::{Incoming, Outgoing},
+    exchange::{Admitted, Incoming, Outgoing, Unread, Verdict},
     ledger::Ledger,
     policy::{Policy, Source},
     store::{Deadline, Store},
@@ -90,90 +94,26 @@ impl Webhook {
     }
 
     /// Answers a request. Never fails: what goes wrong is in the answer.
-    pub async fn handle(&self, incoming: Incoming) -> Outgoing {
-        let metered = Self { store: self.store.metered(), ..self.clone() };
-        // Boxed: a caller's future would hold the state of the whole way to the table otherwise.
-        Box::pin(metered.observe(incoming)).await
+    pub async fn handle(&self, mut incoming: Incoming) -> Outgoing {
+        let body = std::mem::take(&mut incoming.body);
+        self.admit(incoming).await.with(body).await
     }
 
-    /// Answers a request, and writes its line.
-    async fn observe(&self, mut incoming: Incoming) -> Outgoing {
-        let (begun, now) = (Instant::now(), crate::clock::now());
-        let trace = TraceContext::of(&incoming.headers, [Uuid::new_v4(), Uuid::new_v4()]);
-        let answered = timeout(self.time_budget, self.answer(&mut incoming, &trace, now)).await;
-        let (mut outgoing, decided, error) = match answered.unwrap_or(Err(Refusal::Late)) {
-            Ok((outgoing, decided)) => (outgoing, decided, None),
-            Err(refusal) => {
-                self.tell(&refusal, &incoming, &trace);
-                (refusal.to_outgoing(), Decided::default(), Some(refusal.code()))
+    /// Decides what the head of a request leads to, before its body is read; `head` has none. Asks nothing of the table.
+    pub async fn admit(&self, head: Incoming) -> Verdict {
+        let webhook = Self { store: self.store.metered(), ..self.clone() };
+        let trace = TraceContext::of(&head.headers, [Uuid::new_v4(), Uuid::new_v4()]);
+        let mut visit = Visit { webhook, incoming: head, trace, spent: Duration::ZERO, since: Instant::now() };
+        let decided = timeout(self.time_budget, visit.check()).await;
+        match decided.unwrap_or(Err(Refusal::Late)) {
+            Err(refusal) => Verdict::Answered(visit.end(Err(refusal))),
+            Ok(Some(consent)) => Verdict::Answered(visit.end(Ok((consent, Decided::default())))),
+            Ok(None) => {
+                visit.spent = visit.since.elapsed();
+                // Boxed: a caller's future would hold the state of the whole way to the table otherwise.
+                Verdict::Admitted(Admitted::new(MAX_BODY, |body| Box::pin(visit.enter(body))))
             }
-        };
-        trace.tell(&mut outgoing.headers);
-        let source = self.source(&incoming).map(|source| source.name.as_str());
-        EventsLine {
-            id: &incoming.id,
-            service: &self.ledger.service().name,
-            source,
-            method: incoming.method.as_str(),
-            // What names no source may be anything, a secret that was put in the wrong place among it.
-            path: if source.is_some() { &incoming.path } else { PATH },
-            status: outgoing.status.as_u16(),
-            error,
-            decided,
-            usage: self.store.usage(),
-            duration: begun.elapsed(),
-            trace: &trace,
         }
-        .write();
-        outgoing
-    }
-
-    async fn answer(
-        &self,
-        incoming: &mut Incoming,
-        trace: &TraceContext,
-        now: Timestamp,
-    ) -> Result<(Outgoing, Decided), Refusal> {
-        let deadline = Deadline::after(self.time_budget);
-        let source = self.source(incoming).ok_or_else(|| self.missing(incoming))?;
-        if incoming.method == Method::OPTIONS {
-            return Ok((handshake(source, incoming)?, Decided::default()));
-        }
-        if incoming.method != Method::POST {
-            return Err(Refusal::Method);
-        }
-        if incoming.body.len() > MAX_BODY {
-            return Err(Refusal::TooLarge { got: incoming.body.len() });
-        }
-        if source.is_open() {
-            self.cors.check_write(incoming, self.public_url.as_deref())?;
-        }
-        authenticate(source, incoming, now).await?;
-        let kind_of = |id: &str| self.policy.event_kind(id);
-        match events::read(source.format, kind_of, |name| incoming.headers.get(name), &incoming.body)? {
-            Received::Validation { code } => Ok((answer::validation(&code), Decided::default())),
-            Received::Events(received) => self.record(source, in_trace(received, trace), now, deadline).await,
-        }
-    }
-
-    /// Writes down why a request is refused, where its line does not say it.
-    fn tell(&self, refusal: &Refusal, incoming: &Incoming, trace: &TraceContext) {
-        let Some(reason) = refusal.reason() else { return };
-        FailureLine {
-            id: &incoming.id,
-            correlation: None,
-            service: Some(&self.ledger.service().name),
-            index: None,
-            operation: None,
-            method: incoming.method.as_str(),
-            url: &incoming.path,
-            undone: 0,
-            status: refusal.status().as_u16(),
-            error: refusal.code(),
-            reason: Some(reason),
-            trace,
-        }
-        .write();
     }
 
     /// The source that a path names.
@@ -195,5 +135,112 @@ fn source_name(incoming: &Incoming) -> Option<Cow<'_, str>> {
     match incoming.path_encoding {
         Encoding::Percent => percent_decode_str(segment).decode_utf8().ok(),
         Encoding::Decoded => Some(segment.into()),
+    }
+}
+
+/// A request on its way.
+struct Visit {
+    /// With counters of its own for what is asked of the table.
+    webhook: Webhook,
+    incoming: Incoming,
+    trace: TraceContext,
+    /// What it took before `since`. The time in which its body arrived is that of the sender.
+    spent: Duration,
+    since: Instant,
+}
+
+impl Visit {
+    /// All that the head decides; the answer to a question that needs no body.
+    async fn check(&mut self) -> Result<Option<Outgoing>, Refusal> {
+        let webhook = &self.webhook;
+        let source = webhook.source(&self.incoming).ok_or_else(|| webhook.missing(&self.incoming))?;
+        match self.incoming.method {
+            Method::OPTIONS => handshake(source, &self.incoming).map(Some),
+            Method::POST => {
+                if source.is_open() {
+                    webhook.cors.check_write(&self.incoming, webhook.public_url.as_deref())?;
+                }
+                authenticate::by_head(source, &mut self.incoming, clock::now()).await?;
+                Ok(None)
+            }
+            _ => Err(Refusal::Method),
+        }
+    }
+
+    /// Takes the events in, now that the body is there or cannot be taken.
+    async fn enter(mut self, body: Result<Bytes, Unread>) -> Outgoing {
+        self.since = Instant::now();
+        let left = self.webhook.time_budget.saturating_sub(self.spent);
+        let answered = match body {
+            Ok(body) => {
+                self.incoming.body = body;
+                timeout(left, self.take(left)).await.unwrap_or(Err(Refusal::Late))
+            }
+            Err(unread) => Err(unread.into()),
+        };
+        self.end(answered)
+    }
+
+    async fn take(&mut self, left: Duration) -> Result<(Outgoing, Decided), Refusal> {
+        let (deadline, now) = (Deadline::after(left), clock::now());
+        let webhook = &self.webhook;
+        let source = webhook.source(&self.incoming).ok_or(Refusal::NoSource)?;
+        authenticate::by_body(source, &mut self.incoming, now)?;
+        let incoming = &self.incoming;
+        let kind_of = |id: &str| webhook.policy.event_kind(id);
+        match events::read(source.format, kind_of, |name| incoming.headers.get(name), &incoming.body)? {
+            Received::Validation { code } => Ok((answer::validation(&code), Decided::default())),
+            Received::Events(received) => webhook.record(source, in_trace(received, &self.trace), now, deadline).await,
+        }
+    }
+
+    /// Completes an answer, and writes the line of the request.
+    fn end(&self, answered: Result<(Outgoing, Decided), Refusal>) -> Outgoing {
+        let incoming = &self.incoming;
+        let (mut outgoing, decided, error) = match answered {
+            Ok((outgoing, decided)) => (outgoing, decided, None),
+            Err(refusal) => {
+                self.tell(&refusal);
+                (refusal.to_outgoing(), Decided::default(), Some(refusal.code()))
+            }
+        };
+        self.trace.tell(&mut outgoing.headers);
+        let source = self.webhook.source(incoming).map(|source| source.name.as_str());
+        EventsLine {
+            id: &incoming.id,
+            service: &self.webhook.ledger.service().name,
+            source,
+            method: incoming.method.as_str(),
+            // What names no source may be anything, a secret that was put in the wrong place among it.
+            path: if source.is_some() { &incoming.path } else { PATH },
+            status: outgoing.status.as_u16(),
+            error,
+            decided,
+            usage: self.webhook.store.usage(),
+            duration: self.spent + self.since.elapsed(),
+            trace: &self.trace,
+        }
+        .write();
+        outgoing
+    }
+
+    /// Writes down why a request is refused, where its line does not say it.
+    fn tell(&self, refusal: &Refusal) {
+        let Some(reason) = refusal.reason() else { return };
+        FailureLine {
+            id: &self.incoming.id,
+            correlation: None,
+            service: Some(&self.webhook.ledger.service().name),
+            index: None,
+            operation: None,
+            method: self.incoming.method.as_str(),
+            url: &self.incoming.path,
+            undone: 0,
+            status: refusal.status().as_u16(),
+            error: refusal.code(),
+            reason: Some(reason),
+            trace: &self.trace,
+        }
+        .write();
     }
 }
