@@ -156,6 +156,11 @@ async fn models() {
             "<EnumType Name=\"E\">\n<Member Name=\"A\"/>\n <Member Name=\"A\"/></EnumType><EntityContainer",
             "9:2: 'Shop.E/A' is declared twice",
         ),
+        (
+            "</Schema>",
+            "</Schema>\n<Schema Namespace=\"A\" Alias=\"S\"/>\n<Schema Namespace=\"B\" Alias=\"S\"/>",
+            "11:1: 'S' is declared twice",
+        ),
         (set, "", "7:1: the model has no entity set"),
         ("Edm.Int32", "Edm.Int33", "4:3: the type 'Edm.Int33' is not declared"),
         ("Name=\"Id\" Type", "Nam=\"Id\" Type", "4:3: <Property> has no Name"),
@@ -179,7 +184,7 @@ async fn seeds() {
         ),
         (
             "{\"Orders\": [\n  {\"Id\": 1, \"Next@odata.bind\": \"Orders(7)\"}]}",
-            "2:3: row of 'Orders': there is no entity 'Orders(7)'",
+            "2:3: row of 'Orders': 'Orders(7)', the target of 'Next', does not exist",
         ),
         ("{\"Orders\": [\n  {\"Id\": 1}, {\"Id\": 1}]}", "2:14: another row of 'Orders' has the key (1) (line 2)"),
         ("{\"Orders\": [\n  {\"Id\": 1, \"Id\": 2}]}", "2:13: 'Id' stands here a second time"),
@@ -436,7 +441,7 @@ async fn a_real_table_gets_rows_where_that_is_asked_for() {
 /// What a host over a real table answers to who asks for the row of the seed.
 async fn serve_table(folder: &Path, endpoint: &str, more: &[&str]) -> u16 {
     let services = folder.join("services");
-    let table = ["--services", services.to_str().unwrap(), "--endpoint", endpoint, "--table", "t", "--no-outbox"];
+    let table = ["--services", services.to_str().unwrap(), "--endpoint", endpoint, "--table", "shop", "--no-outbox"];
     let mut command = host::command(&[&table[..], more].concat());
     command.env("AWS_ACCESS_KEY_ID", "k").env("AWS_SECRET_ACCESS_KEY", "s").env("AWS_REGION", "us-east-1");
     let host = Host::run(command).await;
