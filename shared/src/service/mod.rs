@@ -246,7 +246,8 @@ impl Service {
             ["service.toml", "model.xml", "seed.json"].map(|name| check::file(dir, &source.name, name));
         let in_model = |word: &str, problem: Problem| {
             let text = text_file::decode(&source.model_xml).unwrap_or_default();
-            problem.at(&model_file, text, text.find(word).unwrap_or_default())
+            let element = text.find(word).and_then(|at| text.get(..at)?.rfind('<'));
+            problem.at(&model_file, text, element.unwrap_or_default())
         };
         let mut model =
             Model::from_csdl(source.model_xml.clone()).map_err(|error| ServiceError::model(&model_file, &error))?;

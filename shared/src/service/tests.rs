@@ -484,7 +484,7 @@ fn a_model_promises_no_isolation_that_its_profile_refuses() {
         assert_eq!(load(base, MODEL.into()), Ok(()), "{base}");
         let loaded = load(base, promising.clone());
         let refused =
-            loaded.as_ref().is_err_and(|error| error.starts_with("shop/model.xml:20:59: the model says Isolation"));
+            loaded.as_ref().is_err_and(|error| error.starts_with("shop/model.xml:15:57: the model says Isolation"));
         assert!(if keeps { loaded.is_ok() } else { refused }, "{base}: {loaded:?}");
     }
 }

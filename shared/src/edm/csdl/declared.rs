@@ -116,10 +116,14 @@ impl Aliases {
         self.0.iter()
     }
 
-    fn add(&mut self, element: &Element) {
+    fn add(&mut self, element: &Element) -> Result<(), Fault> {
         if let (Some(alias), Some(namespace)) = (element.get("Alias"), element.get("Namespace")) {
-            self.0.insert(alias.to_owned(), namespace.to_owned());
+            let before = self.0.insert(alias.to_owned(), namespace.to_owned());
+            if before.is_some_and(|before| before != namespace) {
+                return Err(element.fault(CsdlProblem::Duplicate(alias.to_owned())));
+            }
         }
+        Ok(())
     }
 }
 
@@ -134,7 +138,7 @@ pub(super) fn read(text: &str) -> Result<Declared, Fault> {
         match part.name() {
             "Reference" => {
                 while let Some(include) = source.child()? {
-                    declared.aliases.add(&include);
+                    declared.aliases.add(&include)?;
                     source.skip()?;
                 }
             }
@@ -155,7 +159,7 @@ impl Declared {
             return source.skip();
         }
         let namespace = schema.require("Namespace")?;
-        self.aliases.add(schema);
+        self.aliases.add(schema)?;
         while let Some(element) = source.child()? {
             match element.name() {
                 "EntityType" | "ComplexType" => {

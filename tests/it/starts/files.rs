@@ -1,109 +1,15 @@
-//! Starts that end at once: each mistake is one line on standard error, with the place in the file.
+//! Mistakes in files, and files that only look like one.
 
-use std::{
-    fs,
-    net::TcpListener,
-    path::Path,
-    process::{Output, Stdio},
-    time::Duration,
-};
+use std::{fs, process::Stdio};
 
 use tests::{
-    binaries::binary,
+    binaries::workspace,
     host::{self, Host},
 };
-use tokio::{
-    process::Command,
-    time::{sleep, timeout},
-};
 
-/// Far longer than any of these starts takes.
-const SOON: Duration = Duration::from_secs(20);
-
-const MODEL: &str = r#"<edmx:Edmx Version="4.0" xmlns:edmx="http://docs.oasis-open.org/odata/ns/edmx"><edmx:DataServices>
-<Schema Namespace="Shop" xmlns="http://docs.oasis-open.org/odata/ns/edm">
-<EntityType Name="Order"><Key><PropertyRef Name="Id"/></Key>
-  <Property Name="Id" Type="Edm.Int32" Nullable="false"/>
-  <Property Name="Note" Type="Edm.String" MaxLength="4"/>
-  <NavigationProperty Name="Next" Type="Shop.Order"/></EntityType>
-<EntityContainer Name="C">
-  <EntitySet Name="Orders" EntityType="Shop.Order"/></EntityContainer>
-</Schema></edmx:DataServices></edmx:Edmx>"#;
+use super::{MODEL, Start, says};
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
-
-/// What a start is made with.
-struct Start {
-    folder: tempfile::TempDir,
-}
-
-impl Start {
-    /// With one service, `services/shop`.
-    fn new() -> Self {
-        let start = Self { folder: tempfile::tempdir().unwrap() };
-        start.with("services/shop/service.toml", "roots = [\"/shop\"]\n").with("services/shop/model.xml", MODEL)
-    }
-
-    /// With this file too, or instead.
-    fn with(self, file: &str, content: impl AsRef<[u8]>) -> Self {
-        let path = self.folder.path().join(file);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, content).unwrap();
-        self
-    }
-
-    /// With another model: this part of it instead of that one.
-    fn model(part: &str, instead: &str) -> Self {
-        assert!(MODEL.contains(part), "{part}");
-        Self::new().with("services/shop/model.xml", MODEL.replacen(part, instead, 1))
-    }
-
-    fn toml(content: &str) -> Self {
-        Self::new().with("services/shop/service.toml", content)
-    }
-
-    fn seed(content: impl AsRef<[u8]>) -> Self {
-        Self::new().with("services/shop/seed.json", content)
-    }
-
-    fn policy(content: impl AsRef<[u8]>) -> Self {
-        Self::new().with("policy.toml", content)
-    }
-
-    fn without(self, path: &str) -> Self {
-        let path = self.folder.path().join(path);
-        if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }.unwrap();
-        self
-    }
-
-    /// `rebatch` in its folder with these arguments.
-    async fn run(&self, arguments: &[&str]) -> Output {
-        let mut command = Command::new(binary("rebatch"));
-        command.current_dir(self.folder.path()).args(arguments).kill_on_drop(true).stdin(Stdio::null());
-        command.env_remove("REBATCH_TOKEN").env_remove("RUST_LOG");
-        timeout(SOON, command.output()).await.unwrap_or_else(|_| panic!("{arguments:?} does not end")).unwrap()
-    }
-
-    /// `rebatch serve` ends with this exit code and this line.
-    async fn ends(&self, arguments: &[&str], code: i32, line: &str) {
-        let mut all = vec!["serve", "--services", "services"];
-        if !arguments.contains(&"--data") && !arguments.contains(&"--table") {
-            all.push("--memory");
-        }
-        if !arguments.contains(&"--listen") {
-            all.extend(["--listen", "127.0.0.1:0"]);
-        }
-        all.extend(arguments);
-        says(&self.run(&all).await, code, line);
-    }
-}
-
-/// One line on standard error, and nothing else.
-fn says(output: &Output, code: i32, line: &str) {
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert_eq!((error.as_ref(), output.status.code()), (format!("rebatch: {line}\n").as_str(), Some(code)));
-    assert!(output.stdout.is_empty(), "{line}");
-}
 
 /// Text in UTF-16, with its byte order mark.
 fn utf16(text: &str) -> Vec<u8> {
@@ -156,6 +62,11 @@ async fn models() {
             "<EnumType Name=\"E\">\n<Member Name=\"A\"/>\n <Member Name=\"A\"/></EnumType><EntityContainer",
             "9:2: 'Shop.E/A' is declared twice",
         ),
+        (
+            "</Schema>",
+            "</Schema>\n<Schema Namespace=\"A\" Alias=\"S\"/>\n<Schema Namespace=\"B\" Alias=\"S\"/>",
+            "11:1: 'S' is declared twice",
+        ),
         (set, "", "7:1: the model has no entity set"),
         ("Edm.Int32", "Edm.Int33", "4:3: the type 'Edm.Int33' is not declared"),
         ("Name=\"Id\" Type", "Nam=\"Id\" Type", "4:3: <Property> has no Name"),
@@ -179,7 +90,7 @@ async fn seeds() {
         ),
         (
             "{\"Orders\": [\n  {\"Id\": 1, \"Next@odata.bind\": \"Orders(7)\"}]}",
-            "2:3: row of 'Orders': there is no entity 'Orders(7)'",
+            "2:3: row of 'Orders': 'Orders(7)', the target of 'Next', does not exist",
         ),
         ("{\"Orders\": [\n  {\"Id\": 1}, {\"Id\": 1}]}", "2:14: another row of 'Orders' has the key (1) (line 2)"),
         ("{\"Orders\": [\n  {\"Id\": 1, \"Id\": 2}]}", "2:13: 'Id' stands here a second time"),
@@ -335,112 +246,32 @@ async fn keys_and_tokens() {
 }
 
 #[tokio::test]
-async fn options() {
-    let root = "is no absolute URL, such as https://example.com or http://127.0.0.1:8080/odata";
-    let parts = "has a user, a password, a query or a fragment: the URL of a root has none";
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = taken.local_addr().unwrap().to_string();
-    let in_use = format!("cannot listen on {address}: Address already in use (os error 98)");
-    let start = Start::new();
-    for (arguments, code, line) in [
-        (vec!["--public-url", "nope"], 2, format!("--public-url {root}")),
-        (vec!["--public-url", "ftp://example.com"], 2, format!("--public-url {root}")),
-        (vec!["--public-url", "https://example.com/?q"], 2, format!("--public-url {parts}")),
-        (vec!["--public-url", "https://u:secret@example.com"], 2, format!("--public-url {parts}")),
-        (vec!["--table", "t", "--endpoint", "127.0.0.1:1"], 2, format!("--endpoint {root}")),
-        (vec!["--listen", "nope"], 2, "'nope' is not an address to listen on: invalid socket address".into()),
-        (vec!["--listen", "0.0.0.0:0"], 2, "will not listen on 0.0.0.0:0: without --auth, only loopback addresses are allowed".into()),
-        (vec!["--listen", &address], 1, in_use),
-        (vec!["--cors-origin", "nope/"], 2, "--cors-origin: 'nope/' is no origin: https://host or https://host:port as browsers write it, or * alone for all".into()),
-        (vec!["--auth", "token"], 2, "--auth token needs --token-file, or the variable REBATCH_TOKEN".into()),
+async fn jobs_and_requeues() {
+    let shipped =
+        |file: &str| fs::read_to_string(workspace().join("infra/services/finance-operations").join(file)).unwrap();
+    let (toml, model) = (shipped("service.toml"), shipped("model.xml"));
+    let start = |model: &str| {
+        let start = Start::new().without("services/shop").with("services/a/service.toml", &toml);
+        start.with("services/a/model.xml", model)
+    };
+    let other = start(&model).with("services/b/service.toml", toml.replace("/data", "/other"));
+    let line = "services/b/service.toml:25:13: service 'a' has [requeues] too; one can have it";
+    other.with("services/b/model.xml", &model).ends(&[], 1, line).await;
+    for (property, line) in [
+        (
+            "Rule",
+            "201:7: type 'Microsoft.Dynamics.DataEntities.RequeueDecision' of its requeues has no property 'Rule'",
+        ),
+        (
+            "FromStatus",
+            "84:7: type 'Microsoft.Dynamics.DataEntities.BatchJobHistory' of its jobs has no property 'FromStatus'",
+        ),
     ] {
-        start.ends(&arguments, code, &line).await;
+        let model = model.replacen(&format!("<Property Name=\"{property}\""), "<Property Name=\"Other\"", 1);
+        start(&model).ends(&[], 1, &format!("services/a/model.xml:{line}")).await;
     }
-}
-
-#[tokio::test]
-async fn a_token_is_of_a_key_that_is_there() {
-    let start = Start::new();
-    let ask = ["token", "--scope", "data.read", "--data", "below/data.db"];
-    let line = "below/dev-issuer.pk8: there is no key: start the host with --auth jwt over this data file, or make one with --new-key";
-    says(&start.run(&ask).await, 1, line);
-    assert!(!start.folder.path().join("below").exists());
-    for (arguments, key) in [([&ask[..], &["--new-key"]].concat(), "the new key"), (ask.to_vec(), "the key")] {
-        let output = start.run(&arguments).await;
-        let (out, error) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
-        assert_eq!(error, format!("rebatch: signed with {key} below/dev-issuer.pk8\n"));
-        assert_eq!((out.lines().count(), out.trim_end().split('.').count()), (1, 3), "{out}");
-    }
-    let spoilt = start.with("below/dev-issuer.pk8", "no key");
-    says(&spoilt.run(&ask).await, 1, "below/dev-issuer.pk8: does not hold a key: delete it to have a new one");
-}
-
-/// Sends a signal.
-async fn signal(name: &str, host: &Host) {
-    let kill = Command::new("kill").args([name, &host.id().to_string()]).status().await.unwrap();
-    assert!(kill.success());
-}
-
-#[tokio::test]
-async fn a_terminal_that_closes_ends_the_host_in_order() {
-    let host = Host::start(&["--memory"]).await;
-    signal("-HUP", &host).await;
-    assert_eq!(host.exit_code().await, Some(0));
-    let mut command = Command::new("sh");
-    let rebatch = format!("trap '' HUP; exec '{}' --memory --listen 127.0.0.1:0", binary("rebatch").display());
-    command.args(["-c", &rebatch]).stdout(Stdio::piped()).kill_on_drop(true);
-    let host = Host::run(command).await;
-    signal("-HUP", &host).await;
-    sleep(Duration::from_millis(200)).await;
-    assert_eq!(reqwest::get(format!("{}/health", host.url())).await.unwrap().status(), 200, "as under nohup");
-    signal("-TERM", &host).await;
-    assert_eq!(host.exit_code().await, Some(0));
-}
-
-#[tokio::test]
-async fn a_second_signal_ends_the_host_at_once() {
-    let host = Host::start(&["--memory"]).await;
-    // A request that never ends keeps the host from ending in order.
-    let mut client = tokio::net::TcpStream::connect(host.url().trim_start_matches("http://")).await.unwrap();
-    let head = b"POST /trippin/Airlines HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{";
-    tokio::io::AsyncWriteExt::write_all(&mut client, head).await.unwrap();
-    sleep(Duration::from_millis(200)).await;
-    signal("-TERM", &host).await;
-    sleep(Duration::from_millis(200)).await;
-    signal("-HUP", &host).await;
-    assert_eq!(host.exit_code().await, Some(129));
-}
-
-#[tokio::test]
-async fn a_log_that_no_person_sees_has_no_colours() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("log");
-    let mut command = host::command(&["--memory", "--log", "pretty"]);
-    command.stderr(fs::File::create(&file).unwrap());
-    Host::run(command).await.kill().await;
-    let log = fs::read_to_string(&file).unwrap();
-    assert!(log.contains("seeded") && !log.contains('\u{1b}'), "{log:?}");
-}
-
-#[tokio::test]
-async fn a_real_table_gets_rows_where_that_is_asked_for() {
-    let database = local::embedded::Embedded::memory().unwrap();
-    let server = tests::dynamodb_server::DynamoDbServer::start(database, None).await;
-    let start = Start::seed("{\"Orders\": [{\"Id\": 7}]}");
-    for (seed, status) in [(&[][..], 404), (&["--seed"], 200)] {
-        let count = serve_table(start.folder.path(), &server.url(), seed).await;
-        assert_eq!(count, status, "{seed:?}");
-    }
-}
-
-/// What a host over a real table answers to who asks for the row of the seed.
-async fn serve_table(folder: &Path, endpoint: &str, more: &[&str]) -> u16 {
-    let services = folder.join("services");
-    let table = ["--services", services.to_str().unwrap(), "--endpoint", endpoint, "--table", "t", "--no-outbox"];
-    let mut command = host::command(&[&table[..], more].concat());
-    command.env("AWS_ACCESS_KEY_ID", "k").env("AWS_SECRET_ACCESS_KEY", "s").env("AWS_REGION", "us-east-1");
-    let host = Host::run(command).await;
-    let status = reqwest::get(format!("{}/shop/Orders(7)", host.url())).await.unwrap().status().as_u16();
-    host.kill().await;
-    status
+    let companies = "[companies]\nset = \"Orders\"\nname_property = \"Note\"\ndefault = \"a\"\nrows = []\n";
+    let jobs = "[jobs]\nset = \"Orders\"\nhistory = \"Orders\"\nrequeue_from = []\n";
+    let line = "services/shop/service.toml:8:7: [jobs] is for services without companies: their rows would be in as many places";
+    Start::toml(&format!("roots = [\"/shop\"]\n{companies}{jobs}")).ends(&[], 1, line).await;
 }
