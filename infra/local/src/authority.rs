@@ -1,4 +1,4 @@
-//! What a request calls the host: `Host`, and the authority of an absolute target (RFC 9112 §3.2, RFC 3986 §3.2). Pure.
+//! The name that a request has for the host: `Host`, and the authority of an absolute target (RFC 9112 §3.2, RFC 3986 §3.2). Pure.
 
 use std::net::Ipv6Addr;
 
