@@ -211,7 +211,7 @@ impl Engine {
         Answered { outgoing, service, caller: Some(caller.name), work }
     }
 
-    /// Who makes a request, if a request from where it comes may do what it does. Its body has no part in that.
+    /// The caller of a request, if a request from where it comes may do what it does. Its body has no part in that.
     async fn identify(&self, incoming: &Incoming, caller: Option<Caller>) -> Result<Caller, Failure> {
         if let Some(caller) = caller {
             return Ok(caller);
