@@ -1,4 +1,4 @@
-//! What a request calls the host: `Host`, and the authority of an absolute target (RFC 9112 §3.2, RFC 3986 §3.2). Pure.
+//! The name that a request has for the host: `Host`, and the authority of an absolute target (RFC 9112 §3.2, RFC 3986 §3.2). Pure.
 
 use std::net::Ipv6Addr;
 
@@ -10,16 +10,16 @@ const MAX_HOST: usize = 3 * 255;
 /// Why a request does not say properly which host it is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AuthorityFault {
-    /// There is none.
+    /// No `Host`.
     #[error("Host is missing: a request of HTTP/1.1 has one (RFC 9112 §3.2)")]
     Missing,
-    /// There are several.
+    /// Several.
     #[error("Host is given more than once (RFC 9112 §3.2)")]
     Repeated,
-    /// It is not one.
+    /// `Host` is no name or address.
     #[error("Host is not the name or the address of a host, with or without a port (RFC 9112 §3.2)")]
     Malformed,
-    /// It is not one in the target.
+    /// The authority of the target is no name or address.
     #[error("the target of the request does not name a host properly (RFC 9112 §3.2.2)")]
     Target,
 }

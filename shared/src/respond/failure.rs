@@ -23,7 +23,7 @@ pub enum Failure {
     /// It is not known who makes it.
     #[error(transparent)]
     Auth(#[from] AuthError),
-    /// It is that of a web page that may not write.
+    /// A web page makes it that may not write.
     #[error(transparent)]
     Foreign(#[from] ForeignOrigin),
     /// No service has this path.

@@ -1,4 +1,4 @@
-//! What a web page of another origin can do to a host without authentication, in a real browser: `foreign_page [REBATCH]`.
+//! Attempts of a web page of another origin to write to a host without authentication, in a real browser: `foreign_page [REBATCH]`.
 //!
 //! It starts `rebatch` (or the program that is named, such as an older build), and Chromium without a window, with a page of
 //! `evil.example` that tries to write by all that a browser sends without asking first, and one of `rebound.example`, a
@@ -120,7 +120,7 @@ fn event(id: &str, job: i64) -> Value {
     })
 }
 
-/// What is at a place in JSON; null where nothing is.
+/// The value at a place in JSON; null where nothing is.
 fn at<'v>(value: &'v Value, place: &str) -> &'v Value {
     value.pointer(place).unwrap_or(&Value::Null)
 }

@@ -10,7 +10,7 @@ use tokio::{
 };
 use url::Url;
 
-/// What the pages say of their attempts.
+/// How the attempts of a page went, by their names.
 pub(crate) type Told = BTreeMap<String, String>;
 
 /// A server of pages, by their paths; ends when it is dropped.

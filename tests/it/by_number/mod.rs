@@ -205,7 +205,8 @@ async fn a_change_of_the_number_moves_the_lookup() {
         ("DELETE", Value::Null, NONE),
     ] {
         let body = if body.is_null() { String::new() } else { body.to_string() };
-        let answer = service.send(method, &number, &ANY, body).await;
+        let headers = [&ANY[..], &[("Content-Type", "application/json")]].concat();
+        let answer = service.send(method, &number, &headers, body).await;
         assert!(answer.status < 300, "{method}: {}", answer.text());
         assert_eq!(service.get(&url).await.json()["customerId"], expected, "{method}");
     }

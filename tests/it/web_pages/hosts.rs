@@ -16,7 +16,7 @@ fn endpoint() -> String {
     json!({ "Name": "evil", "Url": url, "BusinessEventIds": [], "Format": "FinanceOperations" }).to_string()
 }
 
-/// What an attack would change.
+/// Whether the attacks changed a job, an endpoint, a decision.
 async fn changed(host: &Host) -> [bool; 3] {
     let get = async |path: &str| send(host, &format!("GET /data/{path}"), &[], "").await.json();
     let rows = async |set: &str| get(set).await["value"].as_array().unwrap().len();
@@ -24,7 +24,7 @@ async fn changed(host: &Host) -> [bool; 3] {
     [job["Status"] != "Error", rows("BusinessEventEndpoints").await > 0, rows("RequeueDecisions").await > 0]
 }
 
-/// A request and its body that a page would like to send.
+/// Requests and their bodies that a page would like to send.
 fn attacks() -> Vec<(&'static str, String)> {
     let inner = json!({ "id": "1", "method": "POST", "url": "BusinessEventEndpoints",
         "body": serde_json::from_str::<serde_json::Value>(&endpoint()).unwrap() });

@@ -1,4 +1,4 @@
-//! What web pages of other origins can do to a host, and bodies of which nothing says what they are.
+//! Requests of web pages of other origins, and bodies without a media type.
 
 mod hosts;
 mod names;
@@ -15,7 +15,7 @@ use tokio::{
 /// A failed job of the seeds.
 const JOB: i64 = 5_637_144_576;
 
-/// What a client gets that writes a request as it likes.
+/// The answer to a request that is written byte by byte.
 struct Answer {
     status: u16,
     /// In lower case.

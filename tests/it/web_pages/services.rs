@@ -24,7 +24,7 @@ async fn services() -> [(TestService, &'static str, Value, String); 4] {
 
 const JSON: (&str, &str) = ("Content-Type", "application/json");
 
-/// What an error says, where the profile says it.
+/// The message of an error, where the profile has it.
 fn message(answer: &Answer) -> String {
     let error = &answer.json()["error"];
     error["innererror"]["message"].as_str().or(error["message"].as_str()).unwrap_or_default().to_owned()
