@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tests::host::Host;
+use tests::host::{Host, OWN_LOOP};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const JOB: i64 = 5_800_000_001;
@@ -73,7 +73,7 @@ impl Loop {
 
     /// Has the host tell its own webhook, and not itself without a request.
     async fn subscribe(&self, secret: &str) {
-        let own = "BusinessEventEndpoints(5e1f0000-0000-4000-8000-000000000001)";
+        let own = OWN_LOOP.trim_start_matches("/data/");
         assert_eq!(self.send("PATCH", own, Some(json!({ "Active": false }))).await.0, 204);
         let endpoint = json!({
             "Name": "own", "Url": format!("{}/events/own", self.host.url()), "Secret": secret,

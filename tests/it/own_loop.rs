@@ -9,14 +9,13 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tests::{
     binaries::binary,
-    host::{self, Host},
+    host::{self, Host, OWN_LOOP},
 };
 
 /// A seeded job that runs.
 const JOB: i64 = 5_637_144_579;
 /// Seeded jobs that have failed.
 const FAILED: [i64; 4] = [5_637_144_576, 5_637_144_581, 5_637_144_582, 5_637_144_583];
-const ENDPOINT: &str = "BusinessEventEndpoints(5e1f0000-0000-4000-8000-000000000001)";
 const TOKEN: &str = "dGhlIHF1aWNrIGJyb3duIGZveCBqdW1wcyBvdmVy";
 /// The rule waits for 5 seconds.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -44,7 +43,7 @@ impl Own {
     }
 
     async fn send(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
-        let url = format!("{}/{path}", self.host.url());
+        let url = format!("{}{path}", self.host.url());
         let mut request = reqwest::Client::new().request(method.parse().unwrap(), url);
         if let Some(token) = &self.token {
             request = request.bearer_auth(token);
@@ -57,13 +56,13 @@ impl Own {
     }
 
     async fn get(&self, path: &str) -> Value {
-        let (status, body) = self.send("GET", &format!("data/{path}"), None).await;
+        let (status, body) = self.send("GET", &format!("/data/{path}"), None).await;
         assert_eq!(status, 200, "{path}: {body}");
         body
     }
 
     async fn fail(&self) {
-        let failed = self.send("PATCH", &format!("data/BatchJobs({JOB})"), Some(json!({ "Status": "Error" }))).await;
+        let failed = self.send("PATCH", &format!("/data/BatchJobs({JOB})"), Some(json!({ "Status": "Error" }))).await;
         assert_eq!(failed.0, 204, "{}", failed.1);
     }
 
@@ -107,8 +106,8 @@ async fn a_job_that_fails_waits_again_within_seconds() {
         assert_eq!(own.get(&format!("BatchJobs({job})")).await["Status"], "Error", "it failed before");
     }
     let event = json!({ "BusinessEventId": "BatchJobFailedBusinessEvent", "EventId": JOB, "JobId": JOB });
-    assert_eq!(own.send("POST", "events/self", Some(event.clone())).await.0, 404);
-    assert_eq!(own.send("OPTIONS", "events/self", None).await.0, 404);
+    assert_eq!(own.send("POST", "/events/self", Some(event.clone())).await.0, 404);
+    assert_eq!(own.send("OPTIONS", "/events/self", None).await.0, 404);
 }
 
 #[tokio::test]
@@ -130,7 +129,7 @@ async fn it_does_so_where_callers_need_tokens() {
 #[tokio::test]
 async fn it_does_nothing_once_its_endpoint_is_switched_off() {
     let own = Own::start(&[]).await;
-    assert_eq!(own.send("PATCH", &format!("data/{ENDPOINT}"), Some(json!({ "Active": false }))).await.0, 204);
+    assert_eq!(own.send("PATCH", OWN_LOOP, Some(json!({ "Active": false }))).await.0, 204);
     own.fail().await;
     let start = Instant::now();
     while own.rows("BatchJobHistory").await.iter().all(|row| row["ToStatus"] != "Error") {

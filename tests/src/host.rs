@@ -13,6 +13,9 @@ use crate::binaries::{binary, workspace};
 /// Longest wait for a host to say that it listens, or to end.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The seeded endpoint by which the host tells itself of its jobs, and requeues those that fail.
+pub const OWN_LOOP: &str = "/data/BusinessEventEndpoints(5e1f0000-0000-4000-8000-000000000001)";
+
 /// A running `rebatch serve`; killed when it is dropped.
 #[derive(Debug)]
 pub struct Host {

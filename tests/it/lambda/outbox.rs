@@ -12,6 +12,7 @@ use shared::{
 };
 use tests::{
     environment::{CLIENT_ID, CLIENT_SECRET, Environment, SCOPE},
+    host::OWN_LOOP,
     receiver::{Receiver, Reply},
 };
 use uuid::Uuid;
@@ -159,7 +160,7 @@ async fn one_bad_record_holds_nothing_up() {
 /// With OWN_LOOP the function writes the endpoint through which the service tells itself; a job that fails waits again.
 #[tokio::test]
 async fn the_function_has_the_service_tell_itself_where_it_is_told_to() {
-    const ENDPOINT: &str = "BusinessEventEndpoints(5e1f0000-0000-4000-8000-000000000001)";
+    const ENDPOINT: &str = OWN_LOOP.split_at("/data/".len()).1;
     const JOB: &str = "BatchJobs(5637144579)";
     let mut policy = tempfile::NamedTempFile::new().unwrap();
     policy.write_all(b"[targets.own]\n[[rules]]\nname = \"again\"\naction = \"requeue\"\n").unwrap();

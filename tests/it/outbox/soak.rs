@@ -14,7 +14,7 @@ use std::{
 use rand::Rng;
 use serde_json::{Value, json};
 use tests::{
-    host::Host,
+    host::{Host, OWN_LOOP},
     receiver::{Receiver, Reply, Seen},
 };
 
@@ -141,7 +141,9 @@ async fn await_deliveries(client: &reqwest::Client, address: &Address, receivers
     loop {
         let counts: Vec<usize> = receivers.iter().map(seen).collect();
         if counts.iter().all(|count| *count == events) {
-            let rows = all(client, address, "BusinessEventDeliveries").await;
+            let mut rows = all(client, address, "BusinessEventDeliveries").await;
+            // What tested the endpoint that the seeds had.
+            rows.retain(|row| !OWN_LOOP.contains(row["EndpointId"].as_str().unwrap()));
             assert_eq!(rows.len(), receivers.len() * events);
             if rows.iter().all(|row| row["Status"] == "Delivered") {
                 return;
@@ -174,6 +176,9 @@ async fn soak_every_change_of_state_arrives_in_order() {
     let receivers = [Receiver::start(moody(Arc::clone(&down))).await, Receiver::start(|_| Reply::Status(200)).await];
     let mut host = start(&data, &address).await;
     let client = reqwest::Client::new();
+    // Jobs are requeued by hand here.
+    let own = OWN_LOOP.trim_start_matches("/data/");
+    send(&client, &address, "DELETE", own, None).await.unwrap();
     for receiver in &receivers {
         let body = json!({ "Url": receiver.url(), "BusinessEventIds": [], "Secret": super::SECRET });
         send(&client, &address, "POST", "BusinessEventEndpoints", Some(&body)).await.unwrap();

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use shared::{outbox::LoopError, store::Deadline};
-use tests::strict::{Fault, Plan, WRITE_FAULTS};
+use tests::{
+    host::OWN_LOOP,
+    strict::{Fault, Plan, WRITE_FAULTS},
+};
 
 use super::{LONG, Loop, RULE};
 use crate::{
@@ -12,8 +15,6 @@ use crate::{
     soak::rounds,
 };
 
-/// The endpoint that the seeds have.
-const ENDPOINT: &str = "/data/BusinessEventEndpoints(5e1f0000-0000-4000-8000-000000000001)";
 const OWN: &str = "[targets.own]\n";
 /// A seeded job that runs.
 const JOB: i64 = 5_637_144_579;
@@ -132,12 +133,12 @@ async fn a_job_that_fails_waits_again_and_its_end_resets_what_was_counted() {
 #[tokio::test]
 async fn an_endpoint_that_is_switched_off_or_gone_tells_nothing() {
     let mut told = Told::new(&(OWN.to_owned() + RULE)).await;
-    assert_eq!(told.it.rig.send("PATCH", ENDPOINT, &[], r#"{"Active":false}"#).await.status, 204);
+    assert_eq!(told.it.rig.send("PATCH", OWN_LOOP, &[], r#"{"Active":false}"#).await.status, 204);
     told.set("Error").await;
     assert_eq!((told.write_down().await, told.it.sweep().await.sent), (0, 0));
-    assert_eq!(told.it.rig.send("PATCH", ENDPOINT, &[], r#"{"Active":true}"#).await.status, 204);
+    assert_eq!(told.it.rig.send("PATCH", OWN_LOOP, &[], r#"{"Active":true}"#).await.status, 204);
     assert_eq!(told.write_down().await, 1, "the event that tests it");
-    assert_eq!(told.it.rig.send("DELETE", ENDPOINT, &[], "").await.status, 204);
+    assert_eq!(told.it.rig.send("DELETE", OWN_LOOP, &[], "").await.status, 204);
     told.fail_again().await;
     assert_eq!((told.follow().await, told.job().await["Status"].clone()), (0, json!("Error")));
     assert_eq!(told.decisions().await, Vec::<Value>::new());
@@ -214,13 +215,13 @@ async fn soak_a_failure_is_answered_once_whatever_call_fails() {
     let mut jobs = 2..;
     for at in 0..calls {
         for (number, fault) in WRITE_FAULTS.into_iter().enumerate() {
-            if (at + number).is_multiple_of(rounds(8, 1)) {
+            if (at + number).is_multiple_of(rounds(16, 1)) {
                 let plan = Plan::from_fn(move |call| (call.number == at).then_some(fault));
                 suffer(&mut told, jobs.next().unwrap(), plan, &format!("{fault:?} at call {at} of {calls}")).await;
             }
         }
     }
-    assert!(jobs.start > 10, "one accident each at {calls} calls");
+    assert!(jobs.start > 5, "one accident each at {calls} calls");
 }
 
 /// Of several instances that start at once one writes the endpoint, and once it was deleted none does.
@@ -228,27 +229,27 @@ async fn soak_a_failure_is_answered_once_whatever_call_fails() {
 async fn the_endpoint_is_written_once_for_a_table() {
     let rig = Rig::seeded().await;
     let it = Loop::over(rig, &(OWN.to_owned() + RULE));
-    let seeded = it.rig.get(ENDPOINT).await.json();
+    let seeded = it.rig.get(OWN_LOOP).await.json();
     it.outbox.wire_itself().await.unwrap();
-    assert_eq!(it.rig.get(ENDPOINT).await.json(), seeded, "one that a seed has written stays as it is");
-    assert_eq!(it.rig.send("DELETE", ENDPOINT, &[], "").await.status, 204);
+    assert_eq!(it.rig.get(OWN_LOOP).await.json(), seeded, "one that a seed has written stays as it is");
+    assert_eq!(it.rig.send("DELETE", OWN_LOOP, &[], "").await.status, 204);
     it.outbox.wire_itself().await.unwrap();
-    assert_eq!(it.rig.get(ENDPOINT).await.status, 404, "it was there");
+    assert_eq!(it.rig.get(OWN_LOOP).await.status, 404, "it was there");
 
     let it = Loop::over(Rig::seeded().await, &(OWN.to_owned() + RULE));
-    assert_eq!(it.rig.send("DELETE", ENDPOINT, &[], "").await.status, 204);
+    assert_eq!(it.rig.send("DELETE", OWN_LOOP, &[], "").await.status, 204);
     let instances = (0..4).map(|_| async { it.beside(&it.rig.again()).wire_itself().await });
     futures_util::future::join_all(instances).await.into_iter().for_each(|wired| wired.unwrap());
-    let written = it.rig.get(ENDPOINT).await.json();
+    let written = it.rig.get(OWN_LOOP).await.json();
     for name in ["Name", "Url", "BusinessEventIds", "LegalEntity", "Format", "SendObjectInEventGridData", "Active"] {
         assert_eq!(written[name], seeded[name], "{name}");
     }
-    assert_eq!(it.rig.send("PATCH", ENDPOINT, &[], r#"{"Active":false}"#).await.status, 204);
+    assert_eq!(it.rig.send("PATCH", OWN_LOOP, &[], r#"{"Active":false}"#).await.status, 204);
     it.outbox.wire_itself().await.unwrap();
-    assert_eq!(it.rig.get(ENDPOINT).await.json()["Active"], false);
-    assert_eq!(it.rig.send("DELETE", ENDPOINT, &[], "").await.status, 204);
+    assert_eq!(it.rig.get(OWN_LOOP).await.json()["Active"], false);
+    assert_eq!(it.rig.send("DELETE", OWN_LOOP, &[], "").await.status, 204);
     it.outbox.wire_itself().await.unwrap();
-    assert_eq!(it.rig.get(ENDPOINT).await.status, 404);
+    assert_eq!(it.rig.get(OWN_LOOP).await.status, 404);
 
     let without = Loop::over(it.rig.clone(), "").outbox;
     assert!(matches!(without.wire_itself().await, Err(LoopError::Nowhere)));
