@@ -103,8 +103,8 @@ async fn a_sweep_and_the_records_before_it_are_a_line_each() {
     );
     assert!(failed["next"].is_string() && failed["reason"].is_string() && failed["eventId"].is_string(), "{failed}");
     let sweep: Value = serde_json::from_str(&host.line(&["rebatch::outbox", "\"sweep\""]).await).unwrap();
-    assert_eq!((&sweep["level"], sweep["delivered"].as_u64()), (&json!("INFO"), Some(0)));
-    assert!(sweep["sent"].as_u64() > Some(0) && sweep["durationMs"].is_number(), "{sweep}");
+    assert_eq!(sweep["level"], "INFO");
+    assert!(sweep["sent"].as_u64() > sweep["delivered"].as_u64() && sweep["durationMs"].is_number(), "{sweep}");
 }
 
 #[tokio::test]

@@ -170,7 +170,7 @@ impl Visit {
         }
     }
 
-    /// Who makes a request, if a request from where it comes may do what it does.
+    /// The caller of a request, if a request from where it comes may do what it does.
     async fn identify(&self, caller: Option<Caller>) -> Result<Caller, Failure> {
         if let Some(caller) = caller {
             return Ok(caller);
