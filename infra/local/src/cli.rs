@@ -248,7 +248,8 @@ pub(crate) struct CheckRules {
     /// File of sources, targets and rules.
     #[arg(long, value_name = "FILE", env = "REBATCH_POLICY")]
     pub(crate) policy: Option<PathBuf>,
-    /// The source that the event comes from; the only one without it.
+    /// The source that the event comes from, `self` for events of this service's own jobs; the only source of the policy
+    /// without it.
     #[arg(long, value_name = "NAME")]
     pub(crate) source: Option<String>,
     /// When the event comes in, such as `2026-11-20T22:00:00Z`; now without it.
