@@ -11,7 +11,7 @@
 //! | `AUTH_TOKEN` | `token`: the tokens, separated by spaces. Needed then; a secret |
 //! | `SECRET_ID` | name or ARN of the secret that has `AUTH_TOKEN`, where the environment has it not |
 //! | `CORS_ORIGINS` | origins of web pages that may call, separated by spaces, or `*`; none without it |
-//! | `PUBLIC_URL` | what clients call the root of the API, when it is not what they send as `Host` |
+//! | `PUBLIC_URL` | what clients call the root of the API, an absolute URL, when it is not what they send as `Host` |
 //! | `SERVICES_DIR` | the folder of services; `services` beside the binary without it |
 //! | `RUST_LOG` | what is logged; `info` without it |
 //!

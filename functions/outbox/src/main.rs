@@ -48,7 +48,7 @@
 //! | `SECRET_ID` | name or ARN of the secret that has those, where the environment has them not: a JSON object of texts in AWS Secrets Manager, read once, when an instance of the function starts |
 //! | `ALLOW_PRIVATE_TARGETS` | `true` lets endpoints be in the own network; `false` without it |
 //! | `OWN_LOOP` | `true` writes, once for a table, the endpoint `rebatch:events` through which the service tells its own policy of its jobs; `false` without it. The policy needs a target without URL |
-//! | `PUBLIC_URL` | what clients call the root of the API; events say it as their source |
+//! | `PUBLIC_URL` | what clients call the root of the API, an absolute URL; events say it as their source |
 //! | `SERVICES_DIR` | the folder of services; `services` beside the binary without it |
 //! | `RUST_LOG` | what is logged; `info` without it |
 

@@ -19,9 +19,13 @@ fn endpoint() -> String {
 /// Whether the attacks changed a job, an endpoint, a decision.
 async fn changed(host: &Host) -> [bool; 3] {
     let get = async |path: &str| send(host, &format!("GET /data/{path}"), &[], "").await.json();
-    let rows = async |set: &str| get(set).await["value"].as_array().unwrap().len();
+    // The host has an endpoint of its own, through which it tells itself of its jobs.
+    let others = async |set: &str, property: &str, own: &str| {
+        get(set).await["value"].as_array().unwrap().iter().any(|row| row[property] != own)
+    };
     let job = get(&format!("BatchJobs({JOB})")).await;
-    [job["Status"] != "Error", rows("BusinessEventEndpoints").await > 0, rows("RequeueDecisions").await > 0]
+    let endpoints = others("BusinessEventEndpoints", "Url", "rebatch:events").await;
+    [job["Status"] != "Error", endpoints, others("RequeueDecisions", "Source", "self").await]
 }
 
 /// Requests and their bodies that a page would like to send.
