@@ -5,6 +5,7 @@ use std::{
     collections::BTreeMap,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
     time::Duration,
 };
 
@@ -12,7 +13,8 @@ use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    task::JoinSet,
+    runtime::Builder,
+    task::{JoinSet, spawn_blocking},
     time::{Instant, interval, sleep, sleep_until, timeout},
 };
 
@@ -84,11 +86,26 @@ pub async fn besiege(host: SocketAddr, attack: Attack, size: Size) -> Figures {
             }
         });
     }
+    let probing = {
+        let figures = Arc::clone(&figures);
+        // On a thread of its own: the attackers are not to be in its way on this side.
+        thread::spawn(move || {
+            let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(probe(host, until, &figures));
+        })
+    };
+    while attackers.join_next().await.is_some() {}
+    spawn_blocking(|| probing.join()).await.expect("a thread").expect("probes");
+    lock(&figures).clone()
+}
+
+/// Asks for `/health` until then.
+async fn probe(host: SocketAddr, until: Instant, figures: &Shared) {
     let mut probes = JoinSet::new();
     let mut pace = interval(PROBE);
     while Instant::now() < until {
         pace.tick().await;
-        let figures = Arc::clone(&figures);
+        let figures = Arc::clone(figures);
         probes.spawn(async move {
             let begun = Instant::now();
             let answered = timeout(PATIENCE, health(host)).await == Ok(Some(200));
@@ -99,8 +116,6 @@ pub async fn besiege(host: SocketAddr, attack: Attack, size: Size) -> Figures {
         });
     }
     while probes.join_next().await.is_some() {}
-    while attackers.join_next().await.is_some() {}
-    lock(&figures).clone()
 }
 
 fn lock(figures: &Shared) -> MutexGuard<'_, Figures> {
@@ -167,7 +182,8 @@ async fn assail(host: SocketAddr, attack: Attack, size: Size, until: Instant) ->
 /// Sends a byte now and then, until there is an answer.
 async fn drip(stream: &mut TcpStream, begin: &[u8], byte: u8, size: Size, until: Instant) -> Option<String> {
     let (mut reader, mut writer) = stream.split();
-    writer.write_all(begin).await.ok()?;
+    // Where the host has ended the connection already, it has said why.
+    let _ = writer.write_all(begin).await;
     let mut answer = [0; 12];
     let answered = async {
         reader.read_exact(&mut answer).await.ok()?;

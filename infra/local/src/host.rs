@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use local::{
     embedded::{Embedded, EmbeddedError},
-    http::{Handler, Limits, serve_beside},
+    http::{self, Handler, Limits, serve_beside},
     lock::{DataLock, LockError},
     metrics::{self, Metrics},
     outbox::{Background, Running},
@@ -242,7 +242,14 @@ async fn listen(address: &str, open: bool) -> Result<TcpListener, StartError> {
     if let Some(public) = resolved.iter().find(|a| open && !a.ip().is_loopback()) {
         return Err(StartError::Public(*public));
     }
-    TcpListener::bind(resolved.as_slice()).await.map_err(|error| StartError::Listen(address.to_owned(), error))
+    let mut refused = io::Error::other("it stands for no address");
+    for one in resolved {
+        match http::listen(one) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => refused = error,
+        }
+    }
+    Err(StartError::Listen(address.to_owned(), refused))
 }
 
 /// The store of a real table, of a data file, or of memory where none is named.

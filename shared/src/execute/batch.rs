@@ -3,7 +3,6 @@
 use std::collections::{HashMap, HashSet};
 
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
-use tokio::task::yield_now;
 use uuid::Uuid;
 
 use crate::{
@@ -29,6 +28,7 @@ use super::{
     one_unit::requests,
     reads::plain_reads,
     ready::Ready,
+    share::Share,
     turn::{self, Begun, Turn},
     unit::FailedUnit,
 };
@@ -65,6 +65,7 @@ pub(super) struct Run<'r> {
     repeated: bool,
     /// Groups that were run so far.
     pub(super) groups: usize,
+    pub(super) share: Share,
 }
 
 /// A batch that was run.
@@ -141,6 +142,7 @@ impl Engine {
                 suspended: false,
                 repeated: false,
                 groups: 0,
+                share: Share::begin(),
             })
         };
         let finish = |run: Run<'_>| run.finish(operations, ready.asked);
@@ -190,8 +192,7 @@ impl Run<'_> {
             if self.is_stopped() {
                 break;
             }
-            // Where a call to the table does not wait, nothing else would let others have their turn.
-            yield_now().await;
+            self.share.pass().await;
             let reads = plain_reads(items);
             (index, items) = match item {
                 _ if !reads.is_empty() && !self.suspended => {

@@ -21,6 +21,7 @@ mod reindex;
 mod scan;
 mod seed;
 mod serves;
+mod share;
 mod turn;
 mod unit;
 mod view;

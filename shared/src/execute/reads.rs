@@ -1,7 +1,6 @@
 //! Reads that stand in a row in a batch: each is answered on its own, but what they need is read together.
 
 use http::Method;
-use tokio::task::yield_now;
 
 use crate::{
     batch::{BatchItem, Request},
@@ -146,8 +145,7 @@ impl Run<'_> {
             self.answer(job, result);
             snapshot.forget_rows(job.index);
             *answered += 1;
-            // To write an answer may take a while: others have their turn.
-            yield_now().await;
+            self.share.pass().await;
         }
         Known::Needs(needs)
     }

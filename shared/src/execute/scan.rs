@@ -7,7 +7,6 @@
 use std::{collections::HashMap, sync::Arc};
 
 use futures_util::future::try_join_all;
-use tokio::task::yield_now;
 
 use crate::{
     edm::{Entity, Model},
@@ -19,11 +18,12 @@ use super::{
     Engine,
     fetch::{PAGE_BYTES, in_time},
     picked::Picked,
+    share::Share,
 };
 
 /// What is kept of a row beside its sort key and its entity, in bytes.
 const ROW: usize = 48;
-/// So many looks at rows are taken before other requests have their turn.
+/// After so many looks at rows it is asked whether other requests are to have their turn.
 const LOOKS: usize = 2_000;
 /// With so many of the last different ones of a group another is compared: those that are not found equal are read
 /// together all the same.
@@ -47,8 +47,10 @@ struct Reach<'w> {
     /// The owner of links.
     owner: Option<&'w str>,
     prefix: Option<&'w str>,
-    /// Where reading begins, for those that read no more than they show: others read to the end anyway.
-    start: Option<Option<&'w str>>,
+    /// Whether they read no more than they show.
+    bounded: bool,
+    /// Where reading begins, for those: others read to the end anyway.
+    start: Option<&'w str>,
 }
 
 impl<'w> Plan<'w> {
@@ -88,7 +90,7 @@ impl<'w> Reach<'w> {
             Source::Links { partition, owner, .. } => (partition.as_str(), Some(owner.sort.as_str())),
         };
         let bounded = !wanted.count && wanted.predicate.is_none();
-        Self { partition, owner, prefix: wanted.prefix.as_deref(), start: bounded.then(|| wanted.start()) }
+        Self { partition, owner, prefix: wanted.prefix.as_deref(), bounded, start: wanted.start().filter(|_| bounded) }
     }
 }
 
@@ -143,6 +145,7 @@ impl Engine {
         let prefix = pickers.first().and_then(|first| first.wanted.prefix.clone());
         // Without a start, reading begins at the beginning: that is the least.
         let mut after = pickers.iter().map(|one| one.wanted.start()).min().flatten().map(str::to_owned);
+        let mut share = Share::begin();
         while pickers.iter().any(|one| !one.picked.is_enough(one.wanted)) {
             in_time(deadline)?;
             let hint = hint(&pickers);
@@ -155,7 +158,7 @@ impl Engine {
                 looks += pickers.len();
                 if looks > LOOKS {
                     looks = 0;
-                    yield_now().await;
+                    share.pass().await;
                 }
             }
             while pickers.len() > 1 && pickers.iter().map(|one| one.held).sum::<usize>() > room {
@@ -165,7 +168,7 @@ impl Engine {
                 break;
             }
             // Between pages nothing of a page is held.
-            yield_now().await;
+            share.pass().await;
         }
         Ok(pickers.into_iter().map(|one| one.picked).collect())
     }

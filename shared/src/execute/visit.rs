@@ -129,8 +129,7 @@ impl Visit {
                     Entry::Ready => NO_BODY,
                     Entry::Service { service, .. } => service.limits.body_bytes,
                 };
-                // Boxed: a caller's future would hold the state of the whole pipeline otherwise.
-                Verdict::Admitted(Admitted::new(body_limit, |body| Box::pin(self.enter(entry, body))))
+                Verdict::Admitted(Admitted::new(body_limit, |body| self.enter(entry, body)))
             }
         }
     }
@@ -193,6 +192,7 @@ impl Visit {
                 let (mut outgoing, work) = match body {
                     Ok(body) => {
                         self.incoming.body = body;
+                        // Boxed: the future of the answer would hold the state of the whole pipeline otherwise.
                         Box::pin(self.call(&found, &caller)).await
                     }
                     Err(unread) => {

@@ -2,7 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use http::StatusCode;
 use local::http::Limits;
+use shared::{
+    batch::Headers,
+    exchange::{Incoming, Outgoing},
+};
 use tests::siege::{Attack, Size, batch, besiege, post};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -69,9 +75,9 @@ async fn answers_that_nobody_reads_are_given_up() {
         ..Limits::default()
     };
     let large = vec![b'x'; 6 << 20];
-    let handler = move |_: shared::exchange::Incoming| {
-        let body = bytes::Bytes::from(large.clone());
-        async move { shared::exchange::Outgoing { status: http::StatusCode::OK, headers: Default::default(), body } }
+    let handler = move |_: Incoming| {
+        let body = Bytes::from(large.clone());
+        async move { Outgoing { status: StatusCode::OK, headers: Headers::new(), body } }
     };
     let served = Served::start(handler, limits).await;
     let mut readers = Vec::new();

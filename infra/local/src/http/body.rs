@@ -40,7 +40,9 @@ pub(super) async fn receive(
         let deadline = begun + limits.body_time + at_rate(all.len(), limits.body_rate);
         let frame = timeout_at(deadline, body.frame()).await.map_err(|_| Unread::TooSlow)?;
         let Some(frame) = frame else { break };
-        let Ok(data) = frame.map_err(|_| Unread::Broken)?.into_data() else { continue };
+        // A connection that was given up to make room seems to end.
+        let broken = |_| if connection.is_given_up() { Unread::Busy } else { Unread::Broken };
+        let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
         let length = all.len() + data.len();
         if length > limit {
             return Err(Unread::TooLong { limit });

@@ -48,6 +48,8 @@ struct State {
     answer_by: Instant,
     /// Its client is not waited for any longer.
     given_up: bool,
+    /// It has brought a request.
+    used: bool,
     /// A body was not read to its end: its client may still be sending.
     unread: bool,
 }
@@ -65,7 +67,8 @@ impl Connection {
     /// A connection on which nothing has been said.
     pub(super) fn new() -> Self {
         let now = Instant::now();
-        let state = State { phase: Phase::Idle, since: now, answer_by: now, given_up: false, unread: false };
+        let state =
+            State { phase: Phase::Idle, since: now, answer_by: now, given_up: false, used: false, unread: false };
         Self { state: Mutex::new(state), woken: Arc::new(Notify::new()) }
     }
 
@@ -140,10 +143,13 @@ impl Connection {
             Phase::Head => (state.since + limits.head_time, Some(Told::TooSlow)),
             // The deadline of a body depends on how much came: who receives it knows that.
             Phase::Body => return if state.given_up { Fate::Ends(Some(Told::Busy)) } else { Fate::Waits(None) },
+            // Looked at again when the answer is taken, or its deadline has passed: that counts for who writes.
+            Phase::Answer if state.answer_by > Instant::now() => return Fate::Waits(Some(state.answer_by)),
             Phase::Work | Phase::Answer | Phase::Leaving => return Fate::Waits(None),
         };
         match (state.given_up, Instant::now() >= deadline) {
-            (true, _) => Fate::Ends(told.map(|_| Told::Busy)),
+            // Of a connection that is kept, the client does not expect a word; of a new one its request may be on the way.
+            (true, _) => Fate::Ends((told.is_some() || !state.used).then_some(Told::Busy)),
             (false, true) => Fate::Ends(told),
             (false, false) => Fate::Waits(Some(deadline)),
         }
@@ -157,5 +163,6 @@ impl Connection {
 impl State {
     fn turn_to(&mut self, phase: Phase) {
         (self.phase, self.since, self.given_up) = (phase, Instant::now(), false);
+        self.used |= phase == Phase::Work;
     }
 }

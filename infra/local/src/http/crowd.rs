@@ -125,7 +125,9 @@ mod tests {
         // One that is about to end does not count; the newest has not said anything.
         members.push(crowd.join().unwrap());
         assert_eq!(given_up(&members), [false, true, false, true, false]);
-        members.iter().for_each(|member| member.connection.turn_to(Phase::Work));
+        for member in &members {
+            member.connection.turn_to(Phase::Work);
+        }
         assert!(crowd.join().is_none());
         members[0].connection.answers(Duration::from_secs(9), false);
         assert!(crowd.join().is_none(), "an answer has just begun");

@@ -28,7 +28,7 @@ mod exchange;
 mod limits;
 mod watched;
 
-use std::{sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::{
@@ -38,7 +38,7 @@ use hyper_util::{
 use shared::exchange::{Admitted, Incoming, Outgoing, Verdict};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     runtime::Handle,
     sync::Semaphore,
     time::{sleep, timeout},
@@ -49,6 +49,9 @@ pub use limits::Limits;
 
 use self::{answer::Told, budget::Budget, crowd::Crowd, exchange::Server, limits::LEAVING, watched::Watched};
 
+/// Connections that the system holds until they are taken: when many come at once, none has to knock a second time. The
+/// system has a bound of its own.
+const BACKLOG: u32 = 4_096;
 /// For a client that is turned away to take the reason.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -72,6 +75,15 @@ where
             }
         }))
     }
+}
+
+/// Listens on an address.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // The address of a server that has just ended can be used again.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// Serves `handler` on `listener` until `stop` completes, then lets the requests in flight finish.
@@ -155,7 +167,7 @@ fn turn_away(mut stream: TcpStream, turned_away: &Arc<Semaphore>) {
             stream.shutdown().await?;
             // To close while something is unread would take the answer away from the client.
             while stream.read(&mut [0; 1024]).await? > 0 {}
-            std::io::Result::Ok(())
+            io::Result::Ok(())
         };
         // A client that is gone, or stays, has been told.
         let _ = timeout(FAREWELL, farewell).await;

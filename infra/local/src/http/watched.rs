@@ -25,6 +25,8 @@ use super::{
 
 /// Most bytes of a refused body that are read to be forgotten.
 const FORGOTTEN: usize = 16 << 20;
+/// So many of them are read before other connections have their turn.
+const AT_ONCE: usize = 32 << 10;
 
 /// The stream of a connection.
 pub(super) struct Watched<S> {
@@ -157,8 +159,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
             this.connection.turn_to(Phase::Leaving);
             (0, Instant::now() + this.limits.linger)
         };
-        let mut buffer = [0; 8 << 10];
+        let (begin, mut buffer) = (bytes, [0; 8 << 10]);
         loop {
+            if bytes - begin >= AT_ONCE {
+                this.forgotten = Some((bytes, until));
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             let mut read = ReadBuf::new(&mut buffer);
             match Pin::new(&mut this.stream).poll_read(cx, &mut read) {
                 Poll::Ready(Ok(())) if !read.filled().is_empty() && bytes < FORGOTTEN => bytes += read.filled().len(),
