@@ -21,15 +21,9 @@
 //! | [`jobs`] | batch jobs: states, counters, SetBatchJobToWaiting, history | `edm` |
 //! | [`service`] | a service's folder: roots, profile, limits, derived values, seed | `auth`, `edm`, `events`, `jobs`, `text_file`, `uri`, `wire` |
 //! | [`events`] | business events: payloads, envelopes, signatures, what an attempt means | `edm`, `jobs` |
-<<<<<<< HEAD
 //! | [`policy`] | what is done about failed jobs: sources of events, rules, targets | `auth`, `events`, `jobs`, `service`, `text_file` |
-//! | [`exchange`] | one HTTP request and its answer, free of any server; what the host is called; what an answer may weigh | `batch`, `uri` |
+//! | [`exchange`] | one HTTP request and its answer, free of any server; what the host is called; what follows from a head; what an answer may weigh | `batch`, `uri` |
 //! | [`cors`] | which web pages may call, and which may write | `auth`, `batch`, `exchange` |
-=======
-//! | [`policy`] | what is done about failed jobs: sources of events, rules, targets | `auth`, `events`, `jobs`, `service` |
-//! | [`exchange`] | one HTTP request and its answer, free of any server; what follows from its head, what an answer may weigh | `batch`, `uri` |
-//! | [`cors`] | which web pages may call | `batch`, `exchange` |
->>>>>>> hold
 //! | [`gateway`] | events of the gateways before Lambda functions ⇄ `exchange` | `batch`, `exchange`, `uri` |
 //! | [`store`] | the table. With `secrets` the only module that names the AWS SDK | `clock`, `edm` |
 //! | [`secrets`] | secrets that are in AWS Secrets Manager | – |
@@ -187,12 +181,8 @@
 //!
 //! # Who may do what
 //!
-<<<<<<< HEAD
-//! [`Engine::handle`] finds the service, refuses writes of web pages of other origins ([`cors::Cors::check_write`]), and
+//! [`Engine::admit`] finds the service, refuses writes of web pages of other origins ([`cors::Cors::check_write`]), and
 //! finds the caller ([`auth::Authenticator`]); what a request needs is checked
-=======
-//! [`Engine::admit`] finds the service and then the caller ([`auth::Authenticator`]); what a request needs is checked
->>>>>>> hold
 //! where it is dispatched (`plan::permit`), so that inner requests of a batch are checked like others, with the batch's
 //! caller.
 //!
