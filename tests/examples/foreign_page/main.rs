@@ -16,7 +16,7 @@ use site::{Site, Told};
 use tempfile::TempDir;
 use tests::{
     binaries::binary,
-    host::{Host, command_of},
+    host::{self, Host, command_of},
 };
 use tokio::{
     process::{Child, Command},
@@ -145,7 +145,7 @@ impl Client {
     /// Makes failed jobs, and a decision that does nothing until it is run again; the path of that.
     async fn prepare(&self) -> Result<String, Failed> {
         // The host requeues its own failures otherwise. An older one has no such endpoint.
-        self.send("DELETE", OWN_LOOP, None).await?;
+        self.send("DELETE", host::OWN_LOOP, None).await?;
         for job in JOBS {
             let made = json!({ "BatchJobRecId": job, "JobDescription": "foreign page", "Status": "Waiting" });
             self.must("POST", "/data/BatchJobs", made).await?;
