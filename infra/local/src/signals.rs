@@ -4,9 +4,13 @@ use std::{
     fs,
     io::{self, Write},
     process,
+    time::{Duration, Instant},
 };
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Signals so soon after the first one are the same wish: `timeout` sends two, and so does a terminal that closes.
+const ONE_WISH: Duration = Duration::from_millis(500);
 
 /// What a shell adds to the number of the signal that ended a program.
 const ENDED_BY_SIGNAL: i32 = 128;
@@ -32,8 +36,12 @@ impl Signals {
     /// Completes at the first signal: the program ends in order. The second one ends it at once.
     pub(crate) async fn first(mut self) {
         self.next().await;
+        let first = Instant::now();
         tokio::spawn(async move {
-            let kind = self.next().await;
+            let mut kind = self.next().await;
+            while first.elapsed() < ONE_WISH {
+                kind = self.next().await;
+            }
             // Nobody is left to tell when standard error is closed.
             let _ = writeln!(io::stderr(), "rebatch: ended at once by a second signal");
             process::exit(ENDED_BY_SIGNAL + kind.as_raw_value());
