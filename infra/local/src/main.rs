@@ -58,14 +58,19 @@ fn main() -> ExitCode {
     }
 }
 
-/// Starts the log: with `--log` it has every request, without it what a person has to look at.
+/// Starts the log: with `--log` it has every request, without it what a person has to look at. The screen of the demonstration
+/// has all that it shows, and warnings would be written across it.
 fn begin_log(command: Option<&Command>) {
     let asked = if let Some(Command::Serve(args)) = command { args.log } else { None };
     let format = match asked {
         Some(LogFormat::Json) => telemetry::Format::Json,
         Some(LogFormat::Pretty) | None => telemetry::Format::Pretty,
     };
-    let default = if asked.is_some() { LevelFilter::INFO } else { LevelFilter::WARN };
+    let default = match command {
+        Some(Command::Demo(_)) => LevelFilter::ERROR,
+        _ if asked.is_some() => LevelFilter::INFO,
+        _ => LevelFilter::WARN,
+    };
     telemetry::start(format, default);
 }
 
