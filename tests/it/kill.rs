@@ -1,5 +1,5 @@
 //! `kill -9` and SIGTERM at any instant: no change set is ever there by half, and nothing that was answered is lost. After a
-//! SIGTERM what was sent is answered, and the host ends well and soon. The full number of ends: see `soak`.
+//! SIGTERM the host ends well and soon. The full number of ends: see `soak`.
 
 use std::{
     sync::{Arc, Mutex},
