@@ -65,7 +65,7 @@ impl Default for Limits {
             bodies: 32 << 20,
             answers: 96 << 20,
             at_once: 16,
-            waiting: 256,
+            waiting: 1_000,
             patience: Duration::from_secs(10),
             stop: Duration::from_secs(5),
             drain: Duration::from_secs(30),
