@@ -132,7 +132,7 @@ const IMPURE: [(&str, &[&str]); 9] = [
     ("std::fs", &["service/load.rs", "policy/load.rs"]),
     // A line of the log has its time.
     ("SystemTime", &["clock.rs", "telemetry/format.rs"]),
-    // It panics where the clock is set to a time that nothing here could tell.
+    // `Timestamp::now` panics where the clock is set to a time beyond its range.
     ("Timestamp::now", &[]),
     (
         "clock::now",

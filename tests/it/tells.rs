@@ -1,4 +1,4 @@
-//! What a host says of itself while it works: its log about what leaves the service, and its metrics.
+//! The host tells of itself while it works: its log about what leaves the service, and its metrics.
 
 use std::{process::Stdio, time::Duration};
 

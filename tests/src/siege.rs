@@ -49,7 +49,7 @@ pub struct Size {
     pub pause: Duration,
 }
 
-/// What came of it.
+/// The figures of an attack.
 #[derive(Clone, Debug, Default)]
 pub struct Figures {
     /// The longest wait for `/health`; [`PATIENCE`] where it did not come.
@@ -139,7 +139,7 @@ pub async fn status(stream: &mut TcpStream) -> Option<String> {
     String::from_utf8(head).ok()?.split(' ').nth(1).map(str::to_owned)
 }
 
-/// What one attacker meets; `None` where the connection ends without a word.
+/// The answer that one attacker meets; `None` where the connection ends without a word.
 async fn assail(host: SocketAddr, attack: Attack, size: Size, until: Instant) -> Option<String> {
     let Ok(mut stream) = TcpStream::connect(host).await else { return Some("refused".to_owned()) };
     match attack {

@@ -78,7 +78,7 @@ pub(crate) struct Serve {
     /// Load the rows of the services into a real table too. The embedded one always gets them.
     #[arg(long)]
     pub(crate) seed: bool,
-    /// What clients call the root of this host, when it is not what they send as `Host`. Without --auth its name is taken
+    /// The URL by which clients call the root of this host, where they send another `Host`. Without --auth its name is taken
     /// as `Host` beside those of this machine, and no other.
     #[arg(long, value_name = "URL")]
     pub(crate) public_url: Option<String>,
@@ -170,7 +170,7 @@ pub(crate) struct Token {
 }
 
 impl Token {
-    /// What it says.
+    /// The claims of the token.
     pub(crate) fn grant(&self) -> Grant {
         Grant { name: self.name.clone(), scopes: self.scope.clone(), lifetime: self.ttl }
     }

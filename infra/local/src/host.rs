@@ -182,7 +182,7 @@ impl Host {
 /// The longest body of a request for metrics, which needs none.
 const NO_BODY: usize = 1024;
 
-/// What requests are handed to.
+/// The handler of all requests: the engine, the webhook, the metrics.
 struct Edge {
     engine: Engine,
     webhook: Option<Webhook>,

@@ -49,7 +49,7 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
 }
 
 impl Metrics {
-    /// What `recorder` has, for callers whom `engine` lets read, and the queues of the outbox.
+    /// The metrics of `recorder` and the queues of the outbox, for callers whom `engine` lets read.
     pub fn new(recorder: PrometheusHandle, engine: Engine, outbox: Option<Outbox>) -> Self {
         Self { recorder, engine, outbox }
     }

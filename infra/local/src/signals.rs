@@ -12,7 +12,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 /// Signals so soon after the first one are the same wish: `timeout` sends two, and so does a terminal that closes.
 const ONE_WISH: Duration = Duration::from_millis(500);
 
-/// What a shell adds to the number of the signal that ended a program.
+/// Added to the number of the signal that ended a program, as shells do.
 const ENDED_BY_SIGNAL: i32 = 128;
 
 /// SIGINT, SIGTERM and SIGHUP, from when this is made.
@@ -42,7 +42,7 @@ impl Signals {
             while first.elapsed() < ONE_WISH {
                 kind = self.next().await;
             }
-            // Nobody is left to tell when standard error is closed.
+            // Standard error may be closed.
             let _ = writeln!(io::stderr(), "rebatch: ended at once by a second signal");
             process::exit(ENDED_BY_SIGNAL + kind.as_raw_value());
         });

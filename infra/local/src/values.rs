@@ -1,4 +1,4 @@
-//! What the values of options may be.
+//! Checks of the values of options.
 
 use std::{path::PathBuf, time::Duration};
 

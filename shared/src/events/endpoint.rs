@@ -5,7 +5,7 @@ use url::Url;
 use super::{EventKind, Secret, SecretFault};
 
 /// The URL of an endpoint that is the service itself: what happens to its jobs is told to its own policy, without a request.
-/// It is no URL that a client may write.
+/// No client may write this URL.
 pub const OWN_EVENTS: &str = "rebatch:events";
 
 /// The longest URL.

@@ -8,13 +8,13 @@ const MAX_BYTES: usize = 2_000;
 /// Why a text is no URL of a root. No message repeats the text: it may have a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RootUrlError {
-    /// It has no scheme of the web, or no host.
+    /// No scheme of the web, or no host.
     #[error("is no absolute URL, such as https://example.com or http://127.0.0.1:8080/odata")]
     NotAbsolute,
-    /// It has parts that a root has not.
+    /// Parts that a root has not.
     #[error("has a user, a password, a query or a fragment: the URL of a root has none")]
     Parts,
-    /// It is longer than the limit.
+    /// Longer than the limit.
     #[error("has {0} bytes; at most {MAX_BYTES} are taken")]
     TooLong(usize),
 }
@@ -24,7 +24,7 @@ pub fn root_url(text: &str) -> Result<String, RootUrlError> {
     if text.len() > MAX_BYTES {
         return Err(RootUrlError::TooLong(text.len()));
     }
-    // What a parser would take off or turn round in silence was not meant.
+    // A parser would take these off or turn them round in silence.
     let has_host = ["http://", "https://"].iter().any(|scheme| {
         text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
             && !text.get(scheme.len()..).is_some_and(|rest| rest.starts_with('/'))

@@ -1,4 +1,4 @@
-//! What follows from the head of a request: an answer, or leave to send its body.
+//! The verdict on the head of a request: an answer, or leave to send its body.
 //!
 //! A body may be large, and slow to come. So a handler says first, from the head alone, whether there is any use in it: a
 //! caller without a token costs an edge no more than a head. An edge that has all of a request does both in a row.
@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 
 use super::Outgoing;
 
-/// What follows from a head.
+/// The verdict on a head.
 #[derive(Debug)]
 pub enum Verdict {
     /// The answer; the body, if there is one, is of no use.

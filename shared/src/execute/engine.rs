@@ -1,4 +1,4 @@
-//! What an engine is, and how it answers a request that is let in. How a request comes to it: `visit`.
+//! The engine, and how it answers a request that is let in. `visit` leads a request to it.
 
 use std::{sync::Arc, time::Duration};
 

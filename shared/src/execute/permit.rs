@@ -1,4 +1,4 @@
-//! What a host asks of its callers for answers that no service gives.
+//! Permissions for answers of the host that no service gives.
 
 use http::Method;
 use uuid::Uuid;

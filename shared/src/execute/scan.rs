@@ -21,7 +21,7 @@ use super::{
     share::Share,
 };
 
-/// What is kept of a row beside its sort key and its entity, in bytes.
+/// Bytes of a row in memory beside its sort key and its entity.
 const ROW: usize = 48;
 /// After so many looks at rows it is asked whether other requests are to have their turn.
 const LOOKS: usize = 2_000;
@@ -40,7 +40,7 @@ pub(super) struct Plan<'w> {
     pub(super) groups: Vec<Vec<usize>>,
 }
 
-/// What is read in one go.
+/// A range that is read in one go.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Reach<'w> {
     partition: &'w str,

@@ -40,14 +40,14 @@ pub(super) struct Visit {
     incoming: Incoming,
     trace: TraceContext,
     correlation: Uuid,
-    /// What every answer says about the page that calls.
+    /// Headers of every answer about the page that calls.
     of_origin: Vec<(HeaderName, HeaderValue)>,
-    /// What it took before `since`. The time in which its body arrived is that of the client.
+    /// Time spent on it before `since`. The time in which its body arrived is that of the client.
     spent: Duration,
     since: Instant,
 }
 
-/// What a head leads to.
+/// The destination of a request.
 enum Entry {
     /// Whether the table answers.
     Ready,
@@ -56,7 +56,7 @@ enum Entry {
         service: Arc<Service>,
         /// Its root as called.
         root: String,
-        /// What follows the root.
+        /// The path behind the root.
         rest: String,
         caller: Caller,
     },

@@ -57,7 +57,7 @@ pub enum ConfigError {
     /// How callers show who they are is not said, or not right.
     #[error("authentication: {0}")]
     Auth(#[from] AuthConfigError),
-    /// What clients call the root of the host is not said right.
+    /// The public URL is not one.
     #[error("PUBLIC_URL {0}")]
     PublicUrl(#[from] RootUrlError),
     /// Pages that may call are not said right.
@@ -74,7 +74,7 @@ pub enum ConfigError {
     Secret(#[from] SecretError),
 }
 
-/// What clients call the root of the host.
+/// The URL by which clients call the root of the host.
 fn public_url(environment: &Environment) -> Result<Option<String>, ConfigError> {
     Ok(environment.var("PUBLIC_URL").map(|text| root_url(&text)).transpose()?)
 }

@@ -44,7 +44,7 @@ impl Ledger {
         let seen = self.seen_before(store, intake.source, received, deadline).await?;
         let groups = stream::iter(by_job(received));
         let recorded = groups.map(|group| self.take_in_order(store, intake, (received, &seen), group, deadline));
-        // What cannot be written down for one job does not keep those of others from being so.
+        // A failure for one job does not keep the events of others from being written down.
         let recorded: Vec<Result<Vec<(usize, Recorded)>, _>> = recorded.buffer_unordered(SIDE_BY_SIDE).collect().await;
         let recorded: Vec<_> = recorded.into_iter().collect::<Result<_, _>>()?;
         let mut recorded: Vec<_> = recorded.into_iter().flatten().collect();
@@ -52,7 +52,7 @@ impl Ledger {
         Ok(recorded.into_iter().map(|(_, recorded)| recorded).collect())
     }
 
-    /// What was written down before: looked up at once for several events, so that a delivery that is repeated comes soon
+    /// Decisions from before: looked up at once for several events, so that a delivery that is repeated comes soon
     /// to what is left of it.
     async fn seen_before(
         &self,

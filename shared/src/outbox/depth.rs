@@ -11,7 +11,7 @@ use super::{Outbox, requeue::Address};
 /// Most rows that are counted of a queue: 20 calls to the table.
 const MAX_COUNTED: usize = 10_000;
 
-/// Whose queue it is.
+/// The kind of a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum QueueKind {
     /// Deliveries to an endpoint.
@@ -25,7 +25,7 @@ pub enum QueueKind {
 pub struct QueueDepth {
     /// Name of the service.
     pub service: String,
-    /// Whose it is.
+    /// Its kind.
     pub kind: QueueKind,
     /// Id of the endpoint, name of the target.
     pub name: String,

@@ -25,13 +25,13 @@ use super::{
     lane::Worked,
 };
 
-/// What the ledger says to a sender whose event is written down.
+/// The status of an attempt whose event is written down.
 const TAKEN: u16 = 200;
 /// The endpoint's name.
 const NAME: &str = "own loop";
 /// Its id, the same as in the seed of the shipped service: of two that write it, one does.
 const ID: Uuid = Uuid::from_u128(0x5e1f_0000_0000_4000_8000_0000_0000_0001);
-/// What it is told of: what a rule can be about, and that a job finished, which resets what was counted.
+/// The events that it is told of: those that a rule can be about, and that a job finished, which resets its retries.
 const EVENTS: [EventKind; 3] = [EventKind::Failed, EventKind::Finished, EventKind::Canceled];
 
 /// There is no endpoint through which the service tells itself.
@@ -42,7 +42,7 @@ pub enum LoopError {
         "the service cannot tell itself: no policy has a target without url, or no service has both [events] and [requeues]"
     )]
     Nowhere,
-    /// It could not be written, or it is not known whether it was.
+    /// The table did not take it, or it is not known whether it did.
     #[error("the endpoint through which the service tells itself was not written: {0}")]
     Store(#[from] StoreError),
 }

@@ -39,7 +39,7 @@ impl Source {
 pub enum SourceAuthentication {
     /// Not at all: for a host that only this machine reaches, and that lets everybody in.
     None,
-    /// It is the service itself, which takes its own events in without a request: no request is one of it.
+    /// The service itself, which takes its own events in without a request: no request is one of this source.
     InProcess,
     /// By secrets that were not looked up ([`SecretsOf`](super::SecretsOf)): nobody is let in.
     Withheld,

@@ -1,4 +1,4 @@
-//! What must hold of the services of a host together, and how messages call their files.
+//! Rules that the services of a host keep together, and how messages call their files.
 
 use std::{collections::HashSet, path::Path};
 

@@ -45,7 +45,7 @@ pub(super) fn jobs(model: &Model, config: &JobsConfig) -> Result<Jobs, Located> 
     })
 }
 
-/// What leaves a service and what comes in for its jobs is in one place, and rows of companies are in one a company.
+/// Deliveries and decisions of a service are in one place; rows of companies are in one a company.
 pub(super) fn apart_from_companies(config: &ServiceConfig) -> Result<(), Located> {
     if config.companies.is_none() {
         return Ok(());

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::{Problem, ServiceError, Source};
 use crate::text_file;
 
-/// What a folder has that is to be a service.
+/// The files of a folder that is to be a service.
 const SERVICE: &str = "service.toml";
 
 /// The files of every sub-folder that has a `service.toml`, in the order of their names. A folder with a model alone lacks

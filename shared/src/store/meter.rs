@@ -82,7 +82,7 @@ impl Capacity {
 impl Sub for Usage {
     type Output = Self;
 
-    /// What calls came to since `earlier`, which was counted by the same store.
+    /// The usage since `earlier`, which was counted by the same store.
     fn sub(self, earlier: Self) -> Self {
         let halves = |now: Capacity, then: Capacity| Capacity { halves: now.halves.saturating_sub(then.halves) };
         Self {

@@ -6,7 +6,7 @@
 //! | `start` | where they go, and in what form |
 //! | `format` | one line of JSON an event; in a function with the metrics of CloudWatch in it |
 //! | `attempt` | the line of an attempt of the outbox that failed |
-//! | `metrics` | the same counted for whoever scrapes a host |
+//! | `metrics` | the same as metrics of a host |
 //! | `line` | the line of a request, of events that came in, of an invocation of the outbox; of a request that failed |
 //! | `trace` | W3C Trace Context |
 //!

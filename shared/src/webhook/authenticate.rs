@@ -60,7 +60,7 @@ pub(super) enum Denied {
 /// is one of the body: [`by_body`] looks at it.
 pub(super) async fn by_head(source: &Source, incoming: &mut Incoming, now: Timestamp) -> Result<(), Denied> {
     let result = match &source.authentication {
-        // Who signs shows it in the end, but what is not signed at all need not be read.
+        // The signature is checked with the body; a request without one need not be read.
         SourceAuthentication::Signature(_) => return signature(incoming).map(|_| ()),
         SourceAuthentication::None => Ok(()),
         SourceAuthentication::Withheld | SourceAuthentication::InProcess => Err(Denied::Secret),

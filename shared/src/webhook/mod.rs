@@ -14,7 +14,7 @@
 //! 503: some may be and some are not; the sender is to send all of them again, and those that are known then change
 //! nothing. Everything else: nothing of the request was kept, and it would be refused again.
 //!
-//! What the head of a request shows is decided before its body is read: whether there is such a source, and every proof of
+//! The head of a request decides before its body is read: whether there is such a source, and every proof of
 //! who sends but a signature. A body that is signed has to be read first, and so is bounded by [`MAX_BODY`].
 //!
 //! Nothing is asked of the table before the sender has shown who it is. After that its secret is forgotten, so that it can
@@ -144,7 +144,7 @@ struct Visit {
     webhook: Webhook,
     incoming: Incoming,
     trace: TraceContext,
-    /// What it took before `since`. The time in which its body arrived is that of the sender.
+    /// Time spent on it before `since`. The time in which its body arrived is that of the sender.
     spent: Duration,
     since: Instant,
 }

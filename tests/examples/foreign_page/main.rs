@@ -1,6 +1,6 @@
 //! Attempts of a web page of another origin to write to a host without authentication, in a real browser: `foreign_page [REBATCH]`.
 //!
-//! It starts `rebatch` (or the program that is named, such as an older build), and Chromium without a window, with a page of
+//! The program starts `rebatch` (or the program that is named, such as an older build), and Chromium without a window, with a page of
 //! `evil.example` that tries to write by all that a browser sends without asking first, and one of `rebound.example`, a
 //! name that leads to the host once its page is there. Then it asks the host what took effect, and fails if
 //! anything did. Needs `chromium`; everything stays on this machine.

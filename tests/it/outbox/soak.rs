@@ -142,7 +142,7 @@ async fn await_deliveries(client: &reqwest::Client, address: &Address, receivers
         let counts: Vec<usize> = receivers.iter().map(seen).collect();
         if counts.iter().all(|count| *count == events) {
             let mut rows = all(client, address, "BusinessEventDeliveries").await;
-            // What tested the endpoint that the seeds had.
+            // The test event of the endpoint in the seeds.
             rows.retain(|row| !OWN_LOOP.contains(row["EndpointId"].as_str().unwrap()));
             assert_eq!(rows.len(), receivers.len() * events);
             if rows.iter().all(|row| row["Status"] == "Delivered") {

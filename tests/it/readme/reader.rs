@@ -37,7 +37,7 @@ pub(super) struct Place {
     shown: Option<Block>,
 }
 
-/// What a reader has by now.
+/// The state of a reader.
 pub(super) struct Reader {
     folder: TempDir,
     variables: BTreeMap<String, String>,
@@ -137,7 +137,7 @@ impl Reader {
         };
         let (authority, body) = (authority(host).to_owned(), curl.body.as_deref().map(|body| self.here(body)));
         let curl = Curl { authority, body, ..curl };
-        // What goes on beside the requests takes its time.
+        // Deliveries and requeues beside the requests take their time.
         let until = Instant::now() + if curl.method == "GET" { PATIENCE } else { Duration::ZERO };
         loop {
             let answer = curl.send().await.unwrap_or_else(|error| panic!("README.md, line {line}: {error}"));

@@ -72,7 +72,7 @@ impl Told {
         }
     }
 
-    /// What is told now, and what follows from it; how many jobs were requeued.
+    /// Writes down and sends what is due; how many jobs were requeued.
     async fn follow(&mut self) -> usize {
         self.write_down().await;
         // A decision is worked off by the turn after the one that it came of.
@@ -159,7 +159,7 @@ async fn without_a_target_that_is_the_service_it_is_not_told() {
     assert_eq!((other.sweep().await.sent, told.follow().await), (0, 1));
 }
 
-/// What the table does not take is an attempt that failed: the row has it, and the next one is due later.
+/// An event that the table does not take is an attempt that failed: the row has it, and the next one is due later.
 #[tokio::test]
 async fn an_event_that_the_table_does_not_take_comes_again_and_counts_once() {
     let mut told = Told::new(&(OWN.to_owned() + RULE)).await;

@@ -1,4 +1,4 @@
-//! What a head decides: no body is read of a request that is not let in, or is too long.
+//! Decisions by the head: no body is read of a request that is not let in, or is too long.
 
 use std::sync::Arc;
 

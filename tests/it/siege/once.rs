@@ -1,4 +1,4 @@
-//! What a batch asks for many times is read once.
+//! A partition that a batch asks for many times is read once.
 
 use serde_json::{Value, json};
 

@@ -25,7 +25,7 @@ const MODEL: &str = r#"<edmx:Edmx Version="4.0" xmlns:edmx="http://docs.oasis-op
   <EntitySet Name="Orders" EntityType="Shop.Order"/></EntityContainer>
 </Schema></edmx:DataServices></edmx:Edmx>"#;
 
-/// What a start is made with.
+/// The files of a start.
 struct Start {
     folder: tempfile::TempDir,
 }

@@ -124,7 +124,7 @@ async fn a_real_table_gets_rows_where_that_is_asked_for() {
     }
 }
 
-/// What a host over a real table answers to who asks for the row of the seed.
+/// The status of a host over a real table for the row of the seed.
 async fn serve_table(folder: &Path, endpoint: &str, more: &[&str]) -> u16 {
     let services = folder.join("services");
     let table = ["--services", services.to_str().unwrap(), "--endpoint", endpoint, "--table", "shop", "--no-outbox"];

@@ -1,4 +1,4 @@
-//! What `curl` would send, and what comes back.
+//! The request that `curl` would send, and its answer.
 
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 

@@ -1,10 +1,10 @@
-//! What README.md says of an answer: in the comment behind a command, and in the block below it.
+//! Expectations of README.md about an answer: in the comment behind a command, and in the block below it.
 
 use serde_json::Value;
 
 use super::Answer;
 
-/// What a comment says of an answer: `201`, `200, 409` (of the requests of a batch), `Name: value` of a header, "texts in
+/// A comment about an answer: `201`, `200, 409` (of the requests of a batch), `Name: value` of a header, "texts in
 /// quotes" that are in it, as is what stands behind `403: `. All else is for people.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Comment {

@@ -13,9 +13,9 @@ pub use shell::{Part, Statement, Word, parse};
 pub struct Block {
     /// The line of its text's beginning, from 1.
     pub line: usize,
-    /// What stands behind the opening fence.
+    /// The language behind the opening fence.
     pub language: String,
-    /// What is between the fences.
+    /// The text between the fences.
     pub text: String,
     /// Whether nothing but empty lines is between it and the block before.
     pub follows: bool,

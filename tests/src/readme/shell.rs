@@ -10,9 +10,9 @@ pub enum Part {
     Text(String),
     /// The value of a variable.
     Variable(String),
-    /// What a command prints.
+    /// The output of a command.
     Output(Statement),
-    /// What the reader is to fill in: `<tenant>`.
+    /// A placeholder for the reader to fill in: `<tenant>`.
     Placeholder(String),
 }
 
@@ -120,7 +120,7 @@ impl Reader<'_> {
                     if statement.line == 0 {
                         statement.line = self.line;
                     }
-                    // What continues a line is no word.
+                    // A backslash that continues a line is no word.
                     words.extend(Some(self.word()?).filter(|word| !word.0.is_empty()));
                 }
             }
@@ -183,7 +183,7 @@ impl Reader<'_> {
         Ok(parts.word())
     }
 
-    /// What is up to the next of these, which is taken.
+    /// The text up to the next of these, which is taken.
     fn until(&mut self, end: char) -> Result<String, String> {
         let mut text = String::new();
         loop {

@@ -18,7 +18,7 @@ use super::{
 
 pub(crate) const ODATA_VERSION: HeaderName = HeaderName::from_static("odata-version");
 
-/// What a client is told whose connection is closed before its request was read.
+/// The answer to a client whose connection is closed before its request was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Told {
     TooSlow,

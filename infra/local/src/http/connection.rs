@@ -1,6 +1,6 @@
 //! A connection: who is to act next on it, and since when.
 //!
-//! Nobody may keep the server waiting without end, so each phase in which a client is to act has its deadline. When there
+//! No client may keep the server waiting without end, so each phase in which a client is to act has its deadline. When there
 //! are too many connections, that is closed which has kept the server waiting for the longest.
 
 use std::{
@@ -12,7 +12,7 @@ use tokio::{sync::Notify, time::Instant};
 
 use super::{answer::Told, limits::Limits};
 
-/// Who is to act. The first are closed first when room is needed, but for those that have hardly begun.
+/// The side that is to act. When room is needed, the first phases are closed first, but for those that have hardly begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Phase {
     /// The client: to notice that no more of its body is read.
@@ -48,18 +48,18 @@ struct State {
     answer_by: Instant,
     /// Its client is not waited for any longer.
     given_up: bool,
-    /// It has brought a request.
+    /// A request has come on it.
     used: bool,
     /// A body was not read to its end: its client may still be sending.
     unread: bool,
 }
 
-/// What becomes of a connection whose client is silent.
+/// The fate of a connection whose client is silent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
-    /// It is waited for, until then.
+    /// The server waits for the client until then.
     Waits(Option<Instant>),
-    /// It is closed; its client is told why, where it has asked for something.
+    /// The server closes it, and tells the client why where a request has begun.
     Ends(Option<Told>),
 }
 
@@ -135,7 +135,7 @@ impl Connection {
         }
     }
 
-    /// What becomes of it while nothing comes.
+    /// The fate of the connection while nothing comes.
     pub(super) fn fate(&self, limits: &Limits) -> Fate {
         let state = self.lock();
         let (deadline, told) = match state.phase {

@@ -24,7 +24,7 @@ use super::{
     limits::Limits,
 };
 
-/// What all connections share.
+/// The parts of the server that all connections share.
 pub(super) struct Server<H> {
     pub(super) handler: Arc<H>,
     pub(super) limits: Limits,

@@ -1,10 +1,10 @@
-//! What may be asked of a server, and for how long.
+//! Limits of sizes, numbers and times of a server.
 
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// What may be asked of a server, and for how long.
+/// Limits of sizes, numbers and times.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Longest body, in bytes, where the handler takes as much; a longer one is answered 413 and not read.

@@ -2,7 +2,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `limits` | what may be asked of a server, and for how long |
+//! | `limits` | limits of sizes, numbers and times |
 //! | `crowd` | all connections, and which of them makes room for a further one |
 //! | `connection` | who is to act next on a connection, and until when |
 //! | `watched` | the stream of a connection, with its deadlines |
@@ -55,7 +55,7 @@ const BACKLOG: u32 = 4_096;
 /// For a client that is turned away to take the reason.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// What requests are handed to.
+/// The receiver of requests.
 pub trait Handler: Send + Sync + 'static {
     /// Decides what the head of a request leads to. It must not block its thread.
     fn admit(self: Arc<Self>, head: Incoming) -> impl Future<Output = Verdict> + Send;

@@ -33,7 +33,7 @@ pub enum KeySetError {
     Json {
         /// Where it is seen.
         position: Position,
-        /// What is wrong.
+        /// The fault.
         message: String,
     },
     /// No text.

@@ -1,4 +1,4 @@
-//! What must hold of a model as a whole.
+//! Rules that a model keeps as a whole.
 
 use super::CsdlProblem;
 use super::source::Fault;
