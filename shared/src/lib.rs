@@ -32,7 +32,7 @@
 //! | [`plan`] | what requests mean: from requests to answers and writes. Pure | all above, `respond` |
 //! | [`respond`] | answers of single requests; the one table of errors | all above |
 //! | [`execute`] | reads what planning needs, commits what it decides | all above |
-//! | [`ledger`] | what was decided about events that came in, and what was done | `edm`, `events`, `plan`, `policy`, `service`, `store` |
+//! | [`ledger`] | what was decided about events that came in, and what was done | `edm`, `events`, `plan`, `policy`, `service`, `store`, `telemetry` |
 //! | [`outbox`] | what leaves the service: events to endpoints, calls to targets; the history of jobs | `auth`, `clock`, `edm`, `events`, `exchange`, `execute`, `jobs`, `ledger`, `plan`, `policy`, `service`, `store`, `telemetry`, `uri` |
 //! | [`webhook`] | where events come in: who sends them, what becomes of them | `auth`, `batch`, `clock`, `cors`, `events`, `exchange`, `ledger`, `policy`, `store`, `telemetry`, `uri` |
 //! | [`function`] | what the Lambda functions share: one way to run, their environment, an engine, a webhook or an outbox that is ready in time | `auth`, `clock`, `cors`, `exchange`, `execute`, `gateway`, `ledger`, `outbox`, `policy`, `secrets`, `service`, `store`, `telemetry`, `webhook` |

@@ -9,7 +9,7 @@ const ARROWS: [(&str, &[&str]); 26] = [
     ("clock", &[]),
     ("text_file", &[]),
     ("policy", &["auth", "events", "jobs", "service", "text_file"]),
-    ("ledger", &["edm", "events", "plan", "policy", "service", "store"]),
+    ("ledger", &["edm", "events", "plan", "policy", "service", "store", "telemetry"]),
     (
         "webhook",
         &[

@@ -136,6 +136,8 @@ async fn metrics_count_requests_calls_and_what_waits() {
     let depth = format!("rebatch_queue_depth{{service=\"finance-operations\",queue=\"endpoint\",name=\"{id}\"}}");
     // The test event of a new endpoint, and the failure.
     host.measured(&format!("{depth} 2")).await;
+    // The service tells itself of the failure too.
+    host.measured("rebatch_events_total{decision=\"requeue\"} 1").await;
 }
 
 #[tokio::test]

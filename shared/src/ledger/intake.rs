@@ -11,6 +11,7 @@ use crate::{
     events::{EventFault, JobEvent},
     policy::{Decision, Policy, Source, Verdict},
     store::{Deadline, Store, StoreError},
+    telemetry::{Decided, count_events},
 };
 
 /// How many jobs' events are written down at a time.
@@ -49,7 +50,9 @@ impl Ledger {
         let recorded: Vec<_> = recorded.into_iter().collect::<Result<_, _>>()?;
         let mut recorded: Vec<_> = recorded.into_iter().flatten().collect();
         recorded.sort_unstable_by_key(|(index, _)| *index);
-        Ok(recorded.into_iter().map(|(_, recorded)| recorded).collect())
+        let recorded: Vec<Recorded> = recorded.into_iter().map(|(_, recorded)| recorded).collect();
+        count_events(&decided(&recorded));
+        Ok(recorded)
     }
 
     /// Decisions from before: looked up at once for several events, so that a delivery that is repeated comes soon
@@ -94,6 +97,25 @@ impl Ledger {
         }
         Ok(all)
     }
+}
+
+/// How many of each decision there were.
+pub fn decided(recorded: &[Recorded]) -> Decided {
+    let mut decided = Decided { events: recorded.len(), ..Decided::default() };
+    for recorded in recorded {
+        let count = match recorded.decision {
+            _ if recorded.duplicate => &mut decided.duplicates,
+            Decision::Requeue => &mut decided.requeue,
+            Decision::Exhausted => &mut decided.exhausted,
+            Decision::Superseded => &mut decided.superseded,
+            Decision::Unreadable => &mut decided.unreadable,
+            Decision::Ignored | Decision::NoRule | Decision::TooOld | Decision::Reset | Decision::Test => {
+                &mut decided.other
+            }
+        };
+        *count += 1;
+    }
+    decided
 }
 
 fn unreadable(fault: &EventFault) -> Verdict {

@@ -46,7 +46,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 pub use attempt::{AttemptNote, AttemptOutcome};
-pub use intake::{Intake, ReadEvent};
+pub use intake::{Intake, ReadEvent, decided};
 pub use place::Claim;
 pub use queue::{Ending, Passed, Standing, Succession, standing};
 pub use record::Recorded;

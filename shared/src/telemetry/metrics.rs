@@ -5,7 +5,7 @@
 
 use ::metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
 
-use super::line::{EventsLine, NONE, OutboxLine, RequestLine};
+use super::line::{Decided, EventsLine, NONE, OutboxLine, RequestLine};
 use crate::store::{CALL_SECONDS, Usage};
 
 const REQUESTS: &str = "rebatch_requests_total";
@@ -76,8 +76,8 @@ pub(super) fn request(line: &RequestLine<'_>) {
     usage(&line.usage);
 }
 
-pub(super) fn events(line: &EventsLine<'_>) {
-    let decided = &line.decided;
+/// Counts events that were taken in, over HTTP or from the service itself.
+pub fn count_events(decided: &Decided) {
     for (decision, value) in [
         ("requeue", decided.requeue),
         ("exhausted", decided.exhausted),
@@ -88,7 +88,10 @@ pub(super) fn events(line: &EventsLine<'_>) {
     ] {
         counter!(EVENTS, "decision" => decision).increment(count(value));
     }
-    plain([(EXHAUSTED, decided.exhausted)]);
+}
+
+pub(super) fn events(line: &EventsLine<'_>) {
+    plain([(EXHAUSTED, line.decided.exhausted)]);
     counter!(REQUESTS, "service" => line.service.to_owned(), "status" => line.status.to_string()).increment(1);
     histogram!(REQUEST_SECONDS, "service" => line.service.to_owned()).record(line.duration.as_secs_f64());
     usage(&line.usage);

@@ -27,6 +27,6 @@ mod trace;
 pub use attempt::AttemptLine;
 pub use filter::{Levels, filter};
 pub use line::{Decided, EventsLine, FailureLine, OutboxLine, RequestLine, Work, resource};
-pub use metrics::describe_metrics;
+pub use metrics::{count_events, describe_metrics};
 pub use start::{Format, function, start, subscriber};
 pub use trace::{TRACEPARENT, TRACESTATE, TraceContext};

@@ -6,8 +6,8 @@ use uuid::Uuid;
 use super::{Webhook, answer, error::Refusal};
 use crate::{
     exchange::Outgoing,
-    ledger::{Intake, ReadEvent, Recorded},
-    policy::{Decision, Source},
+    ledger::{Intake, ReadEvent, decided},
+    policy::Source,
     store::Deadline,
     telemetry::{Decided, TraceContext},
 };
@@ -41,23 +41,4 @@ pub(super) fn in_trace(mut received: Vec<ReadEvent>, request: &TraceContext) -> 
         event.trace = Some(own.as_ref().unwrap_or(request).text());
     }
     received
-}
-
-/// How many of each decision there were.
-fn decided(recorded: &[Recorded]) -> Decided {
-    let mut decided = Decided { events: recorded.len(), ..Decided::default() };
-    for recorded in recorded {
-        let count = match recorded.decision {
-            _ if recorded.duplicate => &mut decided.duplicates,
-            Decision::Requeue => &mut decided.requeue,
-            Decision::Exhausted => &mut decided.exhausted,
-            Decision::Superseded => &mut decided.superseded,
-            Decision::Unreadable => &mut decided.unreadable,
-            Decision::Ignored | Decision::NoRule | Decision::TooOld | Decision::Reset | Decision::Test => {
-                &mut decided.other
-            }
-        };
-        *count += 1;
-    }
-    decided
 }
