@@ -24,8 +24,12 @@ struct Talking {
 
 impl Talking {
     async fn start(arguments: &[&str]) -> Self {
+        Self::over(&[arguments, &["--memory"]].concat()).await
+    }
+
+    async fn over(arguments: &[&str]) -> Self {
         let mut command = host::command(arguments);
-        command.args(["--memory"]).stderr(Stdio::piped()).env_remove("RUST_LOG");
+        command.stderr(Stdio::piped()).env_remove("RUST_LOG");
         let (host, stderr) = Host::run_piped(command).await;
         Self { host, lines: BufReader::new(stderr).lines(), client: Client::new() }
     }
@@ -138,6 +142,45 @@ async fn metrics_count_requests_calls_and_what_waits() {
     host.measured(&format!("{depth} 2")).await;
     // The service tells itself of the failure too.
     host.measured("rebatch_events_total{decision=\"requeue\"} 1").await;
+    let (status, _) = host.send(Method::DELETE, &format!("/data/BusinessEventEndpoints({id})"), None).await;
+    assert_eq!(status, StatusCode::NO_CONTENT);
+    host.measured(&format!("{depth} 0")).await;
+    let elsewhere = host.client.get(format!("{}/data", host.host.url())).header("host", "evil.example");
+    assert_eq!(elsewhere.send().await.unwrap().status(), StatusCode::MISDIRECTED_REQUEST);
+    host.measured("rebatch_refused_total{status=\"421\"} 1").await;
+}
+
+#[tokio::test]
+async fn a_job_that_has_met_its_own_limit_is_a_warning() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = folder.path().join("policy.toml");
+    std::fs::write(&policy, "[targets.own]\n[[rules]]\nname = \"at once\"\naction = \"requeue\"\n").unwrap();
+    let mut host = Talking::start(&["--policy", policy.to_str().unwrap()]).await;
+    host.done(Method::PATCH, &format!("/data/{JOB}"), json!({ "RetryLimit": 1, "Status": "Error" })).await;
+    host.measured("rebatch_requeued_total 1").await;
+    host.done(Method::PATCH, &format!("/data/{JOB}"), json!({ "Status": "Executing" })).await;
+    host.done(Method::PATCH, &format!("/data/{JOB}"), json!({ "Status": "Error" })).await;
+    let line = host.line(&["WARN", "a requeue was refused", "status=409"]).await;
+    assert!(line.contains("job=5637144579"), "{line}");
+}
+
+#[tokio::test]
+async fn a_store_without_its_loop_gets_it_where_that_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data.db");
+    let data = data.to_str().unwrap();
+    let host = Talking::over(&["--data", data]).await;
+    assert_eq!(host.send(Method::DELETE, host::OWN_LOOP, None).await.0, StatusCode::NO_CONTENT);
+    host.host.kill().await;
+    for (options, status) in [(&[][..], StatusCode::NOT_FOUND), (&["--own-loop"], StatusCode::OK)] {
+        let host = Talking::over(&[&["--data", data], options].concat()).await;
+        assert_eq!(host.send(Method::GET, host::OWN_LOOP, None).await.0, status, "{options:?}");
+        host.host.kill().await;
+    }
+    let policy = folder.path().join("policy.toml");
+    std::fs::write(&policy, "[targets.elsewhere]\nurl = \"http://127.0.0.1:9/data\"\n").unwrap();
+    let mut host = Talking::over(&["--data", data, "--policy", policy.to_str().unwrap()]).await;
+    host.line(&["WARN", "rebatch:events is told of no job"]).await;
 }
 
 #[tokio::test]

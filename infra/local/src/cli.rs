@@ -95,6 +95,10 @@ pub(crate) struct Serve {
     /// or others reach this host (--public-url): whoever reaches it can have failed jobs requeued.
     #[arg(long)]
     pub(crate) allow_open_sources: bool,
+    /// Write the endpoint `rebatch:events`, by which the policy is told of this host's own jobs, once into a store that lacks
+    /// it. A new store has it from its seeds.
+    #[arg(long, conflicts_with = "no_outbox")]
+    pub(crate) own_loop: bool,
     /// Send no business events, requeue nothing, and write no history of jobs. A real table has a function for that.
     #[arg(long)]
     pub(crate) no_outbox: bool,
@@ -202,6 +206,7 @@ impl Demo {
             allow_private_targets: false,
             policy: None,
             allow_open_sources: false,
+            own_loop: true,
             no_outbox: false,
             log: None,
             auth: Auth::default(),

@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use local::{
     embedded::{Embedded, EmbeddedError},
-    http::{self, Handler, Limits, serve_beside},
+    http::{self, Handler, Limits, count_refusal, serve_beside},
     lock::{DataLock, LockError},
     metrics::{self, Metrics},
     outbox::{Background, Running},
@@ -144,16 +144,16 @@ impl Host {
             tracing::info!(rows, "seeded");
         }
         let outbox = background.as_ref().and_then(|background| background.outbox.clone());
+        if let Some(outbox) = &outbox {
+            if args.own_loop {
+                outbox.wire_itself().await?;
+            }
+            if outbox.is_cut_off().await? {
+                tracing::warn!("the endpoint rebatch:events is told of no job: no target of the policy is this host");
+            }
+        }
         let metrics = Metrics::new(metrics::install()?, engine.clone(), outbox);
         Ok(Self { listener, engine, webhook, names, background, metrics, work: Work::new()?, _lock: lock })
-    }
-
-    /// Has the service tell itself of its jobs, also where no seed says so.
-    pub(crate) async fn wire_itself(&self) -> Result<(), StartError> {
-        match self.background.as_ref().and_then(|background| background.outbox.as_ref()) {
-            Some(outbox) => Ok(outbox.wire_itself().await?),
-            None => Ok(()),
-        }
     }
 
     /// The URL it listens on.
@@ -194,7 +194,9 @@ impl Handler for Edge {
     async fn admit(self: Arc<Self>, head: Incoming) -> Verdict {
         if let Err(misdirected) = self.names.check(&head) {
             tracing::info!("{misdirected}");
-            return Verdict::Answered(misdirected.to_outgoing());
+            let refused = misdirected.to_outgoing();
+            count_refusal(refused.status);
+            return Verdict::Answered(refused);
         }
         if Metrics::is_for(&head.path) {
             let metrics = self.metrics.clone();

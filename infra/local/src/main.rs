@@ -105,7 +105,6 @@ async fn serve(args: &Serve) -> Result<(), RunError> {
 async fn demonstrate(args: &Serve) -> Result<(), RunError> {
     let stop = Signals::new()?.first();
     let host = Host::start(args, Some(demo::policy()?)).await?;
-    host.wire_itself().await?;
     let url = host.url()?;
     let (end, ended) = tokio::sync::oneshot::channel::<()>();
     let server = host.serve(async {

@@ -1,5 +1,6 @@
 //! Whether a host has the sources of its policy that let everybody in.
 
+use local::own_names::OwnNames;
 use shared::policy::{OpenSource, Policy};
 
 use crate::cli::{AuthMode, Serve};
@@ -28,9 +29,13 @@ fn guarded(args: &Serve) -> Option<Guarded> {
     match args.auth.mode {
         _ if args.allow_open_sources => None,
         AuthMode::Token | AuthMode::Jwt => Some(Guarded::Authentication),
-        AuthMode::None if args.public_url.is_some() => Some(Guarded::PublicUrl),
+        AuthMode::None if args.public_url.as_deref().is_some_and(is_of_others) => Some(Guarded::PublicUrl),
         AuthMode::None => None,
     }
+}
+
+fn is_of_others(public_url: &str) -> bool {
+    !OwnNames::is_of_this_machine(public_url)
 }
 
 /// The policy as this host has it. A policy that was found, and not asked for, does not keep the host from serving:

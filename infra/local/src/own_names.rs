@@ -43,6 +43,11 @@ impl OwnNames {
         Self::Loopback(url.and_then(|url| Some(url.host()?.to_owned())))
     }
 
+    /// Whether a URL leads to this machine, wherever it is called from.
+    pub fn is_of_this_machine(url: &str) -> bool {
+        url.parse::<Uri>().is_ok_and(|url| url.host().is_some_and(is_loopback))
+    }
+
     /// Refuses a request to another name. The port does not matter: it is the name that leads somewhere else.
     pub fn check(&self, incoming: &Incoming) -> Result<(), Misdirected> {
         let Self::Loopback(public) = self else { return Ok(()) };
@@ -75,7 +80,9 @@ fn is_loopback(host: &str) -> bool {
     let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
     label.eq_ignore_ascii_case("localhost")
         || host.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback())
-        || address.is_some_and(|address| address.parse::<Ipv6Addr>().is_ok_and(|address| address.is_loopback()))
+        || address.is_some_and(|address| {
+            address.parse::<Ipv6Addr>().is_ok_and(|address| address.to_canonical().is_loopback())
+        })
 }
 
 #[cfg(test)]
@@ -84,6 +91,16 @@ mod tests {
     use shared::uri::Encoding;
 
     use super::*;
+
+    #[test]
+    fn a_url_of_this_machine_has_a_name_of_it() {
+        for url in ["http://127.0.0.1:8080", "http://localhost:8080/odata", "https://[::1]"] {
+            assert!(OwnNames::is_of_this_machine(url), "{url}");
+        }
+        for url in ["https://api.example", "http://localhost.example", "http://10.0.0.1", "nope"] {
+            assert!(!OwnNames::is_of_this_machine(url), "{url}");
+        }
+    }
 
     fn called(names: &OwnNames, host: Option<&str>) -> Result<(), Misdirected> {
         let mut headers = Headers::new();

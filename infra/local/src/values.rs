@@ -21,11 +21,19 @@ pub(crate) fn data_file() -> impl TypedValueParser<Value = PathBuf> {
         if path.as_os_str() == ":memory:" {
             return Err("--memory keeps the data in memory; ./:memory: is a file of this name".to_owned());
         }
-        if path.as_os_str().as_encoded_bytes().starts_with(b"file:") {
+        if is_uri(path.as_os_str().as_encoded_bytes()) {
             return Err(format!("a data file is named by its path and not by a URI; ./{} is a file", path.display()));
         }
         Ok(path)
     })
+}
+
+/// Whether a path begins with the scheme of a URI; one letter may be the name of a drive.
+fn is_uri(path: &[u8]) -> bool {
+    let scheme = path.split(|byte| *byte == b':').next().unwrap_or_default();
+    let is_scheme = scheme.first().is_some_and(u8::is_ascii_alphabetic)
+        && scheme.iter().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(byte));
+    is_scheme && (2..path.len()).contains(&scheme.len())
 }
 
 /// How long a token is good for: `90s`, `1h`, `30d`.
@@ -51,6 +59,16 @@ mod tests {
         }
         for text in ["", "1", "0s", "-1h", "367d", "4000000000d", "soon"] {
             assert!(lifetime(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_data_file_is_no_uri() {
+        for uri in ["file:x", "FILE:/x", "sqlite:/x", "https://x/y", "sqlite+x:y"] {
+            assert!(is_uri(uri.as_bytes()), "{uri}");
+        }
+        for path in ["x.db", "./file:x", "/a:b", "c:x.db", ".rebatch/data.db", "a b:c", "1:x", "x", ":"] {
+            assert!(!is_uri(path.as_bytes()), "{path}");
         }
     }
 

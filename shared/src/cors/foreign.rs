@@ -78,7 +78,7 @@ enum Site {
 
 impl Site {
     fn of(headers: &Headers) -> Self {
-        let said = |value| headers.get_all("sec-fetch-site").any(|said| said == value);
+        let said = |value| headers.get_all("sec-fetch-site").any(|said| said.eq_ignore_ascii_case(value));
         match () {
             () if said("cross-site") => Self::Cross,
             () if said("same-site") => Self::Near,

@@ -2,9 +2,13 @@
 //!
 //! A batch may ask a thousand times for rows of one collection. What it asks for is known before anything is read, so a
 //! partition is read once for all of its filters: each page is looked at by all who still want something. How much is held
-//! for them is bounded; where it is more, the last of them go away and come again.
+//! for them is bounded, and so is the time of looking; where it is more, the last of them go away and come again.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures_util::future::try_join_all;
 
@@ -25,6 +29,8 @@ use super::{
 const ROW: usize = 48;
 /// After so many looks at rows it is asked whether other requests are to have their turn.
 const LOOKS: usize = 2_000;
+/// After so long at looking, half of those who look go away, and again after each further time.
+const LOOKING: Duration = Duration::from_secs(2);
 /// With so many of the last different ones of a group another is compared: those that are not found equal are read
 /// together all the same.
 const COMPARED: usize = 64;
@@ -145,13 +151,13 @@ impl Engine {
         let prefix = pickers.first().and_then(|first| first.wanted.prefix.clone());
         // Without a start, reading begins at the beginning: that is the least.
         let mut after = pickers.iter().map(|one| one.wanted.start()).min().flatten().map(str::to_owned);
-        let mut share = Share::begin();
+        let (mut share, mut looking, mut patience) = (Share::begin(), Duration::ZERO, LOOKING);
         while pickers.iter().any(|one| !one.picked.is_enough(one.wanted)) {
             in_time(deadline)?;
             let hint = hint(&pickers);
             let page = self.store.page(partition, prefix.as_deref(), after.as_deref(), hint, deadline).await?;
             after = page.last;
-            let mut looks = 0;
+            let (mut looks, begun) = (0, Instant::now());
             for (sort, item) in page.items {
                 let (entity, bytes) = entity(model, &item)?;
                 show(&mut pickers, &sort, &entity, bytes);
@@ -160,6 +166,12 @@ impl Engine {
                     looks = 0;
                     share.pass().await;
                 }
+            }
+            looking += begun.elapsed();
+            if looking > patience {
+                // Too many look for the time that there is: the first of them are answered at least.
+                pickers.truncate(pickers.len().div_ceil(2));
+                patience += LOOKING;
             }
             while pickers.len() > 1 && pickers.iter().map(|one| one.held).sum::<usize>() > room {
                 pickers.truncate(pickers.len() / 2);

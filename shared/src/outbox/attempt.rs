@@ -284,6 +284,7 @@ fn tell(desk: &Desk, row: &Delivery, (number, attempt): (i64, &Attempt), end: &E
         status: attempt.result.as_ref().ok().copied(),
         reason: attempt.result.as_ref().err().map(String::as_str),
         next,
+        refused: false,
     }
     .write();
 }

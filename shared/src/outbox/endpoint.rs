@@ -67,9 +67,20 @@ impl Endpoint {
 }
 
 impl Outbox {
-    /// All endpoints of a service as they are now, where they can be told. One that cannot be read is left out: it is nobody
-    /// else's fault.
+    /// All endpoints of a service as they are now, but for its own where no policy takes its events in.
     pub(super) async fn endpoints(
+        &self,
+        desk: &Desk,
+        mail: &Mail,
+        deadline: Deadline,
+    ) -> Result<Vec<Endpoint>, StoreError> {
+        let mut endpoints = self.stored_endpoints(desk, mail, deadline).await?;
+        endpoints.retain(|endpoint| self.can_tell(desk, endpoint));
+        Ok(endpoints)
+    }
+
+    /// All endpoints that are stored. One that cannot be read is left out: it is nobody else's fault.
+    pub(super) async fn stored_endpoints(
         &self,
         desk: &Desk,
         mail: &Mail,
@@ -86,8 +97,7 @@ impl Outbox {
                         _ => Err(StoreError::Corrupt("no endpoint".into())),
                     });
                     match read {
-                        Ok(endpoint) if self.can_tell(desk, &endpoint) => endpoints.push(endpoint),
-                        Ok(_) => {}
+                        Ok(endpoint) => endpoints.push(endpoint),
                         Err(error) => tracing::error!(%error, endpoint = sort, "an endpoint cannot be read"),
                     }
                 }

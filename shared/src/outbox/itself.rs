@@ -60,6 +60,18 @@ impl Outbox {
         !endpoint.is_own() || self.own_books(desk).is_some()
     }
 
+    /// Whether an endpoint is the service itself, and no policy takes its events in.
+    pub async fn is_cut_off(&self) -> Result<bool, StoreError> {
+        for desk in self.desks.iter() {
+            let Some(mail) = &desk.mail else { continue };
+            let endpoints = self.stored_endpoints(desk, mail, Deadline::after(STORE_TIME)).await?;
+            if endpoints.iter().any(|endpoint| !self.can_tell(desk, endpoint)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Where events of a service's own jobs are taken in.
     fn own_books(&self, desk: &Desk) -> Option<(&Ledger, &Policy, &Source)> {
         let requeues = self.requeues.as_ref()?;

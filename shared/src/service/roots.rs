@@ -56,6 +56,9 @@ impl Segment {
                 Err("'*' stands at the end of a segment of letters, digits, '.', '-', '_'")
             };
         }
+        if matches!(text, "." | "..") {
+            return Err("clients take the segments '.' and '..' out of a path");
+        }
         if is_name(text) {
             Ok(Self::Literal(text.into()))
         } else {
@@ -309,6 +312,8 @@ mod tests {
             "/$batch",
             "/%41",
             "/health",
+            "/data/../x",
+            "/./x",
             "/ready",
             "/metrics",
             "/events",

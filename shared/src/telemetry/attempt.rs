@@ -25,8 +25,10 @@ pub struct AttemptLine<'a> {
     pub status: Option<u16>,
     /// Why there was none.
     pub reason: Option<&'a str>,
-    /// When the next attempt is due; none where the row is given up.
+    /// When the next attempt is due; none where the row is given up, or refused.
     pub next: Option<Timestamp>,
+    /// Whether the target refused to requeue, and would do so again: the job is in another state, or has met its own limit.
+    pub refused: bool,
 }
 
 impl AttemptLine<'_> {
@@ -50,6 +52,7 @@ impl AttemptLine<'_> {
             };
         }
         match (self.next, self.requeue_target) {
+            _ if self.refused => line!("a requeue was refused: the job stays as it is"),
             (Some(_), _) => line!("an attempt failed"),
             (None, None) => line!("a delivery was given up: Resend sends it again"),
             (None, Some(_)) => line!("a requeue was given up: a person has to look"),

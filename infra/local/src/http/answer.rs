@@ -10,6 +10,8 @@ use shared::{
     exchange::{Outgoing, Unread},
 };
 
+use crate::metrics::REFUSED;
+
 use super::{
     budget::Room,
     connection::Connection,
@@ -25,7 +27,20 @@ pub(super) enum Told {
     Busy,
 }
 
+/// Counts an answer that the host gives before a service has the request.
+pub fn count_refusal(status: StatusCode) {
+    metrics::counter!(REFUSED, "status" => status.as_str().to_owned()).increment(1);
+}
+
 impl Told {
+    /// Counts it.
+    pub(super) fn count(self) {
+        count_refusal(match self {
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+        });
+    }
+
     /// The whole answer.
     pub(super) fn bytes(self) -> Vec<u8> {
         let (status, code, message) = match self {
@@ -104,6 +119,7 @@ pub(super) fn unread(why: Unread) -> Outgoing {
 
 /// The answer to a head that is not one of HTTP.
 pub(super) fn malformed(message: &str) -> Outgoing {
+    count_refusal(StatusCode::BAD_REQUEST);
     plain_error(StatusCode::BAD_REQUEST, message)
 }
 

@@ -14,6 +14,8 @@ use super::{
 
 /// Bodies of up to so many bytes take no room that others could miss: each connection has as much for its head anyway.
 const SMALL: usize = 16 << 10;
+/// So much room is taken beyond what has come, for what comes next.
+const STEP: usize = 128 << 10;
 
 /// Receives a body of at most `limit` bytes.
 pub(super) async fn receive(
@@ -30,8 +32,6 @@ pub(super) async fn receive(
     if least > limit {
         return Err(Unread::TooLong { limit });
     }
-    // A body in chunks does not say how long it will be.
-    let whole = if body.size_hint().exact().is_some() { least } else { limit };
     let mut begun = Instant::now();
     let mut room: Option<Room> = None;
     let mut all = BytesMut::with_capacity(least.min(SMALL));
@@ -47,12 +47,19 @@ pub(super) async fn receive(
         if length > limit {
             return Err(Unread::TooLong { limit });
         }
-        if length > SMALL && room.is_none() {
+        let held = room.as_ref().map_or(SMALL, Room::bytes);
+        if length > held {
             connection.turn_to(Phase::Work);
             let waits = Instant::now();
-            room = Some(budget.body(whole).await?);
+            // In steps, as it comes: a client that announces much and sends little takes little from others.
+            let more = budget.body(if room.is_some() { length - held + STEP } else { length + STEP }).await?;
+            room = Some(match room.take() {
+                Some(room) => room.with(more),
+                None => more,
+            });
             begun += waits.elapsed();
             connection.turn_to(Phase::Body);
+            // Memory that nothing is written to is none.
             all.reserve(least.max(length) - all.len());
         }
         all.extend_from_slice(&data);

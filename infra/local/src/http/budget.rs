@@ -95,6 +95,17 @@ impl Pool {
 }
 
 impl Room {
+    /// Both together.
+    pub(super) fn with(mut self, more: Self) -> Self {
+        self.0.merge(more.0);
+        self
+    }
+
+    /// How many bytes it is for.
+    pub(super) fn bytes(&self) -> usize {
+        self.0.num_permits() * UNIT
+    }
+
     /// Keeps the room of these bytes for as long as there are any of them, and gives back what is beyond.
     pub(super) fn hold(mut self, bytes: Bytes) -> Bytes {
         let beyond = self.0.num_permits().saturating_sub(units(bytes.len()) as usize);

@@ -45,6 +45,7 @@ use tokio::{
 };
 
 pub(crate) use answer::ODATA_VERSION;
+pub use answer::count_refusal;
 pub use limits::Limits;
 
 use self::{answer::Told, budget::Budget, crowd::Crowd, exchange::Server, limits::LEAVING, watched::Watched};
@@ -163,6 +164,7 @@ fn turn_away(mut stream: TcpStream, turned_away: &Arc<Semaphore>) {
     let Ok(permit) = Arc::clone(turned_away).try_acquire_owned() else { return };
     tokio::spawn(async move {
         let farewell = async {
+            Told::Busy.count();
             stream.write_all(&Told::Busy.bytes()).await?;
             stream.shutdown().await?;
             // To close while something is unread would take the answer away from the client.

@@ -107,6 +107,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Watched<S> {
                     this.ended = true;
                     if let Some(told) = told {
                         // Nothing was written on this connection since the last answer: there is room for a short one.
+                        told.count();
                         let _ = Pin::new(&mut this.stream).poll_write(cx, &told.bytes());
                     }
                     return Poll::Ready(Ok(()));

@@ -379,8 +379,8 @@ fn ending(before: &DecisionRow, claimed: &DecisionRow, called: &Called, end: &En
 /// Writes the line of an attempt of this number that failed. What a target says is in the row of the attempt, not in the log.
 fn tell(ledger: &Ledger, row: &DecisionRow, (number, called): (i64, &Called), end: &End) {
     let next = match end {
-        End::Requeued | End::Refused => return,
-        End::Failed => None,
+        End::Requeued => return,
+        End::Refused | End::Failed => None,
         End::Postponed(at) => Some(*at),
     };
     let reason = match &called.outcome {
@@ -397,6 +397,7 @@ fn tell(ledger: &Ledger, row: &DecisionRow, (number, called): (i64, &Called), en
         status: called.status,
         reason,
         next,
+        refused: *end == End::Refused,
     }
     .write();
 }
