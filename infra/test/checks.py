@@ -13,6 +13,7 @@ LIABILITIES = "844110b4-1d3d-eb11-bb72-000d3a2b9218"
 ITEM = "7ce0af2e-0963-460f-9b1f-0014aea3e117"
 ACTION = "/data/BatchJobs/Microsoft.Dynamics.DataEntities.SetBatchJobToWaiting"
 SOURCE = "/events/finance-operations"
+OWN_LOOP = "/data/BusinessEventEndpoints(5e1f0000-0000-4000-8000-000000000001)"
 # The route to batch of all that no other route takes.
 DEFAULT = "$default"
 ORIGIN = "https://app.example"
@@ -199,6 +200,10 @@ class Checks:
         assert [(r["Decision"], r["Status"], r["Rule"]) for r in decisions] == [("Requeue", "Requeued", "failed jobs")], decisions
         assert [r["Outcome"] for r in attempts] == ["Requeued"], attempts
         assert len(history) == 1 and "failed jobs" in history[0]["Reason"], history
+
+    def leave_loop_open(self):
+        """Deletes the endpoint of the sample rows through which the stack would requeue its own failures."""
+        self.send(self.all, DEFAULT, "the endpoint of the sample rows", "DELETE", OWN_LOOP, 204)
 
     def requeued_by_itself(self, job, seconds):
         """Waits until a job that no event from outside was about waits again."""

@@ -145,6 +145,7 @@ def first_deployment(stack, checks, rebatch, folder, template):
     checks.roots()
     checks.tokens()
     checks.preflight()
+    checks.leave_loop_open()
     checks.subscribe()
     checks.job(BY_SCHEDULE)
     checks.refused_events(BY_SCHEDULE)
