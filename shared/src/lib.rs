@@ -41,6 +41,7 @@
 //! sources and fails where an arrow of this table is broken. Where to look for what:
 //! a stale etag — `plan::update`; which methods a resource takes — `plan::allow`; why a number was refused — `plan::given`;
 //! a failed change set — `execute::form`; which status an error has — `respond::error`;
+//! why a web page may not write — `cors::foreign`; decisions by the head of a request — `execute::visit`, `webhook`;
 //! why a snapshot was refused — `execute::isolated`; why a bad request fails alone, or its batch — [`wire`];
 //! what a contained entity is before its first write — `plan::implied`;
 //! why a job was not requeued — `jobs::action`; why an event requeued nothing — `policy::decide`, `ledger::record`; what the service tells itself — `outbox::itself`; what was sent to an endpoint — `outbox::attempt`;
