@@ -151,7 +151,7 @@ async fn without_a_target_that_is_the_service_it_is_not_told() {
     told.set("Error").await;
     assert_eq!((told.write_down().await, told.it.sweep().await.sent), (0, 0));
     assert_eq!(told.it.rows("BusinessEventDeliveries").await, Vec::<Value>::new());
-    let mut told = Told::over(told.it.rig.clone(), &(OWN.to_owned() + RULE)).await;
+    let mut told = Box::pin(Told::over(told.it.rig.clone(), &(OWN.to_owned() + RULE))).await;
     told.fail_again().await;
     // A sweep of a host without that policy leaves what is due to others.
     told.write_down().await;
