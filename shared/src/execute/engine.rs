@@ -1,9 +1,10 @@
 //! The engine, and how it answers a request that is let in. `visit` leads a request to it.
 
-use std::{sync::Arc, time::Duration};
+use std::{num::NonZero, sync::Arc, thread::available_parallelism, time::Duration};
 
 use bytes::Bytes;
 use http::{Method, header};
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use crate::{
@@ -61,6 +62,8 @@ pub struct Engine {
     pub(super) services: Arc<Services>,
     pub(super) store: Store,
     pub(super) settings: Arc<Settings>,
+    /// Scans of partitions that may take long, at once.
+    pub(super) long_scans: Arc<Semaphore>,
 }
 
 /// One HTTP request, with the service it is for.
@@ -81,7 +84,7 @@ pub(super) struct Call<'c> {
 impl Engine {
     /// An engine over these services and this table.
     pub fn new(services: Arc<Services>, store: Store, settings: Settings) -> Self {
-        Self { services, store, settings: Arc::new(settings) }
+        Self { services, store, settings: Arc::new(settings), long_scans: Arc::new(Semaphore::new(long_scans())) }
     }
 
     /// The services it answers for.
@@ -175,6 +178,11 @@ pub(super) fn complete(outgoing: &mut Outgoing, incoming: &Incoming, found: &Fou
     if incoming.method == Method::HEAD {
         outgoing.body.clear();
     }
+}
+
+/// As many as there are processors: more of them would end later, and all of them too late in the end.
+fn long_scans() -> usize {
+    available_parallelism().map_or(1, NonZero::get)
 }
 
 /// Whether a request that came alone can be answered.

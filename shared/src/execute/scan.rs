@@ -11,6 +11,7 @@ use std::{
 };
 
 use futures_util::future::try_join_all;
+use tokio::time::timeout;
 
 use crate::{
     edm::{Entity, Model},
@@ -29,6 +30,8 @@ use super::{
 const ROW: usize = 48;
 /// After so many looks at rows it is asked whether other requests are to have their turn.
 const LOOKS: usize = 2_000;
+/// A scan of so many pages is short: it waits for no other.
+const SHORT: usize = 4;
 /// After so long at looking, half of those who look go away, and again after each further time.
 const LOOKING: Duration = Duration::from_secs(2);
 /// With so many of the last different ones of a group another is compared: those that are not found equal are read
@@ -152,8 +155,14 @@ impl Engine {
         // Without a start, reading begins at the beginning: that is the least.
         let mut after = pickers.iter().map(|one| one.wanted.start()).min().flatten().map(str::to_owned);
         let (mut share, mut looking, mut patience) = (Share::begin(), Duration::ZERO, LOOKING);
+        let (mut pages, mut long) = (0, None);
         while pickers.iter().any(|one| !one.picked.is_enough(one.wanted)) {
             in_time(deadline)?;
+            if pages == SHORT && long.is_none() {
+                let leave = timeout(deadline.left(), self.long_scans.acquire()).await;
+                long = Some(leave.map_err(|_| StoreError::OutOfTime)?);
+            }
+            pages += 1;
             let hint = hint(&pickers);
             let page = self.store.page(partition, prefix.as_deref(), after.as_deref(), hint, deadline).await?;
             after = page.last;

@@ -32,7 +32,7 @@ fn message(answer: &Answer) -> String {
 
 #[tokio::test]
 async fn a_body_says_what_it_is_unless_it_is_inside_a_batch() {
-    for (service, set, entity, other) in services().await {
+    for (service, set, entity, other) in Box::pin(services()).await {
         let before = service.count(set).await;
         let body = entity.to_string();
         for (method, url) in [("POST", set), ("PATCH", &other), ("PUT", &other)] {
@@ -71,7 +71,7 @@ async fn a_stream_says_what_it_is() {
 
 #[tokio::test]
 async fn a_foreign_page_is_refused_in_the_form_of_the_profile_before_any_call() {
-    for (service, set, entity, other) in services().await {
+    for (service, set, entity, other) in Box::pin(services()).await {
         service.strict().forget();
         let foreign = [("Origin", "https://evil.example"), JSON, ("If-Match", "*")];
         let batch = json!({ "requests": [{ "id": "1", "method": "DELETE", "url": other }] });
