@@ -18,7 +18,7 @@ const JOB: i64 = 5_637_144_579;
 const FAILED: [i64; 4] = [5_637_144_576, 5_637_144_581, 5_637_144_582, 5_637_144_583];
 const TOKEN: &str = "dGhlIHF1aWNrIGJyb3duIGZveCBqdW1wcyBvdmVy";
 /// The rule waits for 5 seconds.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A host over a data file, and who calls it.
 struct Own {
