@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use local::{
     embedded::{Embedded, EmbeddedError},
-    http::{self, Handler, Limits, count_refusal, serve_beside},
+    http::{self, Handler, Limits, serve_beside},
     lock::{DataLock, LockError},
     metrics::{self, Metrics},
     outbox::{Background, Running},
@@ -194,9 +194,7 @@ impl Handler for Edge {
     async fn admit(self: Arc<Self>, head: Incoming) -> Verdict {
         if let Err(misdirected) = self.names.check(&head) {
             tracing::info!("{misdirected}");
-            let refused = misdirected.to_outgoing();
-            count_refusal(refused.status);
-            return Verdict::Answered(refused);
+            return Verdict::Answered(misdirected.to_outgoing());
         }
         if Metrics::is_for(&head.path) {
             let metrics = self.metrics.clone();

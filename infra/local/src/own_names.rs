@@ -5,12 +5,8 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use ::http::{HeaderValue, StatusCode, Uri, header};
-use bytes::Bytes;
-use shared::{
-    batch::Headers,
-    exchange::{Incoming, Outgoing},
-};
+use ::http::{StatusCode, Uri};
+use shared::exchange::{Incoming, Outgoing};
 
 use crate::authority;
 
@@ -65,11 +61,7 @@ impl OwnNames {
 impl Misdirected {
     /// 421: the request is for another host (RFC 9110 §15.5.20).
     pub fn to_outgoing(&self) -> Outgoing {
-        let error = serde_json::json!({ "error": { "code": "421", "message": self.to_string() } });
-        let mut headers = Headers::new();
-        headers.append(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.append(crate::http::ODATA_VERSION, HeaderValue::from_static("4.0"));
-        Outgoing { status: StatusCode::MISDIRECTED_REQUEST, headers, body: Bytes::from(error.to_string()) }
+        crate::http::refusal(StatusCode::MISDIRECTED_REQUEST, &self.to_string())
     }
 }
 
@@ -88,7 +80,8 @@ fn is_loopback(host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use ::http::Method;
-    use shared::uri::Encoding;
+    use bytes::Bytes;
+    use shared::{batch::Headers, uri::Encoding};
 
     use super::*;
 

@@ -18,7 +18,7 @@ use super::{
     limits::{Limits, at_rate},
 };
 
-pub(crate) const ODATA_VERSION: HeaderName = HeaderName::from_static("odata-version");
+const ODATA_VERSION: HeaderName = HeaderName::from_static("odata-version");
 
 /// The answer to a client whose connection is closed before its request was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub(super) enum Told {
 }
 
 /// Counts an answer that the host gives before a service has the request.
-pub fn count_refusal(status: StatusCode) {
+fn count_refusal(status: StatusCode) {
     metrics::counter!(REFUSED, "status" => status.as_str().to_owned()).increment(1);
 }
 
@@ -117,10 +117,10 @@ pub(super) fn unread(why: Unread) -> Outgoing {
     answer
 }
 
-/// The answer to a head that is not one of HTTP.
-pub(super) fn malformed(message: &str) -> Outgoing {
-    count_refusal(StatusCode::BAD_REQUEST);
-    plain_error(StatusCode::BAD_REQUEST, message)
+/// An answer of the host before a service has the request; it is counted.
+pub(crate) fn refusal(status: StatusCode, message: &str) -> Outgoing {
+    count_refusal(status);
+    plain_error(status, message)
 }
 
 /// The answer where a handler panicked.

@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, sync::Arc};
 
-use ::http::{HeaderValue, Request, Response, header, request::Parts};
+use ::http::{HeaderValue, Request, Response, StatusCode, header, request::Parts};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::{Body, Incoming as HyperBody};
@@ -48,7 +48,7 @@ impl<H: Handler> Server<H> {
         let (parts, body) = request.into_parts();
         let has_body = !body.is_end_stream();
         if let Err(fault) = authority::check(parts.version, &parts.uri, &parts.headers) {
-            let refused = answer::malformed(&fault.to_string());
+            let refused = answer::refusal(StatusCode::BAD_REQUEST, &fault.to_string());
             return Ok(answer::respond(refused, None, true, &connection, &self.limits));
         }
         let head = head(parts);

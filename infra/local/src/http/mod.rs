@@ -44,8 +44,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-pub(crate) use answer::ODATA_VERSION;
-pub use answer::count_refusal;
+pub(crate) use answer::refusal;
 pub use limits::Limits;
 
 use self::{answer::Told, budget::Budget, crowd::Crowd, exchange::Server, limits::LEAVING, watched::Watched};
